@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Allocator: a Machine, what is free on it, and who owns the rest. Hands out Placements.
+//
+// States: an owner holds one Placement or none. Every method either does the whole of what
+// it says or throws and changes nothing. All methods lock one mutex: calls from many
+// threads are safe and each is atomic.
+#pragma once
+
+#include "topoalloc/solver.hpp"
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace topoalloc {
+
+/// What one owner holds; `request` is absent when it was recorded by take().
+struct Holding {
+    std::optional<Request> request;
+    Placement placement;
+};
+
+/// The answer for one question, with what is needed to explain it later.
+struct Verdict {
+    Answer answer;
+    std::shared_ptr<const CompiledRequest> request;
+    std::shared_ptr<const NodeState> state;  ///< as it was when asked; shared until a change
+    Policy policy;
+    SearchLimits limits;
+    std::string owner;
+};
+
+struct HeadroomResult {
+    std::uint32_t count = 0;  ///< copies that were placed at once
+    std::uint32_t upper = 0;  ///< no more than this fit; equal to count: a proof
+    std::uint64_t steps = 0;
+};
+
+struct BatchVerdict {
+    Status status = Status::infeasible;
+    Reason reason = Reason::placed;
+    Cost cost;                 ///< of the batch, docs/objective.md section 4
+    std::uint64_t steps = 0;
+    std::vector<Placement> placements;  ///< in the order of the requests
+};
+
+class Allocator {
+  public:
+    using NamedRequest = std::pair<std::string, std::shared_ptr<const CompiledRequest>>;
+
+    /// @param reserved_pus  logical; never handed out
+    explicit Allocator(std::shared_ptr<const Machine> machine,
+                       const Bitmap& reserved_pus = {},
+                       Policy policy = {});
+    Allocator(const Allocator&) = delete;
+    Allocator& operator=(const Allocator&) = delete;
+
+    [[nodiscard]] const std::shared_ptr<const Machine>& machine() const { return machine_; }
+    [[nodiscard]] Policy policy() const { return policy_; }
+
+    /// Answers without taking.
+    [[nodiscard]] Verdict check(const std::shared_ptr<const CompiledRequest>& request,
+                                SearchLimits limits = {}) const;
+    /// Answers and, for optimal and feasible, takes. An equal Request from the same owner
+    /// returns what it holds (steps 0); @throws StateError for another one.
+    Verdict allocate(const std::shared_ptr<const CompiledRequest>& request,
+                     const std::string& owner,
+                     SearchLimits limits = {});
+    /// Solves on the state without the owner's Placement, and swaps when there is an answer.
+    /// @throws StateError when the owner holds nothing
+    Verdict resize(const std::shared_ptr<const CompiledRequest>& request,
+                   const std::string& owner,
+                   SearchLimits limits = {});
+    /// @throws StateError when the owner holds nothing
+    void release(const std::string& owner);
+    /// Records a choice made elsewhere. T, cost and pairs are derived.
+    /// @throws StateError when something in it is not free, or the owner holds something
+    Placement take(Placement placement, const std::string& owner);
+
+    void cordon_device(std::uint32_t device, bool cordoned);
+    void cordon_pu(std::uint32_t pu, bool cordoned);
+
+    /// All or nothing, jointly; owners must be different and hold nothing.
+    BatchVerdict allocate_many(const std::vector<NamedRequest>& requests, SearchLimits limits = {});
+    [[nodiscard]] BatchVerdict check_joint(const std::vector<NamedRequest>& requests,
+                                           SearchLimits limits = {}) const;
+    [[nodiscard]] HeadroomResult headroom(const std::shared_ptr<const CompiledRequest>& request,
+                                          SearchLimits limits = {}) const;
+
+    [[nodiscard]] std::map<std::string, Holding> holdings() const;
+    [[nodiscard]] std::optional<Holding> holding(const std::string& owner) const;
+    /// The state now, shared until the next change.
+    [[nodiscard]] std::shared_ptr<const NodeState> state() const;
+    /// Owners of a device (several when shared) or of a PU.
+    [[nodiscard]] std::vector<std::string> owners_of_device(std::uint32_t device) const;
+    [[nodiscard]] std::optional<std::string> owner_of_pu(std::uint32_t pu) const;
+
+    /// An independent copy.
+    [[nodiscard]] std::unique_ptr<Allocator> fork() const;
+    /// Puts back a holding from a snapshot. @throws StateError as take()
+    void restore_holding(const std::string& owner, Holding holding);
+
+    /// @throws InternalError
+    void check_consistency() const;
+
+  private:
+    NodeState& writable_state();
+
+    std::shared_ptr<const Machine> machine_;
+    Policy policy_;
+    mutable std::mutex mutex_;
+    std::shared_ptr<NodeState> state_;  // copied before a change when a Verdict shares it
+    std::map<std::string, Holding> holdings_;
+};
+
+}  // namespace topoalloc
