@@ -27,6 +27,10 @@ class CompiledRequest;
 [[nodiscard]] std::shared_ptr<const CompiledRequest> compile(
     std::shared_ptr<const Machine> machine, const Request& request);
 
+/// What it was compiled from, and for.
+[[nodiscard]] const Request& request_of(const CompiledRequest& compiled);
+[[nodiscard]] const Machine& machine_of(const CompiledRequest& compiled);
+
 /// What a resize keeps: the Placement it starts from. Null: nothing.
 struct SolveOptions {
     Policy policy;
