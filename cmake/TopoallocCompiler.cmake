@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# topoalloc::compiler carries the warnings and sanitizers of every target of ours; targets
+# of others never get them.
+add_library(topoalloc_compiler INTERFACE)
+add_library(topoalloc::compiler ALIAS topoalloc_compiler)
+
+target_compile_options(topoalloc_compiler INTERFACE -Wall -Wextra -Wpedantic -Wconversion
+                                                    -Wshadow)
+if(TOPOALLOC_WERROR)
+  target_compile_options(topoalloc_compiler INTERFACE -Werror)
+endif()
+if(TOPOALLOC_SANITIZE)
+  set(_sanitize "-fsanitize=${TOPOALLOC_SANITIZE}" -fno-sanitize-recover=all
+                -fno-omit-frame-pointer)
+  target_compile_options(topoalloc_compiler INTERFACE ${_sanitize})
+  target_link_options(topoalloc_compiler INTERFACE ${_sanitize})
+endif()

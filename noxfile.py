@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every task of the project, by name: `nox --list`."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.2.9"
+nox.options.sessions = ["lint", "tests", "docs", "install"]
+nox.options.reuse_existing_virtualenvs = True
+nox.options.error_on_missing_interpreters = True
+
+ROOT = Path(__file__).resolve().parent
+PYPROJECT = nox.project.load_toml(ROOT / "pyproject.toml")
+JOBS = str(len(os.sched_getaffinity(0)))
+WHEEL_INPUTS = (
+    "CMakeLists.txt",
+    "LICENSE",
+    "README.md",
+    "pyproject.toml",
+    "cmake",
+    "csrc/CMakeLists.txt",
+    "csrc/bindings",
+    "csrc/include",
+    "csrc/src",
+    "src",
+    "tools",
+)
+
+
+def install_groups(session: nox.Session, *groups: str) -> None:
+    """Install dependency groups of pyproject.toml."""
+    session.install(*nox.project.dependency_groups(PYPROJECT, *groups))
+
+
+def fingerprint(python: str) -> str:
+    """Hash what the wheel is made of, so that equal trees build once."""
+    digest = hashlib.sha256(python.encode())
+    for name in WHEEL_INPUTS:
+        top = ROOT / name
+        files = [top] if top.is_file() else sorted(top.rglob("*"))
+        for path in files:
+            if path.is_file() and "__pycache__" not in path.parts:
+                digest.update(str(path.relative_to(ROOT)).encode())
+                digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def build_wheel(session: nox.Session) -> Path:
+    """Build the release wheel in an isolated environment, as `pip install .` does."""
+    version = session.run(
+        "python", "-c", "import sys; print(sys.version)", silent=True, log=False
+    )
+    folder = ROOT / "dist" / fingerprint(str(version))
+    if not list(folder.glob("*.whl")):
+        shutil.rmtree(folder, ignore_errors=True)
+        session.run(
+            "python", "-m", "pip", "wheel", "--no-deps", "-w", str(folder), str(ROOT)
+        )
+    (wheel,) = folder.glob("*.whl")
+    return wheel
+
+
+def install_wheel(session: nox.Session, extras: str = "") -> Path:
+    """Install the release wheel of this tree, in place of any earlier one."""
+    wheel = build_wheel(session)
+    session.run("python", "-m", "pip", "uninstall", "--yes", "topoalloc", silent=True)
+    session.install(f"topoalloc{extras} @ {wheel.as_uri()}")
+    return wheel
+
+
+def build_native(session: nox.Session, preset: str, *options: str) -> Path:
+    """Configure and build one CMake preset with the Python of the session."""
+    install_groups(session, "native")
+    folder = ROOT / "build" / preset
+    python = Path(session.bin) / "python"
+    session.run(
+        "cmake", "--preset", preset, "--fresh", f"-DPython_EXECUTABLE={python}", *options
+    )
+    session.run("cmake", "--build", str(folder), "--parallel", JOBS)
+    return folder
+
+
+def ctest(session: nox.Session, preset: str, **env: str) -> None:
+    """Run the C++ tests of a built preset."""
+    session.run(
+        "ctest", "--preset", preset, "--parallel", JOBS, "--no-tests=error", env=env
+    )
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run the C++ tests, then pytest against the release wheel."""
+    install_groups(session, "test", "milp")
+    build = build_native(session, "dev", "-DTOPOALLOC_BUILD_ORACLE=ON")
+    ctest(session, "dev")
+    install_wheel(session, "[hwloc,cli]")
+    session.run(
+        "pytest",
+        "--ignore=tests/install",
+        *session.posargs,
+        env={"PYTHONPATH": str(build / "oracle")},
+    )
+
+
+@nox.session(python=["3.11", "3.12", "3.13"])
+def pythons(session: nox.Session) -> None:
+    """Run pytest against the release wheel of each supported Python."""
+    install_groups(session, "test", "milp")
+    install_groups(session, "native")
+    build = build_native(session, "release", "-DTOPOALLOC_BUILD_ORACLE=ON")
+    install_wheel(session, "[hwloc,cli]")
+    session.run(
+        "pytest",
+        "--ignore=tests/install",
+        *session.posargs,
+        env={"PYTHONPATH": str(build / "oracle")},
+    )
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, types, stubs, spelling and dependencies."""
+    install_groups(session, "lint", "bench", "milp")
+    install_wheel(session, "[hwloc,cli]")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("python", "tools/check_dependencies.py")
+    session.run("codespell")
+    session.run("mypy", "src", "tools", "noxfile.py", "tests")
+    session.run("stubtest", "topoalloc._core")
+    sources = sorted(
+        str(path.relative_to(ROOT))
+        for folder in ("csrc", "benchmarks", "src")
+        for suffix in ("*.cpp", "*.hpp")
+        for path in (ROOT / folder).rglob(suffix)
+    )
+    session.run("clang-format", "--dry-run", "-Werror", *sources)
+    tidy(session)
+
+
+def tidy(session: nox.Session) -> None:
+    """Run clang-tidy over everything that the dev preset compiles."""
+    install_groups(session, "native")
+    folder = ROOT / "build" / "tidy"
+    session.run(
+        "cmake",
+        "--preset",
+        "dev",
+        "--fresh",
+        "-B",
+        str(folder),
+        f"-DPython_EXECUTABLE={Path(session.bin) / 'python'}",
+        "-DTOPOALLOC_BUILD_PYTHON=ON",
+        "-DTOPOALLOC_BUILD_ORACLE=ON",
+    )
+    session.run(
+        "run-clang-tidy", "-quiet", "-p", str(folder), "-j", JOBS, f"{ROOT}/csrc/.*"
+    )
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation with warnings as errors and run its examples."""
+    install_groups(session, "docs")
+    install_wheel(session, "[hwloc,cli]")
+    for builder in ("html", "doctest"):
+        session.run(
+            "sphinx-build", "-W", "--keep-going", "-b", builder, "docs", f"docs/_build/{builder}"
+        )
+
+
+@nox.session(reuse_venv=False)
+def install(session: nox.Session) -> None:
+    """Install the wheel into a clean environment and test what arrived."""
+    wheel = install_wheel(session)
+    session.install("pytest>=8")
+    session.chdir(session.create_tmp())
+    session.run(
+        "pytest",
+        "-c",
+        str(ROOT / "pyproject.toml"),
+        "-p",
+        "no:cacheprovider",
+        str(ROOT / "tests" / "install"),
+        env={"TOPOALLOC_WHEEL": str(wheel)},
+    )
+
+
+@nox.session
+def asan(session: nox.Session) -> None:
+    """Run the C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer."""
+    build_native(session, "asan")
+    ctest(session, "asan", ASAN_OPTIONS="detect_leaks=1:strict_string_checks=1")
+
+
+@nox.session
+def tsan(session: nox.Session) -> None:
+    """Run the C++ tests under ThreadSanitizer."""
+    build_native(session, "tsan")
+    ctest(session, "tsan", TSAN_OPTIONS="halt_on_error=1")
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Run every fuzzer of csrc/fuzz on its corpus and on mutations of it."""
+    folder = build_native(session, "asan", "-DTOPOALLOC_BUILD_FUZZERS=ON")
+    fuzzers = sorted((folder / "csrc" / "fuzz").glob("fuzz_*"))
+    if not fuzzers:
+        session.error("csrc/fuzz: no fuzzer was built, want at least one")
+    for fuzzer in fuzzers:
+        session.run(str(fuzzer), *session.posargs, external=True)
+
+
+def run_long(session: nox.Session, script: str) -> None:
+    """Run one long comparison with an oracle against the release wheel."""
+    install_groups(session, "test", "milp", "native")
+    build = build_native(session, "release", "-DTOPOALLOC_BUILD_ORACLE=ON")
+    install_wheel(session, "[hwloc,cli]")
+    session.run(
+        "python", script, *session.posargs, env={"PYTHONPATH": str(build / "oracle")}
+    )
+
+
+@nox.session
+def oracle_brute(session: nox.Session) -> None:
+    """Compare a million instances with the brute-force oracle."""
+    run_long(session, "tests/long/brute.py")
+
+
+@nox.session
+def oracle_milp(session: nox.Session) -> None:
+    """Compare ten thousand instances with the integer programme."""
+    run_long(session, "tests/long/milp.py")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure the rows of docs/benchmarks.md, from C++ and from Python."""
+    install_groups(session, "bench", "native")
+    folder = build_native(session, "release", "-DTOPOALLOC_BUILD_BENCHMARKS=ON")
+    for program in sorted((folder / "benchmarks" / "cpp").glob("bench_*")):
+        session.run(str(program), *session.posargs, external=True)
+    install_wheel(session, "[hwloc,cli]")
+    session.run("pytest", "benchmarks", "--benchmark-only", "-p", "no:cacheprovider")
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Install the project with `pip install` and run its main job on this machine."""
+    install_wheel(session, "[hwloc,cli]")
+    session.run("python", "examples/demo.py", *session.posargs)
+
+
+if __name__ == "__main__":
+    sys.exit("noxfile.py: run as a script, want `nox --list`")
