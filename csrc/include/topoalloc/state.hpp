@@ -49,6 +49,7 @@ class NodeState {
         return counters_left_[root];
     }
     [[nodiscard]] bool is_held_whole(std::uint32_t root) const { return held_whole_.test(root); }
+    [[nodiscard]] bool is_held_part(std::uint32_t part) const { return held_parts_.test(part); }
     [[nodiscard]] bool is_cordoned(std::uint32_t device) const;  ///< it or its root
 
     /// Owners' holdings in each domain: open means more than 0.

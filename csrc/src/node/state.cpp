@@ -1,0 +1,487 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "topoalloc/state.hpp"
+
+#include "topoalloc/errors.hpp"
+
+#include <algorithm>
+#include <array>
+#include <functional>
+#include <map>
+#include <string>
+#include <utility>
+
+namespace topoalloc {
+namespace {
+
+// A set of domains on the stack: taking and releasing allocate nothing on usual machines.
+class DomainSet {
+  public:
+    void set(std::size_t index) {
+        if (index < inline_bits) {
+            words_[index / 64] |= std::uint64_t{1} << (index % 64);
+        } else {
+            rest_.set(index);
+        }
+    }
+
+    void set(const Bitmap& members) {
+        members.for_each([this](std::size_t index) { set(index); });
+    }
+
+    template <class F>
+    void for_each(F&& f) const {
+        for (std::size_t w = 0; w < words_.size(); ++w) {
+            for (std::uint64_t rest = words_[w]; rest != 0; rest &= rest - 1) {
+                f(w * 64 + static_cast<std::size_t>(std::countr_zero(rest)));
+            }
+        }
+        rest_.for_each(f);
+    }
+
+  private:
+    static constexpr std::size_t inline_bits = 256;
+    std::array<std::uint64_t, inline_bits / 64> words_{};
+    Bitmap rest_;
+};
+
+// The domains in which a Placement holds a PU, a byte or a device.
+struct Touched {
+    DomainSet packages, localities, switches, devices, l3s;
+};
+
+void touch_pus(const Machine& machine, const Bitmap& pus, Touched& touched) {
+    const Pu* last = nullptr;
+    pus.for_each([&](std::size_t index) {
+        const Pu& pu = machine.pus()[index];
+        // Neighbours mostly share their domains.
+        if (last != nullptr && pu.l3 == last->l3 && pu.locality == last->locality &&
+            pu.package == last->package) {
+            return;
+        }
+        touched.l3s.set(pu.l3);
+        touched.localities.set(pu.locality);
+        touched.packages.set(pu.package);
+        last = &pu;
+    });
+}
+
+void touch_memory(const Machine& machine,
+                  const std::vector<MemoryGrant>& memory,
+                  Touched& touched) {
+    for (const MemoryGrant& grant : memory) {
+        machine.numa_nodes()[grant.numa_node].localities.for_each([&](std::size_t index) {
+            touched.localities.set(index);
+            touched.packages.set(machine.localities()[index].packages);
+        });
+    }
+}
+
+void touch_devices(const Machine& machine,
+                   const std::vector<DeviceGrant>& devices,
+                   Touched& touched) {
+    for (const DeviceGrant& grant : devices) {
+        const Device& device = machine.devices()[grant.device];
+        touched.devices.set(device.root);
+        touched.localities.set(device.localities);
+        touched.packages.set(device.packages);
+        if (device.switch_index != no_index) {
+            touched.switches.set(device.switch_index);
+        }
+    }
+}
+
+// Adds or takes away one holder in each touched domain.
+void count_touched(const DomainSet& touched, std::vector<std::uint32_t>& holds, bool add) {
+    touched.for_each([&](std::size_t index) {
+        if (add) {
+            ++holds[index];
+        } else {
+            --holds[index];
+        }
+    });
+}
+
+// Sums what a Placement asks of each root and NUMANode, so that one which names a thing
+// twice is refused.
+class TakeCheck {
+  public:
+    TakeCheck(const NodeState& state, bool ignore_cordons)
+        : state_(state), machine_(state.machine()), ignore_cordons_(ignore_cordons) {}
+
+    [[nodiscard]] bool pus_are_free(const Bitmap& pus) const {
+        Bitmap free = machine_.allowed_pus();
+        free -= state_.reserved_pus();
+        free -= state_.owned_pus();
+        if (!ignore_cordons_) {
+            free -= state_.cordoned_pus();
+        }
+        return pus.is_subset_of(free);
+    }
+
+    [[nodiscard]] bool bytes_are_free(const std::vector<MemoryGrant>& memory) const {
+        std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint64_t> sums;
+        for (const MemoryGrant& grant : memory) {
+            if (grant.numa_node >= machine_.numa_nodes().size() ||
+                grant.page_size_index >= machine_.page_sizes().size() ||
+                machine_.numa_nodes()[grant.numa_node].kind == MemoryKind::gpu) {
+                return false;
+            }
+            const std::uint64_t size = machine_.page_sizes()[grant.page_size_index];
+            if (size != 0 && grant.bytes % size != 0) {
+                return false;
+            }
+            std::uint64_t& sum = sums[{grant.numa_node, grant.page_size_index}];
+            const std::uint64_t free =
+                state_.free_bytes(grant.numa_node, grant.page_size_index);
+            if (grant.bytes > free - sum) {
+                return false;
+            }
+            sum += grant.bytes;
+        }
+        return true;
+    }
+
+    [[nodiscard]] bool devices_are_free(const std::vector<DeviceGrant>& devices) {
+        return std::ranges::all_of(
+            devices, [this](const DeviceGrant& grant) { return add_device(grant); });
+    }
+
+  private:
+    struct Root {
+        bool whole = false;
+        std::vector<std::uint64_t> left;
+    };
+
+    // False when the device can not be given on top of those added before.
+    bool add_device(const DeviceGrant& grant) {
+        if (grant.device >= machine_.devices().size() || named_.test(grant.device) ||
+            (!ignore_cordons_ && state_.is_cordoned(grant.device))) {
+            return false;
+        }
+        named_.set(grant.device);
+        const Device& device = machine_.devices()[grant.device];
+        if (state_.is_held_whole(device.root)) {
+            return false;
+        }
+        const auto [it, is_new] = roots_.try_emplace(device.root);
+        Root& root = it->second;
+        if (is_new) {
+            root.left = state_.counters_left(device.root);
+        }
+        if (root.whole) {
+            return false;
+        }
+        if (device.root != grant.device) {
+            return grant.share.empty() && !state_.is_held_part(grant.device) &&
+                   draw(root, device.counter_draws);
+        }
+        if (!grant.share.empty()) {
+            return draw_share(root, device, grant.share);
+        }
+        root.whole = true;
+        return is_new && state_.device_holds()[grant.device] == 0;
+    }
+
+    static bool draw(Root& root, const std::vector<std::uint64_t>& draws) {
+        for (std::size_t i = 0; i < draws.size(); ++i) {
+            if (draws[i] > root.left[i]) {
+                return false;
+            }
+            root.left[i] -= draws[i];
+        }
+        return true;
+    }
+
+    static bool draw_share(Root& root, const Device& device, const Amounts& share) {
+        for (const auto& [name, amount] : share) {
+            const auto it = std::ranges::find(device.counter_names, name);
+            if (it == device.counter_names.end()) {
+                return false;
+            }
+            std::uint64_t& left =
+                root.left[static_cast<std::size_t>(it - device.counter_names.begin())];
+            if (amount > left) {
+                return false;
+            }
+            left -= amount;
+        }
+        return true;
+    }
+
+    const NodeState& state_;
+    const Machine& machine_;
+    bool ignore_cordons_;
+    Bitmap named_;
+    std::map<std::uint32_t, Root> roots_;
+};
+
+// Adds to or takes from the counters of a root.
+void move_counters(std::vector<std::uint64_t>& left,
+                   const Device& root,
+                   const Device& device,
+                   const Amounts& share,
+                   bool take) {
+    const auto move = [take](std::uint64_t& counter, std::uint64_t amount) {
+        counter = take ? counter - amount : counter + amount;
+    };
+    for (std::size_t i = 0; i < device.counter_draws.size(); ++i) {
+        move(left[i], device.counter_draws[i]);
+    }
+    for (const auto& [name, amount] : share) {
+        const auto it = std::ranges::find(root.counter_names, name);
+        move(left[static_cast<std::size_t>(it - root.counter_names.begin())], amount);
+    }
+}
+
+void demand(bool holds, const std::string& what) {
+    if (!holds) {
+        throw InternalError("NodeState: " + what + ", want consistent tables; please report");
+    }
+}
+
+// What must hold of one device, whoever holds it.
+void check_device(const NodeState& state, std::uint32_t index) {
+    const Machine& machine = state.machine();
+    const Device& device = machine.devices()[index];
+    const std::uint32_t holders = state.device_holds()[index];
+    const bool whole = state.is_held_whole(index);
+    if (device.root != index) {
+        demand(holders == 0 && !whole, device.name + " is a part and held as a root");
+        return;
+    }
+    demand(!state.is_held_part(index), device.name + " is a root and held as a part");
+    std::vector<std::uint64_t> most = device.counter_totals;
+    bool has_part = false;
+    for (const std::uint32_t part : device.parts) {
+        if (state.is_held_part(part)) {
+            has_part = true;
+            const auto& draws = machine.devices()[part].counter_draws;
+            std::ranges::transform(most, draws, most.begin(), std::minus<>());
+        }
+    }
+    demand(!whole || (!has_part && holders == 1), device.name + " is held whole and shared");
+    demand(!has_part || holders != 0, device.name + " has a held part and no owner");
+    const std::vector<std::uint64_t>& left = state.counters_left(index);
+    for (std::size_t i = 0; i < most.size(); ++i) {
+        demand(whole ? left[i] == 0 : left[i] <= most[i],
+               device.name + " has " + std::to_string(left[i]) + " left on " +
+                   device.counter_names[i]);
+    }
+    demand(holders != 0 || left == device.counter_totals,
+           device.name + " has no owner and lacks an amount");
+}
+
+}  // namespace
+
+NodeState::NodeState(std::shared_ptr<const Machine> machine)
+    : machine_(std::move(machine)), page_sizes_(machine_->page_sizes().size()) {
+    const std::size_t pu_words = (machine_->pus().size() + 63) / 64;
+    const std::size_t device_words = (machine_->devices().size() + 63) / 64;
+    for (Bitmap* set : {&owned_pus_, &reserved_pus_, &cordoned_pus_}) {
+        set->resize_words(pu_words);
+    }
+    for (Bitmap* set : {&cordoned_devices_, &held_whole_, &held_parts_}) {
+        set->resize_words(device_words);
+    }
+    free_bytes_.reserve(machine_->numa_nodes().size() * page_sizes_);
+    for (const NumaNode& node : machine_->numa_nodes()) {
+        free_bytes_.insert(free_bytes_.end(), node.bytes.begin(), node.bytes.end());
+    }
+    for (const Device& device : machine_->devices()) {
+        counters_left_.push_back(device.counter_totals);
+    }
+    free_pus_ = machine_->allowed_pus();
+    free_pus_.resize_words(pu_words);
+    whole_cores_.resize_words((machine_->cores().size() + 63) / 64);
+    for (std::uint32_t core = 0; core < machine_->cores().size(); ++core) {
+        refresh_core(core);
+    }
+    package_holds_.resize(machine_->packages().size());
+    locality_holds_.resize(machine_->localities().size());
+    switch_holds_.resize(machine_->switches().size());
+    device_holds_.resize(machine_->devices().size());
+    l3_holds_.resize(machine_->l3s().size());
+}
+
+void NodeState::reserve_pus(const Bitmap& pus) {
+    reserved_pus_ |= pus;
+    set_pus_free(pus);
+}
+
+void NodeState::cordon_pu(std::uint32_t pu, bool cordoned) {
+    if (cordoned) {
+        cordoned_pus_.set(pu);
+    } else {
+        cordoned_pus_.reset(pu);
+    }
+    Bitmap one;
+    one.set(pu);
+    set_pus_free(one);
+}
+
+void NodeState::cordon_device(std::uint32_t device, bool cordoned) {
+    if (cordoned) {
+        cordoned_devices_.set(device);
+    } else {
+        cordoned_devices_.reset(device);
+    }
+}
+
+void NodeState::take(const Placement& placement) {
+    owned_pus_ |= placement.pus;
+    set_pus_free(placement.pus);
+    for (const MemoryGrant& grant : placement.memory) {
+        free_bytes_[grant.numa_node * page_sizes_ + grant.page_size_index] -= grant.bytes;
+    }
+    for (const DeviceGrant& grant : placement.devices) {
+        const Device& device = machine_->devices()[grant.device];
+        std::vector<std::uint64_t>& left = counters_left_[device.root];
+        if (device.root != grant.device) {
+            held_parts_.set(grant.device);
+        } else if (grant.share.empty()) {
+            held_whole_.set(grant.device);
+            std::ranges::fill(left, 0);
+        }
+        move_counters(left, machine_->devices()[device.root], device, grant.share, true);
+    }
+    count_holds(placement, true);
+}
+
+void NodeState::release(const Placement& placement) {
+    owned_pus_ -= placement.pus;
+    set_pus_free(placement.pus);
+    for (const MemoryGrant& grant : placement.memory) {
+        free_bytes_[grant.numa_node * page_sizes_ + grant.page_size_index] += grant.bytes;
+    }
+    for (const DeviceGrant& grant : placement.devices) {
+        const Device& device = machine_->devices()[grant.device];
+        std::vector<std::uint64_t>& left = counters_left_[device.root];
+        if (device.root != grant.device) {
+            held_parts_.reset(grant.device);
+        } else if (grant.share.empty()) {
+            held_whole_.reset(grant.device);
+            std::ranges::copy(device.counter_totals, left.begin());
+        }
+        move_counters(left, machine_->devices()[device.root], device, grant.share, false);
+    }
+    count_holds(placement, false);
+}
+
+bool NodeState::can_take(const Placement& placement, bool ignore_cordons) const {
+    TakeCheck check(*this, ignore_cordons);
+    return check.pus_are_free(placement.pus) && check.bytes_are_free(placement.memory) &&
+           check.devices_are_free(placement.devices);
+}
+
+bool NodeState::is_available(std::uint32_t device) const {
+    const Device& entry = machine_->devices()[device];
+    if (is_cordoned(device) || held_whole_.test(entry.root)) {
+        return false;
+    }
+    if (entry.root == device) {
+        return device_holds_[device] == 0;
+    }
+    if (held_parts_.test(device)) {
+        return false;
+    }
+    const std::vector<std::uint64_t>& left = counters_left_[entry.root];
+    for (std::size_t i = 0; i < entry.counter_draws.size(); ++i) {
+        if (entry.counter_draws[i] > left[i]) {
+            return false;
+        }
+    }
+    return true;
+}
+
+bool NodeState::is_cordoned(std::uint32_t device) const {
+    return cordoned_devices_.test(device) ||
+           cordoned_devices_.test(machine_->devices()[device].root);
+}
+
+// Brings free_pus_ and whole_cores_ up to date for these PUs, after a decision changed.
+void NodeState::set_pus_free(const Bitmap& pus) {
+    const std::vector<std::uint64_t>& changed = pus.words();
+    const auto word_of = [](const Bitmap& set, std::size_t w) {
+        return w < set.words().size() ? set.words()[w] : 0;
+    };
+    for (std::size_t w = 0; w < changed.size(); ++w) {
+        if (changed[w] == 0) {
+            continue;
+        }
+        const std::uint64_t free = word_of(machine_->allowed_pus(), w) &
+                                   ~(word_of(owned_pus_, w) | word_of(reserved_pus_, w) |
+                                     word_of(cordoned_pus_, w));
+        free_pus_.set_word(w, (word_of(free_pus_, w) & ~changed[w]) | (free & changed[w]));
+    }
+    std::uint32_t last = no_index;
+    pus.for_each([&](std::size_t pu) {
+        const std::uint32_t core = machine_->pus()[pu].core;
+        if (core != last) {
+            refresh_core(core);
+            last = core;
+        }
+    });
+}
+
+void NodeState::refresh_core(std::uint32_t core) {
+    if (machine_->cores()[core].pus.is_subset_of(free_pus_)) {
+        whole_cores_.set(core);
+    } else {
+        whole_cores_.reset(core);
+    }
+}
+
+void NodeState::count_holds(const Placement& placement, bool add) {
+    Touched touched;
+    touch_pus(*machine_, placement.pus, touched);
+    touch_memory(*machine_, placement.memory, touched);
+    touch_devices(*machine_, placement.devices, touched);
+    count_touched(touched.packages, package_holds_, add);
+    count_touched(touched.localities, locality_holds_, add);
+    count_touched(touched.switches, switch_holds_, add);
+    count_touched(touched.devices, device_holds_, add);
+    count_touched(touched.l3s, l3_holds_, add);
+}
+
+void NodeState::check_consistency() const {
+    Bitmap free = machine_->allowed_pus();
+    free -= owned_pus_;
+    free -= reserved_pus_;
+    free -= cordoned_pus_;
+    demand(free == free_pus_, "free_pus " + free_pus_.to_list() + " of " + free.to_list());
+    demand(!owned_pus_.intersects(reserved_pus_), "a reserved PU is owned");
+    demand(owned_pus_.is_subset_of(machine_->allowed_pus()), "a disallowed PU is owned");
+    for (std::uint32_t core = 0; core < machine_->cores().size(); ++core) {
+        demand(whole_cores_.test(core) == machine_->cores()[core].pus.is_subset_of(free),
+               "whole_cores at core " + std::to_string(core));
+    }
+    owned_pus_.for_each([&](std::size_t index) {
+        const Pu& pu = machine_->pus()[index];
+        demand(package_holds_[pu.package] != 0 && locality_holds_[pu.locality] != 0 &&
+                   l3_holds_[pu.l3] != 0,
+               "PU " + std::to_string(index) + " is owned in a domain that is not open");
+    });
+    for (std::size_t n = 0; n < machine_->numa_nodes().size(); ++n) {
+        for (std::size_t s = 0; s < page_sizes_; ++s) {
+            demand(free_bytes_[n * page_sizes_ + s] <= machine_->numa_nodes()[n].bytes[s],
+                   "more bytes free than there are on NUMANode " + std::to_string(n));
+        }
+    }
+    for (std::uint32_t d = 0; d < machine_->devices().size(); ++d) {
+        check_device(*this, d);
+    }
+}
+
+bool NodeState::operator==(const NodeState& other) const {
+    return machine_ == other.machine_ && owned_pus_ == other.owned_pus_ &&
+           reserved_pus_ == other.reserved_pus_ && cordoned_pus_ == other.cordoned_pus_ &&
+           cordoned_devices_ == other.cordoned_devices_ && held_whole_ == other.held_whole_ &&
+           held_parts_ == other.held_parts_ && free_bytes_ == other.free_bytes_ &&
+           counters_left_ == other.counters_left_ && free_pus_ == other.free_pus_ &&
+           whole_cores_ == other.whole_cores_ && package_holds_ == other.package_holds_ &&
+           locality_holds_ == other.locality_holds_ &&
+           switch_holds_ == other.switch_holds_ && device_holds_ == other.device_holds_ &&
+           l3_holds_ == other.l3_holds_;
+}
+
+}  // namespace topoalloc
