@@ -23,7 +23,7 @@ PYPROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
 
 
 def python_component(requirement: str, scope: ComponentScope) -> Component:
-    """Describe one requirement; its range stands in the description, being no version."""
+    """Describe one requirement; its range is no version, so the description has it."""
     match = re.match(r"[A-Za-z0-9._-]+", requirement)
     if match is None:
         msg = f"requirement: {requirement!r} has no name, want one like 'numpy>=1.26'"
