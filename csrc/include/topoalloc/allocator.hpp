@@ -33,6 +33,9 @@ struct Verdict {
     Policy policy;
     SearchLimits limits;
     std::string owner;
+    /// Who held what when asked, shared until a change, as `state` is: what an Explanation
+    /// and a Decision record need. May be null when the answer was taken.
+    std::shared_ptr<const std::map<std::string, Holding>> holdings;
 };
 
 struct HeadroomResult {
