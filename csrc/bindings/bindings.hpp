@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What the binding files share. This folder is the only one that knows Python: it converts
+// and forwards; topoalloc (the Python package) validates, the core decides.
+//
+// GIL: a call that may search or wait for the Allocator's lock runs without it (bench: 43 ns
+// a call). The core never touches Python, so no thread waits for the GIL inside a lock.
+#pragma once
+
+#include <pybind11/pybind11.h>
+
+#include "topoalloc/allocator.hpp"
+
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+namespace topoalloc::bindings {
+
+namespace py = pybind11;
+
+void bind_allocator(py::module_& m);
+void bind_errors(py::module_& m);
+void bind_explanation(py::module_& m);
+void bind_machine(py::module_& m);
+void bind_request(py::module_& m);
+void bind_verdict(py::module_& m);
+
+// Errors (bind_errors.cpp).
+
+/// Turns the C++ exception in flight into Python's. Requires: inside a catch block.
+void set_python_error() noexcept;
+/// A class of topoalloc._errors.
+[[nodiscard]] py::object error_class(const char* name);
+
+/// Runs `body`, which returns a new reference; on an exception sets Python's and returns null.
+template <class F>
+PyObject* guarded(F&& body) noexcept {
+    try {
+        return std::forward<F>(body)();
+    } catch (...) {
+        set_python_error();
+        return nullptr;
+    }
+}
+
+// Requests (bind_request.cpp).
+
+/// A Request and what it compiled to for the Machines that it met last. Copies of the Python
+/// object share it. Thread-safe: the cache has a lock of its own, held for a look only.
+class SharedRequest {
+  public:
+    explicit SharedRequest(Request request);
+
+    [[nodiscard]] const Request& request() const { return request_; }
+    [[nodiscard]] std::size_t hash() const { return hash_; }
+    /// Compiles on the first call for a Machine. @throws InvalidRequestError
+    [[nodiscard]] std::shared_ptr<const CompiledRequest> compiled_for(
+        const std::shared_ptr<const Machine>& machine) const;
+
+  private:
+    // A Request meets one Machine, or the few kinds of node of a cluster.
+    static constexpr std::size_t cache_size = 8;
+
+    Request request_;
+    std::size_t hash_;
+    mutable std::mutex mutex_;
+    mutable std::array<std::shared_ptr<const CompiledRequest>, cache_size> cache_;
+    mutable std::size_t next_slot_ = 0;
+};
+
+/// What _core.Request holds.
+struct RequestObject {
+    std::shared_ptr<const SharedRequest> shared;
+};
+
+/// The RequestObject of a Python object. @throws py::type_error when it is something else
+[[nodiscard]] const RequestObject& request_from(PyObject* object);
+
+// Verdicts and Placements (bind_verdict.cpp).
+
+/// What a Placement needs beside itself to be read in names and OS indices.
+struct PlacementContent {
+    Placement placement;
+    std::shared_ptr<const Machine> machine;
+    py::object machine_object;  ///< the topoalloc.Machine of the Allocator
+    std::string owner;          ///< empty: of a check
+};
+
+enum class Operation : std::uint8_t { check, allocate, resize };
+
+[[nodiscard]] py::object make_placement(PlacementContent content);
+[[nodiscard]] py::object make_verdict(Verdict verdict,
+                                      py::object machine_object,
+                                      Operation operation);
+/// Null when the object is no Placement.
+[[nodiscard]] const PlacementContent* placement_from(PyObject* object);
+/// Raises InfeasibleError or UndecidedError, as the status says, with the verdict.
+[[noreturn]] void throw_not_placed(Verdict verdict,
+                                   py::object machine_object,
+                                   Operation operation);
+
+/// The member of topoalloc.Status.
+[[nodiscard]] py::object status_object(Status status);
+[[nodiscard]] py::tuple cost_terms(const Cost& cost);
+/// Reserved, cordoned, and (owner, Request or None, Placement) of a state.
+[[nodiscard]] py::dict state_rows(const NodeState& state,
+                                  const std::map<std::string, Holding>& holdings,
+                                  const py::object& machine_object);
+
+/// @throws py::error_already_set (StateError of bad use is the core's)
+[[nodiscard]] py::dict explanation_rows(const Verdict& verdict,
+                                        const py::object& machine_object,
+                                        SearchLimits limits);
+
+}  // namespace topoalloc::bindings
