@@ -13,6 +13,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,6 +35,15 @@ struct MachineLimits {
     static constexpr std::size_t numa_nodes = 4096;
     static constexpr std::size_t devices = 4096;
     static constexpr std::size_t bridges = 65536;
+    static constexpr std::size_t groups = 4096;
+    static constexpr std::size_t page_sizes = 16;              ///< base pages counted
+    static constexpr std::uint32_t os_index = 1U << 20;        ///< all are below it
+    /// Of one NUMANode, one distance, one link: sums over a Machine fit 63 bits.
+    static constexpr std::uint64_t bytes = std::uint64_t{1} << 50;
+    static constexpr std::uint64_t distance = 0xffffffffU;
+    static constexpr std::uint64_t link_mb_s = 0xffffffffU;
+    /// Of one capacity, counter or draw: they compare with attributes, which are signed.
+    static constexpr std::uint64_t amount = ~std::uint64_t{0} >> 1;
 };
 
 /// All members are logical indices into the Machine's tables.
@@ -53,6 +63,7 @@ struct Domain {
     Bitmap localities;  ///< that it meets
 };
 
+/// In the order of os_index.
 struct NumaNode {
     std::uint32_t os_index = 0;
     MemoryKind kind = MemoryKind::dram;
@@ -170,7 +181,8 @@ class Machine {
     std::vector<std::uint64_t> distances_;     // localities x localities
     bool ultrametric_ = false;
     std::map<std::string, std::uint32_t, std::less<>> device_by_key_;
-    std::map<std::uint32_t, std::uint32_t> pu_by_os_index_;
+    std::vector<std::uint32_t> pu_by_os_index_;  // os_index -> logical, or no_index
+    std::set<std::string, std::less<>> classes_with_links_;
 };
 
 /// Reads hwloc XML, format versions 1, 2 and 3. Never calls libhwloc.
