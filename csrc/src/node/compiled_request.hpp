@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A Request made ready for one Machine: names are indices, conditions are evaluated, values
+// of Same and Distinct are numbered. Private to the node room.
+#pragma once
+
+#include "topoalloc/solver.hpp"
+
+#include <cstdint>
+#include <memory>
+#include <variant>
+#include <vector>
+
+namespace topoalloc {
+
+/// How devices of one class are taken.
+enum class TakeMode : std::uint8_t { whole, part, share };
+
+struct DeviceNeed {
+    std::uint32_t count = 0;
+    TakeMode mode = TakeMode::whole;
+    /// Devices that the Request may take on any state: class, conditions, `eligible`,
+    /// `exclude`. Ascending.
+    std::vector<std::uint32_t> candidates;
+    /// share: by candidate, the amount on each counter of the device.
+    std::vector<std::vector<std::uint64_t>> share_draws;
+    Amounts share;
+};
+
+/// What a constraint speaks of: PUs, bytes, and needs (bit i is needs[i]).
+struct Scope {
+    bool pus = false;
+    bool memory = false;
+    std::uint64_t needs = 0;
+    [[nodiscard]] bool has_need(std::size_t need) const { return ((needs >> need) & 1U) != 0; }
+};
+
+struct CompiledAlign {
+    AlignLevel level = AlignLevel::numa;
+    Scope scope;
+};
+struct CompiledPair {
+    std::uint32_t need_a = 0, need_b = 0;
+    Level within = Level::machine;
+    std::uint32_t ratio_a = 1, ratio_b = 1;
+};
+struct CompiledLink {
+    std::uint32_t need = 0;
+    LinkMode mode = LinkMode::clique;
+    std::uint64_t min_mb_s = 1;
+};
+/// Same and Distinct: the numbered values of each device (by device index).
+struct CompiledAttribute {
+    bool same = true;
+    std::uint64_t needs = 0;
+    std::vector<std::vector<std::uint32_t>> values;
+    std::uint32_t value_count = 0;
+};
+struct CompiledNear {
+    std::vector<std::uint32_t> anchors;
+    Bitmap devices;     ///< that may be chosen
+    Bitmap pus;         ///< PUs that are near enough
+    Bitmap numa_nodes;  ///< whose bytes are near enough
+};
+/// monostate: it speaks of what is not asked for, so it holds.
+using CompiledConstraint = std::variant<std::monostate,
+                                        CompiledAlign,
+                                        CompiledPair,
+                                        CompiledLink,
+                                        CompiledAttribute,
+                                        CompiledNear>;
+
+class CompiledRequest {
+  public:
+    std::shared_ptr<const Machine> machine;
+    Request request;
+    std::vector<DeviceNeed> needs;  ///< as request.devices
+    std::vector<CompiledConstraint> require, prefer;
+    /// By page size index of the Machine: bytes asked for. A page size that the Machine
+    /// lacks makes `lacks_page_size` true: never feasible.
+    std::vector<std::uint64_t> bytes;
+    bool lacks_page_size = false;
+    bool wants_bytes = false;
+
+    [[nodiscard]] bool wants_pus() const { return request.cores != 0 || request.pus != 0; }
+    /// Index of the need of a class, or no_index.
+    [[nodiscard]] std::uint32_t need_of(std::string_view device_class) const;
+};
+
+}  // namespace topoalloc

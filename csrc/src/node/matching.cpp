@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node/matching.hpp"
+
+#include <algorithm>
+#include <limits>
+
+namespace topoalloc {
+namespace {
+
+// Above any sum of levels: at most 65536 devices times level 6 stays below it.
+constexpr std::int64_t forbidden = std::int64_t{1} << 32;
+
+// Augmenting-path matching of `many` into `one`, each of which takes `ratio`.
+class Augmenter {
+  public:
+    Augmenter(const Machine& machine, const MatchingSides& sides, Level within)
+        : machine_(machine), sides_(sides), within_(within), taken_by_(sides.one.size()) {}
+
+    std::size_t run() {
+        std::size_t matched = 0;
+        for (std::uint32_t i = 0; i < sides_.many.size(); ++i) {
+            visited_.assign(sides_.one.size(), false);
+            matched += augment(i) ? 1U : 0U;
+        }
+        return matched;
+    }
+
+  private:
+    // Recursion is as deep as an augmenting path: at most the members of `one`.
+    bool augment(std::uint32_t i) {
+        for (std::uint32_t j = 0; j < sides_.one.size(); ++j) {
+            if (visited_[j] || machine_.level(sides_.many[i], sides_.one[j]) > within_) {
+                continue;
+            }
+            visited_[j] = true;
+            if (taken_by_[j].size() < sides_.ratio) {
+                taken_by_[j].push_back(i);
+                return true;
+            }
+            for (std::uint32_t& holder : taken_by_[j]) {
+                if (augment(holder)) {
+                    holder = i;
+                    return true;
+                }
+            }
+        }
+        return false;
+    }
+
+    const Machine& machine_;
+    const MatchingSides& sides_;
+    Level within_;
+    std::vector<std::vector<std::uint32_t>> taken_by_;
+    std::vector<bool> visited_;
+};
+
+// The Hungarian method with potentials; rows are `many`, columns `one` repeated.
+class Assignment {
+  public:
+    Assignment(const Machine& machine, const MatchingSides& sides, Level within)
+        : size_(sides.many.size()), cost_(size_ * size_) {
+        for (std::size_t row = 0; row < size_; ++row) {
+            for (std::size_t column = 0; column < size_; ++column) {
+                const Level level =
+                    machine.level(sides.many[row], sides.one[column / sides.ratio]);
+                at(row, column) =
+                    level <= within ? static_cast<std::int64_t>(level) : forbidden;
+            }
+        }
+    }
+
+    std::int64_t& at(std::size_t row, std::size_t column) { return cost_[row * size_ + column]; }
+
+    // The least sum; at least `forbidden` when no matching avoids forbidden cells.
+    std::int64_t solve() {
+        row_potential_.assign(size_ + 1, 0);
+        column_potential_.assign(size_ + 1, 0);
+        row_of_.assign(size_ + 1, 0);
+        for (std::size_t row = 1; row <= size_; ++row) {
+            add_row(row);
+        }
+        std::int64_t sum = 0;
+        for (std::size_t column = 1; column <= size_; ++column) {
+            sum += at(row_of_[column] - 1, column - 1);
+        }
+        return sum;
+    }
+
+  private:
+    // One shortest augmenting path from `row` over reduced costs; indices from 1, column 0
+    // is the start.
+    void add_row(std::size_t row) {
+        std::vector<std::int64_t> least(size_ + 1, std::numeric_limits<std::int64_t>::max());
+        std::vector<std::size_t> way(size_ + 1, 0);
+        std::vector<bool> done(size_ + 1, false);
+        row_of_[0] = row;
+        std::size_t column = 0;
+        do {
+            done[column] = true;
+            column = relax(column, least, way, done);
+        } while (row_of_[column] != 0);
+        while (column != 0) {
+            row_of_[column] = row_of_[way[column]];
+            column = way[column];
+        }
+    }
+
+    std::size_t relax(std::size_t from,
+                      std::vector<std::int64_t>& least,
+                      std::vector<std::size_t>& way,
+                      const std::vector<bool>& done) {
+        const std::size_t row = row_of_[from];
+        std::int64_t delta = std::numeric_limits<std::int64_t>::max();
+        std::size_t next = 0;
+        for (std::size_t column = 1; column <= size_; ++column) {
+            if (done[column]) {
+                continue;
+            }
+            const std::int64_t reduced =
+                at(row - 1, column - 1) - row_potential_[row] - column_potential_[column];
+            if (reduced < least[column]) {
+                least[column] = reduced;
+                way[column] = from;
+            }
+            if (least[column] < delta) {
+                delta = least[column];
+                next = column;
+            }
+        }
+        for (std::size_t column = 0; column <= size_; ++column) {
+            if (done[column]) {
+                row_potential_[row_of_[column]] += delta;
+                column_potential_[column] -= delta;
+            } else {
+                least[column] -= delta;
+            }
+        }
+        return next;
+    }
+
+    std::size_t size_;
+    std::vector<std::int64_t> cost_;
+    std::vector<std::int64_t> row_potential_, column_potential_;
+    std::vector<std::size_t> row_of_;
+};
+
+}  // namespace
+
+std::size_t largest_matching(const Machine& machine, const MatchingSides& sides, Level within) {
+    return Augmenter(machine, sides, within).run();
+}
+
+bool has_matching(const Machine& machine, const MatchingSides& sides, Level within) {
+    return sides.many.size() == sides.one.size() * sides.ratio &&
+           largest_matching(machine, sides, within) == sides.many.size();
+}
+
+std::optional<std::int64_t> least_level_sum(const Machine& machine,
+                                            const MatchingSides& sides,
+                                            Level within) {
+    if (sides.many.size() != sides.one.size() * sides.ratio) {
+        return std::nullopt;
+    }
+    if (sides.many.size() == 1) {
+        const Level level = machine.level(sides.many[0], sides.one[0]);
+        return level <= within ? std::optional(static_cast<std::int64_t>(level)) : std::nullopt;
+    }
+    const std::int64_t sum = Assignment(machine, sides, within).solve();
+    return sum < forbidden ? std::optional(sum) : std::nullopt;
+}
+
+std::vector<std::uint32_t> least_matching(const Machine& machine,
+                                          const MatchingSides& sides,
+                                          Level within) {
+    const std::size_t size = sides.many.size();
+    Assignment table(machine, sides, within);
+    const std::int64_t least = table.solve();
+    std::vector<std::uint32_t> chosen(size, 0);
+    // Fix the members one after the other: forbid every other partner, keep the least sum.
+    for (std::size_t row = 0; row < size; ++row) {
+        for (std::uint32_t j = 0; j < sides.one.size(); ++j) {
+            Assignment trial = table;
+            for (std::size_t column = 0; column < size; ++column) {
+                if (column / sides.ratio != j) {
+                    trial.at(row, column) = forbidden;
+                }
+            }
+            if (trial.solve() == least) {
+                chosen[row] = j;
+                table = std::move(trial);
+                break;
+            }
+        }
+    }
+    return chosen;
+}
+
+}  // namespace topoalloc

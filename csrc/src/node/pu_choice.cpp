@@ -1,0 +1,500 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node/pu_choice.hpp"
+
+#include <algorithm>
+#include <array>
+#include <functional>
+#include <limits>
+
+namespace topoalloc {
+namespace {
+
+// One core with usable PUs.
+struct CoreItem {
+    std::uint32_t core = 0;
+    std::uint32_t l3 = 0;
+    std::uint32_t package = 0;
+    std::uint32_t locality = 0;
+    std::uint32_t size = 0;    // PUs of the core
+    std::uint32_t usable = 0;  // of them usable
+    std::uint32_t forced = 0;  // of them forced
+};
+
+std::vector<CoreItem> collect_cores(const Machine& machine, const PuQuestion& question) {
+    std::vector<CoreItem> items;
+    std::uint32_t last = no_index;
+    question.usable.for_each([&](std::size_t index) {
+        const Pu& pu = machine.pus()[index];
+        if (pu.core != last) {
+            last = pu.core;
+            const auto size =
+                static_cast<std::uint32_t>(machine.cores()[pu.core].pus.count());
+            items.push_back({pu.core, pu.l3, pu.package, pu.locality, size, 0, 0});
+        }
+        ++items.back().usable;
+        items.back().forced += question.forced.test(index) ? 1U : 0U;
+    });
+    if (question.unit != PuUnit::pus) {
+        std::erase_if(items, [](const CoreItem& item) { return item.usable != item.size; });
+    }
+    return items;
+}
+
+// Units that a core can give at most.
+std::uint32_t units_of(const CoreItem& item, PuUnit unit) {
+    return unit == PuUnit::cores ? 1 : item.usable;
+}
+
+// L3s with what they can give, in order.
+struct L3Room {
+    std::uint32_t l3 = 0;
+    std::uint32_t units = 0;
+    bool favoured = false;  // already open when packing, closed when spreading
+};
+
+std::vector<L3Room> collect_l3s(const NodeState& state,
+                                const PuQuestion& question,
+                                const std::vector<CoreItem>& items) {
+    std::vector<L3Room> rooms;
+    for (const CoreItem& item : items) {
+        if (rooms.empty() || rooms.back().l3 != item.l3) {
+            const bool open = state.l3_holds()[item.l3] != 0;
+            rooms.push_back({item.l3, 0, open == (question.packing == Packing::pack)});
+        }
+        rooms.back().units += units_of(item, question.unit);
+    }
+    return rooms;
+}
+
+// Whole cores that each count the same: choose L3s by counting.
+class CountingChoice {
+  public:
+    CountingChoice(std::vector<L3Room> rooms, std::uint32_t wanted)
+        : rooms_(std::move(rooms)), wanted_(wanted) {}
+
+    // The L3s, ascending; empty when they can not hold what is wanted.
+    std::vector<L3Room> run() {
+        std::size_t count = 0;
+        if (!least_count(count)) {
+            return {};
+        }
+        std::size_t favoured = std::min(count, favoured_total());
+        while (!fits(0, favoured, count - favoured, wanted_)) {
+            --favoured;  // stops: some split of the least count fits
+        }
+        return least_index_set(favoured, count - favoured);
+    }
+
+  private:
+    bool least_count(std::size_t& count) const {
+        std::vector<std::uint32_t> units;
+        units.reserve(rooms_.size());
+        for (const L3Room& room : rooms_) {
+            units.push_back(room.units);
+        }
+        std::ranges::sort(units, std::greater{});
+        std::uint64_t sum = 0;
+        for (count = 0; count < units.size() && sum < wanted_; ++count) {
+            sum += units[count];
+        }
+        return sum >= wanted_;
+    }
+
+    std::size_t favoured_total() const {
+        return static_cast<std::size_t>(
+            std::ranges::count_if(rooms_, [](const L3Room& r) { return r.favoured; }));
+    }
+
+    // Whether `favoured` and `other` L3s from `first` on can hold `wanted`.
+    bool fits(std::size_t first, std::size_t favoured, std::size_t other, std::uint64_t wanted) {
+        for (auto& list : largest_) {
+            list.clear();
+        }
+        for (std::size_t i = first; i < rooms_.size(); ++i) {
+            largest_[rooms_[i].favoured ? 1 : 0].push_back(rooms_[i].units);
+        }
+        const std::array<std::size_t, 2> take = {other, favoured};
+        std::uint64_t sum = 0;
+        for (std::size_t side = 0; side < 2; ++side) {
+            auto& list = largest_[side];
+            if (list.size() < take[side]) {
+                return false;
+            }
+            const auto middle = list.begin() + static_cast<std::ptrdiff_t>(take[side]);
+            std::partial_sort(list.begin(), middle, list.end(), std::greater{});
+            for (auto it = list.begin(); it != middle; ++it) {
+                sum += *it;
+            }
+        }
+        return sum >= wanted;
+    }
+
+    std::vector<L3Room> least_index_set(std::size_t favoured, std::size_t other) {
+        std::vector<L3Room> chosen;
+        std::uint64_t missing = wanted_;
+        for (std::size_t i = 0; i < rooms_.size() && missing != 0; ++i) {
+            std::size_t& side = rooms_[i].favoured ? favoured : other;
+            if (side == 0) {
+                continue;
+            }
+            --side;
+            const std::uint64_t rest =
+                missing - std::min<std::uint64_t>(missing, rooms_[i].units);
+            if (fits(i + 1, favoured, other, rest)) {
+                missing = rest;
+                chosen.push_back(rooms_[i]);
+            } else {
+                ++side;
+            }
+        }
+        return chosen;
+    }
+
+    std::vector<L3Room> rooms_;
+    std::uint64_t wanted_;
+    std::array<std::vector<std::uint32_t>, 2> largest_;
+};
+
+void take_core(const Machine& machine,
+               const PuQuestion& question,
+               std::uint32_t core,
+               std::uint32_t count,
+               Bitmap& pus) {
+    const Bitmap& all = machine.cores()[core].pus;
+    std::uint32_t missing = count;
+    all.for_each([&](std::size_t pu) {
+        if (question.forced.test(pu)) {
+            pus.set(pu);
+            --missing;
+        }
+    });
+    all.for_each([&](std::size_t pu) {
+        if (missing != 0 && question.usable.test(pu) && !question.forced.test(pu)) {
+            pus.set(pu);
+            --missing;
+        }
+    });
+}
+
+PuChoice finish_counting(const NodeState& state,
+                         const PuQuestion& question,
+                         const std::vector<CoreItem>& items,
+                         const std::vector<L3Room>& l3s) {
+    PuChoice choice;
+    const bool pack = question.packing == Packing::pack;
+    choice.l3s = static_cast<std::int64_t>(l3s.size());
+    std::size_t next = 0;
+    std::uint32_t missing = question.wanted;
+    for (const L3Room& room : l3s) {
+        if (room.favoured != pack) {
+            choice.opened_l3s += pack ? 1 : -1;
+        }
+        for (; next < items.size() && items[next].l3 <= room.l3 && missing != 0; ++next) {
+            if (items[next].l3 == room.l3) {
+                choice.pus |= state.machine().cores()[items[next].core].pus;
+                missing -= units_of(items[next], question.unit);
+            }
+        }
+    }
+    return choice;
+}
+
+bool hits_all(const Machine& machine, const PuQuestion& question, const Bitmap& pus) {
+    if (question.hit_sets.empty()) {
+        return true;
+    }
+    std::uint64_t localities = 0;
+    pus.for_each([&](std::size_t pu) {
+        localities |= std::uint64_t{1} << machine.pus()[pu].locality;
+    });
+    return std::ranges::all_of(question.hit_sets,
+                               [&](std::uint64_t set) { return (set & localities) != 0; });
+}
+
+bool counting_applies(const PuQuestion& question, const std::vector<CoreItem>& items) {
+    if (question.unit == PuUnit::pus || !question.forced.empty() ||
+        !question.charged_packages.empty() || !question.exact_counts.empty()) {
+        return false;
+    }
+    if (question.unit == PuUnit::cores || items.empty()) {
+        return true;
+    }
+    const std::uint32_t size = items.front().size;
+    return question.wanted % size == 0 &&
+           std::ranges::all_of(items, [&](const CoreItem& item) { return item.size == size; });
+}
+
+// The general programme, from the last core to the first. A state says what the domains of
+// the core at hand have already got: bit 0 its L3, bit 1 its Package, and above them which
+// hit sets have been hit.
+class CoreProgramme {
+  public:
+    CoreProgramme(const NodeState& state,
+                  const PuQuestion& question,
+                  const std::vector<CoreItem>& items)
+        : state_(state), question_(question), items_(items), width_(question.wanted + 1U) {
+        for (std::size_t i = 0; i < question.hit_sets.size(); ++i) {
+            full_hits_ |= std::uint32_t{1} << i;
+        }
+        states_ = (full_hits_ + 1U) * 4U;
+    }
+
+    [[nodiscard]] std::uint64_t cells() const {
+        return (items_.size() + 1) * std::uint64_t{states_} * width_;
+    }
+
+    std::optional<PuChoice> run() {
+        best_.assign(cells(), unreachable);
+        fill_last();
+        for (std::size_t i = items_.size(); i-- > 0;) {
+            fill(i);
+        }
+        const std::int64_t value = items_.empty() ? unreachable : at(0, 0, question_.wanted);
+        if (value >= unreachable / 2) {
+            return std::nullopt;
+        }
+        return read_back();
+    }
+
+  private:
+    // A value packs four sums, most significant first: L3s, split cores, opened Packages,
+    // opened L3s. The last two may be negative; each stays below 2^13 in size
+    // (MachineLimits and 64 localities bound the first, the others follow).
+    static constexpr std::int64_t l3_unit = std::int64_t{1} << 44;
+    static constexpr std::int64_t split_unit = std::int64_t{1} << 28;
+    static constexpr std::int64_t package_unit = std::int64_t{1} << 14;
+    static constexpr std::int64_t unreachable = std::numeric_limits<std::int64_t>::max() / 2;
+
+    std::int64_t& at(std::size_t i, std::uint32_t state, std::size_t missing) {
+        return best_[(i * states_ + state) * width_ + missing];
+    }
+
+    [[nodiscard]] bool locality_may_end(std::size_t i, std::size_t missing) const {
+        if (question_.exact_counts.empty()) {
+            return true;
+        }
+        // What later localities must hold is what is still missing here.
+        std::uint64_t later = 0;
+        for (std::size_t l = items_[i].locality + 1U; l < question_.exact_counts.size(); ++l) {
+            later += question_.exact_counts[l];
+        }
+        return missing == later;
+    }
+
+    void fill_last() {
+        if (items_.empty()) {
+            return;
+        }
+        const std::size_t end = items_.size();
+        for (std::uint32_t state = 0; state < states_; ++state) {
+            if (state / 4 == full_hits_) {
+                at(end, state, 0) = 0;
+            }
+        }
+    }
+
+    // The state in which core i + 1 is met, when core i leaves `state`.
+    [[nodiscard]] std::uint32_t carry(std::size_t i, std::uint32_t state) const {
+        if (i + 1 == items_.size()) {
+            return state;
+        }
+        const CoreItem& here = items_[i];
+        const CoreItem& next = items_[i + 1];
+        std::uint32_t kept = state & ~3U;
+        kept |= here.l3 == next.l3 ? state & 1U : 0U;
+        kept |= here.package == next.package ? state & 2U : 0U;
+        return kept;
+    }
+
+    [[nodiscard]] bool ends_locality(std::size_t i) const {
+        return i + 1 == items_.size() || items_[i].locality != items_[i + 1].locality;
+    }
+
+    [[nodiscard]] std::uint32_t hits_of(const CoreItem& item) const {
+        std::uint32_t hits = 0;
+        for (std::size_t i = 0; i < question_.hit_sets.size(); ++i) {
+            hits |= ((question_.hit_sets[i] >> item.locality) & 1U) != 0 ? 1U << i : 0U;
+        }
+        return hits;
+    }
+
+    [[nodiscard]] std::int64_t price(const CoreItem& item,
+                                     std::uint32_t state,
+                                     std::uint32_t pus) const {
+        const std::int64_t sign = question_.packing == Packing::pack ? 1 : -1;
+        std::int64_t value = pus < item.size ? split_unit : 0;
+        if ((state & 1U) == 0) {
+            value += l3_unit + (state_.l3_holds()[item.l3] == 0 ? sign : 0);
+        }
+        if ((state & 2U) == 0 && question_.charged_packages.test(item.package)) {
+            value += sign * package_unit;
+        }
+        return value;
+    }
+
+    // Calls f(PUs taken, units) for every number of PUs that the core may give, more first.
+    template <class F>
+    void for_each_option(const CoreItem& item, F&& f) const {
+        if (question_.unit == PuUnit::pus) {
+            for (std::uint32_t pus = item.usable + 1; pus-- > item.forced;) {
+                f(pus, pus);
+            }
+            return;
+        }
+        f(item.size, question_.unit == PuUnit::cores ? 1U : item.size);
+        if (item.forced == 0) {
+            f(0U, 0U);
+        }
+    }
+
+    // What a choice at core i costs from here on; unreachable when it can not be completed.
+    std::int64_t value_of(std::size_t i,
+                          std::uint32_t state,
+                          std::size_t missing,
+                          std::uint32_t pus,
+                          std::uint32_t units) {
+        if (units > missing) {
+            return unreachable;
+        }
+        const CoreItem& item = items_[i];
+        const std::uint32_t left =
+            pus == 0 ? state : (state | 3U | hits_of(item) * 4U);
+        const std::size_t rest = missing - units;
+        if (ends_locality(i) && !locality_may_end(i, rest)) {
+            return unreachable;
+        }
+        const std::int64_t later = at(i + 1, carry(i, left), rest);
+        if (later >= unreachable / 2) {
+            return unreachable;
+        }
+        return later + (pus == 0 ? 0 : price(item, state, pus));
+    }
+
+    void fill(std::size_t i) {
+        for (std::uint32_t state = 0; state < states_; ++state) {
+            for (std::size_t missing = 0; missing < width_; ++missing) {
+                std::int64_t least = unreachable;
+                for_each_option(items_[i], [&](std::uint32_t pus, std::uint32_t units) {
+                    least = std::min(least, value_of(i, state, missing, pus, units));
+                });
+                at(i, state, missing) = least;
+            }
+        }
+    }
+
+    PuChoice read_back() {
+        PuChoice choice;
+        std::uint32_t state = 0;
+        std::size_t missing = question_.wanted;
+        Bitmap l3s;
+        Bitmap packages;
+        for (std::size_t i = 0; i < items_.size(); ++i) {
+            const std::int64_t value = at(i, state, missing);
+            std::uint32_t taken = no_index;
+            std::uint32_t taken_units = 0;
+            // More PUs first: a larger set of the same core holds the least index not in both.
+            for_each_option(items_[i], [&](std::uint32_t pus, std::uint32_t units) {
+                if (taken == no_index && value_of(i, state, missing, pus, units) == value) {
+                    taken = pus;
+                    taken_units = units;
+                }
+            });
+            if (taken != 0) {
+                note(items_[i], taken, choice, l3s, packages);
+                state |= 3U | hits_of(items_[i]) * 4U;
+            }
+            state = carry(i, state);
+            missing -= taken_units;
+        }
+        return choice;
+    }
+
+    void note(const CoreItem& item,
+              std::uint32_t taken,
+              PuChoice& choice,
+              Bitmap& l3s,
+              Bitmap& packages) const {
+        const std::int64_t sign = question_.packing == Packing::pack ? 1 : -1;
+        take_core(state_.machine(), question_, item.core, taken, choice.pus);
+        choice.split_cores += taken < item.size ? 1 : 0;
+        if (!l3s.test(item.l3)) {
+            l3s.set(item.l3);
+            ++choice.l3s;
+            choice.opened_l3s += state_.l3_holds()[item.l3] == 0 ? sign : 0;
+        }
+        if (!packages.test(item.package) && question_.charged_packages.test(item.package)) {
+            packages.set(item.package);
+            choice.opened_packages += sign;
+        }
+    }
+
+    const NodeState& state_;
+    const PuQuestion& question_;
+    const std::vector<CoreItem>& items_;
+    std::size_t width_;
+    std::uint32_t full_hits_ = 0;
+    std::uint32_t states_ = 4;
+    std::vector<std::int64_t> best_;
+};
+
+// Hit sets are bits of a state: more than this many would make it too large.
+constexpr std::size_t max_hit_sets = 12;
+
+}  // namespace
+
+std::int64_t least_l3s(const Machine& machine, const PuQuestion& question) {
+    std::vector<std::uint32_t> units;
+    std::uint32_t last = no_index;
+    for (const CoreItem& item : collect_cores(machine, question)) {
+        if (item.l3 != last) {
+            last = item.l3;
+            units.push_back(0);
+        }
+        units.back() += units_of(item, question.unit);
+    }
+    std::ranges::sort(units, std::greater{});
+    std::uint64_t sum = 0;
+    std::int64_t count = 0;
+    for (std::size_t i = 0; i < units.size() && sum < question.wanted; ++i, ++count) {
+        sum += units[i];
+    }
+    return count;
+}
+
+std::optional<PuChoice> choose_pus(const NodeState& state,
+                                   const PuQuestion& question,
+                                   std::uint64_t& steps,
+                                   std::uint64_t max_steps,
+                                   bool& limited) {
+    if (!question.forced.is_subset_of(question.usable)) {
+        return std::nullopt;
+    }
+    ++steps;
+    const std::vector<CoreItem> items = collect_cores(state.machine(), question);
+    if (counting_applies(question, items)) {
+        const auto l3s =
+            CountingChoice(collect_l3s(state, question, items), question.wanted).run();
+        if (l3s.empty()) {
+            return std::nullopt;
+        }
+        PuChoice choice = finish_counting(state, question, items, l3s);
+        if (hits_all(state.machine(), question, choice.pus)) {
+            return choice;
+        }
+    }
+    if (question.hit_sets.size() > max_hit_sets) {
+        limited = true;
+        return std::nullopt;
+    }
+    CoreProgramme programme(state, question, items);
+    // Sixty-four cells are about the work of one search node.
+    const std::uint64_t work = programme.cells() / 64;
+    if (work > max_steps || steps > max_steps - work) {
+        limited = true;
+        return std::nullopt;
+    }
+    steps += work;
+    return programme.run();
+}
+
+}  // namespace topoalloc

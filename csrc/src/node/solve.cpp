@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "topoalloc/solver.hpp"
+
+#include "node/definition.hpp"
+#include "node/reason.hpp"
+#include "node/search.hpp"
+#include "topoalloc/errors.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <utility>
+
+namespace topoalloc {
+namespace {
+
+// Which preferences stay unmet (bit i is prefer[i]), best first: fewest, then the 0/1 vector
+// with the first entry most significant.
+std::vector<std::uint32_t> unmet_sets(std::size_t preferences) {
+    std::vector<std::uint32_t> sets;
+    for (std::uint32_t set = 0; set < (1U << preferences); ++set) {
+        sets.push_back(set);
+    }
+    const auto vector_of = [preferences](std::uint32_t set) {
+        std::uint32_t vector = 0;
+        for (std::size_t i = 0; i < preferences; ++i) {
+            vector = vector * 2 + ((set >> i) & 1U);
+        }
+        return vector;
+    };
+    std::ranges::sort(sets, {}, [&](std::uint32_t set) {
+        return std::pair(std::popcount(set), vector_of(set));
+    });
+    return sets;
+}
+
+std::vector<const CompiledConstraint*> enforced_with(const CompiledRequest& request,
+                                                     std::uint32_t unmet) {
+    std::vector<const CompiledConstraint*> enforced;
+    for (const CompiledConstraint& constraint : request.require) {
+        enforced.push_back(&constraint);
+    }
+    for (std::size_t i = 0; i < request.prefer.size(); ++i) {
+        if (((unmet >> i) & 1U) == 0) {
+            enforced.push_back(&request.prefer[i]);
+        }
+    }
+    return enforced;
+}
+
+ChosenDevices chosen_of(const CompiledRequest& request, const Placement& placement) {
+    ChosenDevices chosen(request.needs.size());
+    for (const DeviceGrant& grant : placement.devices) {
+        const std::uint32_t need =
+            request.need_of(request.machine->devices()[grant.device].device_class);
+        if (need == no_index) {
+            throw InvalidRequestError("placement.devices: " +
+                                      request.machine->devices()[grant.device].name +
+                                      ", want only classes that are asked for");
+        }
+        chosen[need].push_back(grant.device);
+    }
+    return chosen;
+}
+
+void finish(const NodeState& state,
+            const CompiledRequest& request,
+            const SolveOptions& options,
+            Answer& answer) {
+    const ChosenDevices chosen = chosen_of(request, answer.placement);
+    answer.placement.cost = placement_cost(
+        state, request, answer.placement, chosen, options.policy.packing);
+    answer.placement.pairs = made_pairs(request, chosen);
+}
+
+}  // namespace
+
+Answer solve(const NodeState& state,
+             const CompiledRequest& request,
+             const SolveOptions& options) {
+    Answer answer;
+    if (const auto shortage = find_shortage(state, request)) {
+        answer.reason = *shortage;
+        answer.steps = 1;
+        return answer;
+    }
+    bool limited = false;
+    for (const std::uint32_t unmet : unmet_sets(request.prefer.size())) {
+        SearchResult found =
+            search(state, request, enforced_with(request, unmet), options, answer.steps);
+        limited = limited || found.limited;
+        if (found.best) {
+            answer.placement = std::move(*found.best);
+            answer.status = limited ? Status::feasible : Status::optimal;
+            answer.reason = limited ? Reason::step_limit : Reason::placed;
+            finish(state, request, options, answer);
+            return answer;
+        }
+    }
+    answer.status = limited ? Status::unknown : Status::infeasible;
+    answer.reason = limited ? Reason::step_limit : name_conflict(request);
+    return answer;
+}
+
+Cost evaluate(const NodeState& state,
+              const CompiledRequest& request,
+              const Placement& placement,
+              Policy policy) {
+    const ChosenDevices chosen = chosen_of(request, placement);
+    for (std::size_t need = 0; need < chosen.size(); ++need) {
+        if (chosen[need].size() != request.needs[need].count) {
+            throw InvalidRequestError("placement.devices: " +
+                                      std::to_string(chosen[need].size()) + " of class " +
+                                      request.request.devices[need].device_class + ", want " +
+                                      std::to_string(request.needs[need].count));
+        }
+    }
+    if (!state.can_take(placement, false)) {
+        throw InvalidRequestError("placement: holds what is not free, want what is");
+    }
+    for (const CompiledConstraint& constraint : request.require) {
+        if (!constraint_holds(request, constraint, placement, chosen)) {
+            throw InvalidRequestError("placement: breaks a required constraint");
+        }
+    }
+    return placement_cost(state, request, placement, chosen, policy.packing);
+}
+
+}  // namespace topoalloc
