@@ -11,12 +11,13 @@ import enum
 import errno
 import os
 import threading
-from typing import Any, Final, NamedTuple
+from pathlib import Path
+from typing import Final, NamedTuple
 
 from topoalloc._errors import InvalidRequestError, TopologyError
 
 from ._bitmap import Bitmap
-from ._library import Library, check, library
+from ._library import CData, Library, check, library
 from ._topology import make_handle, read_bitmap, write_bitmap
 
 __all__ = [
@@ -49,13 +50,13 @@ class MemoryBinding(NamedTuple):
 
 
 class _Live:
-    """This host without devices: hwloc binds relative to a topology. Loaded once."""
+    """The host without devices: hwloc binds relative to a topology. Loaded once."""
 
     lock: Final = threading.Lock()
-    handle: Any = None
+    handle: CData = None
 
 
-def _live(lib: Library) -> Any:
+def _live(lib: Library) -> CData:
     if _Live.handle is None:
         with _Live.lock:
             if _Live.handle is None:
@@ -63,7 +64,7 @@ def _live(lib: Library) -> Any:
     return _Live.handle
 
 
-def _load_live(lib: Library) -> Any:
+def _load_live(lib: Library) -> CData:
     # The cgroup's limits change while the process runs: the whole host is kept.
     flags = (
         lib.lib.HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED
@@ -125,7 +126,7 @@ def bind_process(
     cpus = _as_bitmap("cpuset", cpuset)
     nodes = None if nodeset is None else _as_bitmap("nodeset", nodeset)
     if nodes is not None and pid not in _own_ids(thread=thread):
-        msg = f"nodeset: it is given for pid {pid}, want 0: Linux binds one's own memory"
+        msg = f"nodeset: given for pid {pid}, want pid 0: Linux binds one's own memory"
         raise InvalidRequestError(msg)
     lib = library()
     handle = write_bitmap(lib, cpus)
@@ -158,7 +159,8 @@ def _own_ids(*, thread: bool) -> tuple[int, ...]:
 
 def _threads(pid: int) -> list[int]:
     try:
-        return [int(name) for name in os.listdir(f"/proc/{pid or 'self'}/task")]
+        folder = Path("/proc", str(pid or "self"), "task")
+        return [int(entry.name) for entry in folder.iterdir()]
     except FileNotFoundError as error:
         raise TopologyError(errno.ESRCH, f"pid: no process {pid}") from error
 

@@ -20,6 +20,8 @@ __all__ = ["Bitmap"]
 # Kernels know at most 8192 CPUs. Far above it, and still only 128 KiB a set: without a
 # limit "0-99999999999" would take all memory.
 INDEX_LIMIT: Final = 1 << 20
+# Digits that hold it: int() of a very long text is slow, then refused.
+_INDEX_DIGITS: Final = 7
 
 _RANGE: Final = re.compile(r"(\d+)(?:-(\d*))?", re.ASCII)
 _HEX: Final = re.compile(r"[0-9a-fA-F]+", re.ASCII)
@@ -123,8 +125,7 @@ class Bitmap:
         stripped = text.strip()
         for item in stripped.split(",") if stripped else ():
             match = _RANGE.fullmatch(item)
-            # Seven digits hold the limit; int() of a very long text is slow or refused.
-            if match is None or max(len(g or "") for g in match.groups()) > 7:
+            if match is None or max(map(len, item.split("-"))) > _INDEX_DIGITS:
                 msg = f"list: {item[:80]!r} in it, want indices and ranges as in 0-3,8"
                 raise InvalidRequestError(msg)
             first = _index(int(match[1]))

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Finding, checking and loading libhwloc, once and on first use.
 
-Another hwloc in the process (pyhwloc loads hwloc 3 with RTLD_GLOBAL) must neither answer
-our calls nor be answered by ours. So everything is loaded with RTLD_LOCAL, and with
-RTLD_DEEPBIND: a library looks for a symbol in itself and what it needs before it looks
-in what the process has loaded globally. docs/design/0003-hwloc-loading.md has the rest.
+Another hwloc in the process (pyhwloc loads hwloc 3 with RTLD_GLOBAL) must neither
+answer our calls nor be answered by ours. So everything is loaded with RTLD_LOCAL, and
+with RTLD_DEEPBIND: a library looks for a symbol in itself and what it needs before it
+looks in what is global in the process. docs/design/0003-hwloc-loading.md has the rest.
 
 Environment:
 
@@ -26,7 +26,7 @@ import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 from topoalloc._errors import TopologyError
 
@@ -34,21 +34,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import ModuleType
 
-__all__ = ["Library", "check", "library"]
+__all__ = ["CData", "Library", "check", "library"]
+
+# A pointer, struct or library of cffi, which gives them no types of their own.
+CData: TypeAlias = Any
+
 
 _EXTENSION: Final = "topoalloc.hwloc._hwloc"
 _INSTALL: Final = "install hwloc (libhwloc15) or `pip install topoalloc[hwloc]`"
 
-# Plugins of Debian's hwloc that are not wanted: `pci` and `xml_libxml` have a built-in
-# stand-in (sysfs, a parser) that finds the same; `gl` and `opencl` load whole driver
-# stacks, which costs 4 to 29 ms and hangs on some hosts, for names that a placement
-# does without.
-_UNWANTED_PLUGINS: Final = (
-    "hwloc_gl.so",
-    "hwloc_opencl.so",
-    "hwloc_pci.so",
-    "hwloc_xml_libxml.so",
-)
+# No folder: hwloc looks for plugins in what this variable names.
+_PLUGINS_PATH: Final = "HWLOC_PLUGINS_PATH"
+_NO_PLUGINS: Final = "/dev/null"
 
 
 @dataclass(frozen=True)
@@ -69,12 +66,12 @@ class Library:
         topology and closes them with the last: this one keeps them open.
     """
 
-    ffi: Any
-    lib: Any
+    ffi: CData
+    lib: CData
     path: str
     api_version: int
     header_api_version: int
-    keeper: Any
+    keeper: CData
 
 
 class _State:
@@ -135,8 +132,8 @@ def check(value: int, lib: Library, call: str) -> int:
 
 def _load() -> Library:
     module = _import_extension(_dlopen_flags())
-    ffi: Any = module.ffi
-    lib: Any = module.lib
+    ffi: CData = module.ffi
+    lib: CData = module.lib
     found = int(lib.hwloc_get_api_version())
     wanted = int(lib.HWLOC_API_VERSION)
     name = lib.topoalloc_hwloc_library_path()
@@ -146,7 +143,7 @@ def _load() -> Library:
             f"libhwloc: {path or 'it'} has API {found >> 16}.{found >> 8 & 255}, "
             f"want {wanted >> 16}.x, which topoalloc was compiled for"
         )
-    return Library(ffi, lib, path, found, wanted, _open_components(ffi, lib, path))
+    return Library(ffi, lib, path, found, wanted, _open_components(ffi, lib))
 
 
 def _refuse(message: str, cause: BaseException | None = None) -> NoReturn:
@@ -162,7 +159,7 @@ def _dlopen_flags() -> int:
 
 
 def _import_extension(flags: int) -> ModuleType:
-    """Import the extension; its libhwloc is the one loaded before, else the system's."""
+    """Import the extension; it takes a libhwloc loaded before, else the system's."""
     chosen = os.environ.get("TOPOALLOC_HWLOC_LIBRARY")
     if chosen:
         try:
@@ -225,42 +222,24 @@ def _wheel_libraries() -> Iterator[Path]:
                 yield path
 
 
-def _open_components(ffi: Any, lib: Any, path: str) -> Any:
-    """Make the first topology, which decides which plugins are loaded."""
-    changed = "HWLOC_PLUGINS_BLACKLIST"
-    chosen = os.environ.get(changed)
-    unwanted = chosen if chosen is not None else " ".join(_UNWANTED_PLUGINS)
-    _bind_plugins(path, unwanted)
-    # hwloc has no other way in than its environment variable. It reads it only here, so
-    # it is set for these microseconds alone.
-    os.environ[changed] = unwanted
+def _open_components(ffi: CData, lib: CData) -> CData:
+    """Make the first topology, without plugins.
+
+    Plugins (Debian has some) are built to find hwloc's functions globally. Beside a
+    private hwloc they find none, or another hwloc's, and every attempt costs
+    milliseconds. hwloc's only switch is an environment variable, which it reads here
+    and not again, so it is changed for these microseconds alone.
+    """
+    previous = os.environ.get(_PLUGINS_PATH)
+    os.environ[_PLUGINS_PATH] = _NO_PLUGINS
     try:
         handle = ffi.new("hwloc_topology_t *")
         if lib.hwloc_topology_init(handle) < 0:
             code = ffi.errno
             raise TopologyError(code, f"hwloc_topology_init: {os.strerror(code)}")
     finally:
-        if chosen is None:
-            del os.environ[changed]
+        if previous is None:
+            del os.environ[_PLUGINS_PATH]
         else:
-            os.environ[changed] = chosen
+            os.environ[_PLUGINS_PATH] = previous
     return ffi.gc(handle[0], lib.hwloc_topology_destroy)
-
-
-def _bind_plugins(path: str, unwanted: str) -> None:
-    """Load the wanted plugins before hwloc does, so that their symbols are ours.
-
-    hwloc opens them lazily bound and without RTLD_DEEPBIND: their calls would go to
-    another hwloc that is global in the process. A file that is loaded already is not
-    loaded again. One that fails here (a driver is missing) fails for hwloc too.
-    """
-    folders = os.environ.get("HWLOC_PLUGINS_PATH")
-    if folders is None:
-        folders = str(Path(path).resolve().parent / "hwloc") if path else ""
-    for folder in filter(None, folders.split(":")):
-        for plugin in sorted(Path(folder).glob("hwloc_*.so")):
-            if plugin.name not in unwanted:
-                try:
-                    ctypes.CDLL(str(plugin), mode=_dlopen_flags())
-                except OSError:
-                    continue

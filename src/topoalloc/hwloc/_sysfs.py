@@ -12,6 +12,8 @@ from ._bitmap import Bitmap
 
 __all__ = ["PciFacts", "live_facts"]
 
+# What the kernel says of a link that is not there or not known.
+_UNKNOWN_WIDTHS: Final = (0, 255)
 _ADDRESS: Final = re.compile(r"[0-9a-f]{4,8}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
 
 
@@ -116,6 +118,5 @@ def _rate(path: Path) -> float | None:
 
 
 def _width(path: Path) -> int | None:
-    # 0 and 255 stand for a link that is not known.
     width = _integer(path)
-    return width if width is not None and 0 < width < 255 else None
+    return None if width in _UNKNOWN_WIDTHS else width

@@ -12,15 +12,15 @@ import errno
 import os
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final, Self
 
 from topoalloc._errors import InvalidRequestError, StateError, TopologyError
 
 from ._bitmap import Bitmap
-from ._library import Library, check, library
+from ._library import CData, Library, check, library
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from types import TracebackType
 
 __all__ = [
@@ -41,8 +41,15 @@ __all__ = [
     "write_bitmap",
 ]
 
-# hwloc's own ways to read something else than it was told to; they win over the API.
-_REDIRECTIONS: Final = ("HWLOC_XMLFILE", "HWLOC_SYNTHETIC", "HWLOC_FSROOT")
+_OSDEV_TYPES: Final = (
+    "storage",
+    "memory",
+    "gpu",
+    "coproc",
+    "network",
+    "openfabrics",
+    "dma",
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ class MemoryAttributes:
 
 @dataclass(frozen=True)
 class CacheAttributes:
-    """Of a cache: size and line size in bytes, ways (-1 full, 0 unknown), kind of it."""
+    """Of a cache: sizes in bytes; ways, -1 for full, 0 for unknown; what it holds."""
 
     size: int
     depth: int
@@ -225,14 +232,14 @@ class Topology:
     threads are safe; each waits for the one before.
     """
 
-    def __init__(self, handle: Any, lib: Library) -> None:
+    def __init__(self, handle: CData, lib: Library) -> None:
         self._handle = handle
         self._library = lib
         self._lock = threading.RLock()
         self._objects: tuple[Object, ...] | None = None
         self._by_gp_index: dict[int, Object] = {}
 
-    def __enter__(self) -> Topology:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(
@@ -250,7 +257,7 @@ class Topology:
                 handle, self._handle = self._handle, None
                 self._library.ffi.release(handle)
 
-    def _live(self) -> Any:
+    def _live(self) -> CData:
         if self._handle is None:
             msg = "topology: it is closed, want one that is open"
             raise StateError(msg)
@@ -375,7 +382,7 @@ class Topology:
             _ = self.objects
             count = ffi.new("unsigned *", 0)
 
-            def get(out: Any) -> None:
+            def get(out: CData) -> None:
                 if name is None:
                     call = "hwloc_distances_get"
                     result = lib.hwloc_distances_get(handle, count, out, 0, 0)
@@ -401,7 +408,7 @@ class Topology:
                     ffi.release(distances)
 
     def _matrix(
-        self, handle: Any, distances: Any, transforms: Sequence[DistancesTransform]
+        self, handle: CData, distances: CData, transforms: Sequence[DistancesTransform]
     ) -> Distances:
         ffi, lib = self._library.ffi, self._library.lib
         # The name is that of the original: a transform loses it.
@@ -430,10 +437,10 @@ class Topology:
             tuple(tuple(values[i * size : (i + 1) * size]) for i in range(size)),
         )
 
-    def _walk(self, handle: Any) -> Iterator[Object]:
+    def _walk(self, handle: CData) -> Iterator[Object]:
         ffi = self._library.ffi
         # A stack, not recursion: the depth of a tree is the document's to choose.
-        stack: list[tuple[Any, Object | None]] = [
+        stack: list[tuple[CData, Object | None]] = [
             (self._library.lib.hwloc_get_obj_by_depth(handle, 0, 0), None)
         ]
         while stack:
@@ -455,7 +462,7 @@ class Topology:
                     child = child.next_sibling
             stack.extend(reversed(below))
 
-    def _copy(self, raw: Any, parent: Object | None) -> Object:
+    def _copy(self, raw: CData, parent: Object | None) -> Object:
         lib = self._library.lib
         return Object(
             type=self._text(lib.hwloc_obj_type_string(raw.type)) or "",
@@ -481,34 +488,22 @@ class Topology:
             parent=parent,
         )
 
-    def _attributes(self, raw: Any) -> Attributes | None:
+    def _attributes(self, raw: CData) -> Attributes | None:
         lib = self._library.lib
         if raw.attr == self._library.ffi.NULL:
             return None
-        if raw.type == lib.HWLOC_OBJ_NUMANODE:
-            return self._memory(raw)
-        if raw.type == lib.HWLOC_OBJ_GROUP:
-            group = raw.attr.group
-            return GroupAttributes(group.depth, group.kind, group.subkind)
-        if raw.type == lib.HWLOC_OBJ_PCI_DEVICE:
-            pci = self._library.ffi.new("struct topoalloc_hwloc_pci *")
-            lib.topoalloc_hwloc_get_pci(raw, pci)
-            return _pci(pci)
-        if raw.type == lib.HWLOC_OBJ_BRIDGE:
-            return self._bridge(raw)
-        if raw.type == lib.HWLOC_OBJ_OS_DEVICE:
-            bits = lib.topoalloc_hwloc_osdev_types(raw)
-            words = ("storage", "memory", "gpu", "coproc", "network", "openfabrics")
-            values = {w: getattr(lib, f"TOPOALLOC_HWLOC_OSDEV_{w.upper()}") for w in words}
-            values["dma"] = lib.TOPOALLOC_HWLOC_OSDEV_DMA
-            return OsDeviceAttributes(
-                frozenset(word for word, bit in values.items() if bits & bit)
-            )
-        if raw.type in _cache_types(lib):
-            return self._cache(raw)
-        return None
+        readers: dict[int, Callable[[CData], Attributes]] = {
+            lib.HWLOC_OBJ_NUMANODE: self._memory,
+            lib.HWLOC_OBJ_GROUP: self._group,
+            lib.HWLOC_OBJ_PCI_DEVICE: self._pci_device,
+            lib.HWLOC_OBJ_BRIDGE: self._bridge,
+            lib.HWLOC_OBJ_OS_DEVICE: self._os_device,
+        }
+        readers.update(dict.fromkeys(_cache_types(lib), self._cache))
+        reader = readers.get(raw.type)
+        return None if reader is None else reader(raw)
 
-    def _memory(self, raw: Any) -> MemoryAttributes:
+    def _memory(self, raw: CData) -> MemoryAttributes:
         lib = self._library.lib
         return MemoryAttributes(
             raw.attr.numanode.local_memory,
@@ -521,7 +516,27 @@ class Topology:
             ),
         )
 
-    def _cache(self, raw: Any) -> CacheAttributes:
+    def _group(self, raw: CData) -> GroupAttributes:
+        group = raw.attr.group
+        return GroupAttributes(group.depth, group.kind, group.subkind)
+
+    def _pci_device(self, raw: CData) -> PciAttributes:
+        out = self._library.ffi.new("struct topoalloc_hwloc_pci *")
+        self._library.lib.topoalloc_hwloc_get_pci(raw, out)
+        return _pci(out)
+
+    def _os_device(self, raw: CData) -> OsDeviceAttributes:
+        lib = self._library.lib
+        bits = lib.topoalloc_hwloc_osdev_types(raw)
+        return OsDeviceAttributes(
+            frozenset(
+                word
+                for word in _OSDEV_TYPES
+                if bits & getattr(lib, f"TOPOALLOC_HWLOC_OSDEV_{word.upper()}")
+            )
+        )
+
+    def _cache(self, raw: CData) -> CacheAttributes:
         lib = self._library.lib
         words = {
             lib.HWLOC_OBJ_CACHE_UNIFIED: "unified",
@@ -537,7 +552,7 @@ class Topology:
             words[cache.type],
         )
 
-    def _bridge(self, raw: Any) -> BridgeAttributes:
+    def _bridge(self, raw: CData) -> BridgeAttributes:
         out = self._library.ffi.new("struct topoalloc_hwloc_bridge *")
         self._library.lib.topoalloc_hwloc_get_bridge(raw, out)
         below = bool(out.has_downstream)
@@ -549,20 +564,20 @@ class Topology:
             out.depth,
         )
 
-    def _text(self, pointer: Any) -> str | None:
+    def _text(self, pointer: CData) -> str | None:
         if pointer == self._library.ffi.NULL:
             return None
         raw: bytes = self._library.ffi.string(pointer)
         # Firmware's strings need not be UTF-8.
         return raw.decode("utf-8", "surrogateescape")
 
-    def _set(self, pointer: Any) -> Bitmap | None:
+    def _set(self, pointer: CData) -> Bitmap | None:
         if pointer == self._library.ffi.NULL:
             return None
         return read_bitmap(self._library, pointer)
 
 
-def _pci(pci: Any) -> PciAttributes:
+def _pci(pci: CData) -> PciAttributes:
     return PciAttributes(
         domain=pci.domain,
         bus=pci.bus,
@@ -578,7 +593,7 @@ def _pci(pci: Any) -> PciAttributes:
     )
 
 
-def _cache_types(lib: Any) -> tuple[int, ...]:
+def _cache_types(lib: CData) -> tuple[int, ...]:
     return (
         lib.HWLOC_OBJ_L1CACHE,
         lib.HWLOC_OBJ_L2CACHE,
@@ -592,7 +607,7 @@ def _cache_types(lib: Any) -> tuple[int, ...]:
     )
 
 
-def read_bitmap(lib: Library, pointer: Any) -> Bitmap:
+def read_bitmap(lib: Library, pointer: CData) -> Bitmap:
     """Copy one of hwloc's bitmaps.
 
     Parameters
@@ -608,20 +623,18 @@ def read_bitmap(lib: Library, pointer: Any) -> Bitmap:
         Its value.
     """
     word_bits = 8 * lib.ffi.sizeof("unsigned long")
-    last = int(lib.lib.hwloc_bitmap_last(pointer))
-    # An infinite one has no last; a full one has no last unset either.
-    infinite = last < 0 and lib.lib.hwloc_bitmap_last_unset(pointer) >= -1
-    if last < 0:
-        last = int(lib.lib.hwloc_bitmap_last_unset(pointer))
-    size = last // word_bits + 1
+    # An infinite one has no last member; what counts is its last hole. -1: none.
+    infinite = lib.lib.hwloc_bitmap_weight(pointer) < 0
+    edge = lib.lib.hwloc_bitmap_last_unset if infinite else lib.lib.hwloc_bitmap_last
+    size = int(edge(pointer)) // word_bits + 1
     words = lib.ffi.new("unsigned long[]", max(1, size))
     call = "hwloc_bitmap_to_ulongs"
     check(lib.lib.hwloc_bitmap_to_ulongs(pointer, size, words), lib, call)
     bits = sum(words[i] << i * word_bits for i in range(size))
-    return Bitmap.from_int(bits)
+    return Bitmap.from_int(bits - (1 << size * word_bits) if infinite else bits)
 
 
-def write_bitmap(lib: Library, bitmap: Bitmap) -> Any:
+def write_bitmap(lib: Library, bitmap: Bitmap) -> CData:
     """Make one of hwloc's bitmaps.
 
     Parameters
@@ -660,7 +673,7 @@ def write_bitmap(lib: Library, bitmap: Bitmap) -> Any:
     return handle
 
 
-def make_handle(lib: Library, flags: int, *, xml: bytes | None, io: bool) -> Any:
+def make_handle(lib: Library, flags: int, *, xml: bytes | None, io: bool) -> CData:
     """Load a topology.
 
     Parameters
@@ -688,7 +701,9 @@ def make_handle(lib: Library, flags: int, *, xml: bytes | None, io: bool) -> Any
     out = ffi.new("hwloc_topology_t *")
     check(calls.hwloc_topology_init(out), lib, "hwloc_topology_init")
     handle = ffi.gc(out[0], calls.hwloc_topology_destroy)
-    check(calls.hwloc_topology_set_flags(handle, flags), lib, "hwloc_topology_set_flags")
+    check(
+        calls.hwloc_topology_set_flags(handle, flags), lib, "hwloc_topology_set_flags"
+    )
     keep = "HWLOC_TYPE_FILTER_KEEP_ALL" if io else "HWLOC_TYPE_FILTER_KEEP_NONE"
     check(
         calls.hwloc_topology_set_io_types_filter(handle, getattr(calls, keep)),
@@ -733,9 +748,8 @@ def load(
     InvalidRequestError
         The document is empty or has a zero byte within.
     TopologyError
-        There is no usable libhwloc, hwloc refused, or the environment sends hwloc to
-        another source (HWLOC_XMLFILE, and for a document HWLOC_SYNTHETIC and
-        HWLOC_FSROOT too).
+        There is no usable libhwloc, hwloc refused, or HWLOC_XMLFILE is set, which would
+        have hwloc read an unchecked file in place of this host.
 
     Examples
     --------
@@ -746,11 +760,10 @@ def load(
     if xml is not None and (not xml or b"\0" in xml.rstrip(b"\0")):
         msg = f"xml: {len(xml)} bytes, want a document without zero bytes"
         raise InvalidRequestError(msg)
-    # An unchecked file must not reach hwloc, nor another machine come for the one asked.
-    for name in _REDIRECTIONS[: 1 if xml is None else None]:
-        if os.environ.get(name):
-            message = f"{name}: it is set, want it unset: it tells hwloc what to read"
-            raise TopologyError(errno.EINVAL, message)
+    # It would bring an unchecked file to hwloc; a document given here goes before it.
+    if xml is None and os.environ.get("HWLOC_XMLFILE"):
+        message = "HWLOC_XMLFILE: it is set, want it unset; use Machine.from_xml"
+        raise TopologyError(errno.EINVAL, message)
     lib = library()
     flags = 0 if allowed_only else int(lib.lib.HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED)
     document = None if xml is None else xml.rstrip(b"\0")

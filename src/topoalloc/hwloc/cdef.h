@@ -4,6 +4,8 @@
  * values and constants to the C compiler, so that one text serves hwloc 2.9 to 3.x,
  * whose layouts and numbers differ. What cannot be written once is in shim.h.
  */
+// `...` is not C.
+// clang-format off
 #define HWLOC_API_VERSION ...
 
 typedef uint64_t hwloc_uint64_t;
@@ -22,6 +24,7 @@ int hwloc_bitmap_from_ulongs(hwloc_bitmap_t bitmap, unsigned nr,
 int hwloc_bitmap_to_ulongs(hwloc_const_bitmap_t bitmap, unsigned nr,
                            unsigned long *masks);
 int hwloc_bitmap_set_range(hwloc_bitmap_t bitmap, unsigned begin, int end);
+int hwloc_bitmap_weight(hwloc_const_bitmap_t bitmap);
 int hwloc_bitmap_last(hwloc_const_bitmap_t bitmap);
 int hwloc_bitmap_last_unset(hwloc_const_bitmap_t bitmap);
 int hwloc_bitmap_snprintf(char *buffer, size_t length, hwloc_const_bitmap_t bitmap);

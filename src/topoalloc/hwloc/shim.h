@@ -55,18 +55,18 @@ struct topoalloc_hwloc_bridge {
 };
 
 /* obj: a PCI device, a bridge and an OS device respectively. */
-void topoalloc_hwloc_get_pci(hwloc_obj_t obj, struct topoalloc_hwloc_pci *out);
-void topoalloc_hwloc_get_bridge(hwloc_obj_t obj, struct topoalloc_hwloc_bridge *out);
+void topoalloc_hwloc_get_pci(hwloc_obj_t obj, struct topoalloc_hwloc_pci* out);
+void topoalloc_hwloc_get_bridge(hwloc_obj_t obj, struct topoalloc_hwloc_bridge* out);
 unsigned long topoalloc_hwloc_osdev_types(hwloc_obj_t obj);
 
 unsigned topoalloc_hwloc_infos_count(hwloc_obj_t obj);
-const char *topoalloc_hwloc_info_name(hwloc_obj_t obj, unsigned i);
-const char *topoalloc_hwloc_info_value(hwloc_obj_t obj, unsigned i);
+const char* topoalloc_hwloc_info_name(hwloc_obj_t obj, unsigned i);
+const char* topoalloc_hwloc_info_value(hwloc_obj_t obj, unsigned i);
 
 /* The infos of the topology; before hwloc 3 these are the infos of its root. */
 unsigned topoalloc_hwloc_topology_infos_count(hwloc_topology_t topology);
-const char *topoalloc_hwloc_topology_info_name(hwloc_topology_t topology, unsigned i);
-const char *topoalloc_hwloc_topology_info_value(hwloc_topology_t topology, unsigned i);
+const char* topoalloc_hwloc_topology_info_name(hwloc_topology_t topology, unsigned i);
+const char* topoalloc_hwloc_topology_info_value(hwloc_topology_t topology, unsigned i);
 
 /* obj: a NUMANode. hwloc 3 keeps no page types: the count is 0. */
 unsigned topoalloc_hwloc_page_types_count(hwloc_obj_t obj);
@@ -74,10 +74,12 @@ hwloc_uint64_t topoalloc_hwloc_page_size(hwloc_obj_t obj, unsigned i);
 hwloc_uint64_t topoalloc_hwloc_page_count(hwloc_obj_t obj, unsigned i);
 
 /* Returns 0, or -1 with errno: ENOTSUP where this hwloc does not write `version`. */
-int topoalloc_hwloc_export_xml(hwloc_topology_t topology, int version, char **buffer,
-                               int *length);
+int topoalloc_hwloc_export_xml(hwloc_topology_t topology,
+                               int version,
+                               char** buffer,
+                               int* length);
 
 /* The file that hwloc's functions come from, NULL where the loader does not say. */
-const char *topoalloc_hwloc_library_path(void);
+const char* topoalloc_hwloc_library_path(void);
 
 #endif
