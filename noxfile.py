@@ -229,6 +229,8 @@ def install(session: nox.Session) -> None:
         str(ROOT / "pyproject.toml"),
         "-p",
         "no:cacheprovider",
+        # The settings of the other tests need what a clean environment lacks.
+        f"--confcutdir={ROOT / 'tests' / 'install'}",
         str(ROOT / "tests" / "install"),
         env={"TOPOALLOC_WHEEL": str(wheel)},
     )

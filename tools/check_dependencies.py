@@ -94,7 +94,7 @@ def is_used(root: Path, row: Row, place: str) -> bool:
 
 def imports(path: Path) -> set[str]:
     """Return the top-level modules that a Python file imports."""
-    found = set()
+    found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found.update(alias.name.partition(".")[0] for alias in node.names)

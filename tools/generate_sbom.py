@@ -8,6 +8,7 @@ no time stamp.
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import tomllib
 import uuid
@@ -86,8 +87,9 @@ def make_bom(version: str, pybind11_version: str) -> Bom:
 def render(version: str, pybind11_version: str) -> str:
     """Return the document as JSON text."""
     bom = make_bom(version, pybind11_version)
-    text: str = JsonV1Dot6(bom).output_as_string(indent=2)
-    return re.sub(r'\n\s*"timestamp": "[^"]*",?', "", text) + "\n"
+    document = json.loads(JsonV1Dot6(bom).output_as_string())
+    del document["metadata"]["timestamp"]
+    return json.dumps(document, indent=2) + "\n"
 
 
 def main() -> None:

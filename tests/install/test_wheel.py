@@ -76,7 +76,9 @@ def test_wheel_holds_nothing_else(wheel: zipfile.ZipFile) -> None:
     suffixes = {
         Path(name).suffix for name in wheel.namelist() if "/include/" not in name
     }
-    assert suffixes.isdisjoint({".cpp", ".hpp", ".c", ".o", ".a", ".cmake", ".pyc"})
+    assert suffixes.isdisjoint(
+        {".cpp", ".hpp", ".c", ".h", ".o", ".a", ".cmake", ".pyc"}
+    )
     assert not [name for name in wheel.namelist() if "oracle" in name.lower()]
 
 

@@ -191,15 +191,11 @@ def test_contributing_names_every_folder(repository: Path) -> None:
     assert len(named) > 10
     missing = [name for name in named if not (repository / name).is_dir()]
     assert missing == []
-    tracked = subprocess.run(
-        ["git", "ls-files", "csrc", "src"],
-        cwd=repository,
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout.split()
-    rooms = {name.rpartition("/")[0] + "/" for name in tracked}
-    homeless = [
-        room for room in sorted(rooms) if not any(room.startswith(n) for n in named)
-    ]
-    assert homeless in ([], ["csrc/"])
+    rooms = {
+        str(path.parent.relative_to(repository)) + "/"
+        for folder in ("csrc", "src")
+        for path in (repository / folder).rglob("*")
+        if path.suffix in SOURCE_SUFFIXES
+    }
+    homeless = [room for room in rooms if not room.startswith(tuple(named))]
+    assert homeless == []
