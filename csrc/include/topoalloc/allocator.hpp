@@ -19,20 +19,24 @@
 
 namespace topoalloc {
 
-/// What one owner holds; `request` is absent when it was recorded by take().
+/// What one owner holds; `request` is null when it was recorded by take().
 struct Holding {
-    std::optional<Request> request;
+    std::shared_ptr<const Request> request;
     Placement placement;
+    Status status = Status::feasible;  ///< as it was chosen; feasible where not known
 };
 
 /// The answer for one question, with what is needed to explain it later.
 struct Verdict {
     Answer answer;
     std::shared_ptr<const CompiledRequest> request;
-    std::shared_ptr<const NodeState> state;  ///< as it was when asked; shared until a change
+    /// As it was when asked; shared until a change. Null when allocate() took the answer:
+    /// keeping the state would cost a copy of it on every call.
+    std::shared_ptr<const NodeState> state;
     Policy policy;
     SearchLimits limits;
     std::string owner;
+    std::shared_ptr<const Placement> keep_from;  ///< of a resize: what the owner held
     /// Who held what when asked, shared until a change, as `state` is: what an Explanation
     /// and a Decision record need. May be null when the answer was taken.
     std::shared_ptr<const std::map<std::string, Holding>> holdings;
@@ -81,14 +85,18 @@ class Allocator {
                    SearchLimits limits = {});
     /// @throws StateError when the owner holds nothing
     void release(const std::string& owner);
-    /// Records a choice made elsewhere. T, cost and pairs are derived.
+    /// Records a choice made elsewhere. T and cost are derived; without a Request there are
+    /// no pairs. What is cordoned is not free.
     /// @throws StateError when something in it is not free, or the owner holds something
+    /// @throws InvalidRequestError when it names what the Machine lacks
     Placement take(Placement placement, const std::string& owner);
 
+    /// @throws InvalidRequestError for an index that the Machine lacks
     void cordon_device(std::uint32_t device, bool cordoned);
     void cordon_pu(std::uint32_t pu, bool cordoned);
 
-    /// All or nothing, jointly; owners must be different and hold nothing.
+    /// All or nothing, jointly.
+    /// @throws StateError when an owner is named twice or holds something
     BatchVerdict allocate_many(const std::vector<NamedRequest>& requests, SearchLimits limits = {});
     [[nodiscard]] BatchVerdict check_joint(const std::vector<NamedRequest>& requests,
                                            SearchLimits limits = {}) const;
@@ -99,26 +107,35 @@ class Allocator {
     [[nodiscard]] std::optional<Holding> holding(const std::string& owner) const;
     /// The state now, shared until the next change.
     [[nodiscard]] std::shared_ptr<const NodeState> state() const;
-    /// Owners of a device (several when shared) or of a PU.
+    /// Owners of a device, by name: several when it is shared, those of its partitions
+    /// too; of a partition, the owner of its root when that is held whole.
     [[nodiscard]] std::vector<std::string> owners_of_device(std::uint32_t device) const;
     [[nodiscard]] std::optional<std::string> owner_of_pu(std::uint32_t pu) const;
 
     /// An independent copy.
     [[nodiscard]] std::unique_ptr<Allocator> fork() const;
-    /// Puts back a holding from a snapshot. @throws StateError as take()
+    /// Puts back a holding from a snapshot, cordoned or not. @throws as take()
     void restore_holding(const std::string& owner, Holding holding);
 
     /// @throws InternalError
     void check_consistency() const;
 
   private:
+    using Holdings = std::map<std::string, Holding>;
+
     NodeState& writable_state();
+    Holdings& writable_holdings();
+    void demand_own(const CompiledRequest& request) const;
+    void demand_holds_nothing(const std::string& owner) const;
+    [[nodiscard]] const Holding& find_holding(const std::string& owner) const;
+    void record(const std::string& owner, Holding holding);
 
     std::shared_ptr<const Machine> machine_;
     Policy policy_;
     mutable std::mutex mutex_;
-    std::shared_ptr<NodeState> state_;  // copied before a change when a Verdict shares it
-    std::map<std::string, Holding> holdings_;
+    // Both are copied before a change when a Verdict or a fork shares them.
+    std::shared_ptr<NodeState> state_;
+    std::shared_ptr<Holdings> holdings_;
 };
 
 }  // namespace topoalloc

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Several Requests on one state: jointly, or as many copies of one as fit. The methods and
-// what they prove are in docs/design/0006-joint.md. Private to the node room and what
-// stands above it.
+// Several Requests on one state: jointly, or as many copies of one as fit. The methods
+// and what they prove are in docs/design/0006-joint.md. Private to the node room and
+// what stands above it.
 #pragma once
 
 #include "topoalloc/allocator.hpp"

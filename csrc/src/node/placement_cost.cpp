@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/placement_cost.hpp"
 
+#include "node/definition.hpp"
+
 #include <algorithm>
 #include <cstdint>
 #include <vector>
@@ -10,47 +12,6 @@ namespace {
 
 std::int64_t signed_count(std::size_t count) {
     return static_cast<std::int64_t>(count);
-}
-
-// Domains in which a Placement holds something.
-struct Domains {
-    Bitmap packages, localities, switches, devices, l3s, cores;
-};
-
-void add_locality(const Machine& machine, std::size_t locality, Domains& domains) {
-    domains.localities.set(locality);
-    domains.packages |= machine.localities()[locality].packages;
-}
-
-Domains domains_of(const Machine& machine, const Placement& placement) {
-    Domains out;
-    placement.pus.for_each([&](std::size_t index) {
-        const Pu& pu = machine.pus()[index];
-        out.localities.set(pu.locality);
-        out.packages.set(pu.package);
-        out.l3s.set(pu.l3);
-        out.cores.set(pu.core);
-    });
-    for (const MemoryGrant& grant : placement.memory) {
-        machine.numa_nodes()[grant.numa_node].localities.for_each(
-            [&](std::size_t locality) { add_locality(machine, locality, out); });
-    }
-    for (const DeviceGrant& grant : placement.devices) {
-        const Device& device = machine.devices()[grant.device];
-        out.devices.set(device.root);
-        device.localities.for_each(
-            [&](std::size_t locality) { add_locality(machine, locality, out); });
-        if (device.switch_index != no_index) {
-            out.switches.set(device.switch_index);
-        }
-    }
-    return out;
-}
-
-std::int64_t count_opened(const Bitmap& touched, const std::vector<std::uint32_t>& holds) {
-    std::int64_t opened = 0;
-    touched.for_each([&](std::size_t index) { opened += holds[index] == 0 ? 1 : 0; });
-    return opened;
 }
 
 std::int64_t sum_of_distances(const Machine& machine, const Bitmap& localities) {
@@ -86,7 +47,8 @@ std::int64_t missing_links(const Machine& machine, const Placement& placement) {
 
 Bitmap derive_localities(const Machine& machine, const Placement& placement) {
     Bitmap out;
-    placement.pus.for_each([&](std::size_t pu) { out.set(machine.pus()[pu].locality); });
+    placement.pus.for_each(
+        [&](std::size_t pu) { out.set(machine.pus()[pu].locality); });
     std::vector<const Bitmap*> several;
     const auto add = [&](const Bitmap& localities) {
         if (localities.count() > 1) {
@@ -114,19 +76,14 @@ void set_split_and_opened(const NodeState& state,
                           Packing packing,
                           Cost& cost) {
     const Machine& machine = state.machine();
-    const Domains domains = domains_of(machine, placement);
+    Bitmap cores;
+    placement.pus.for_each([&](std::size_t pu) { cores.set(machine.pus()[pu].core); });
     std::int64_t split = 0;
-    domains.cores.for_each([&](std::size_t core) {
+    cores.for_each([&](std::size_t core) {
         split += machine.cores()[core].pus.is_subset_of(placement.pus) ? 0 : 1;
     });
     cost[Cost::split_cores] = split;
-    const std::int64_t sign = packing == Packing::pack ? 1 : -1;
-    cost[Cost::opened_packages] = sign * count_opened(domains.packages, state.package_holds());
-    cost[Cost::opened_localities] =
-        sign * count_opened(domains.localities, state.locality_holds());
-    cost[Cost::opened_switches] = sign * count_opened(domains.switches, state.switch_holds());
-    cost[Cost::opened_devices] = sign * count_opened(domains.devices, state.device_holds());
-    cost[Cost::opened_l3s] = sign * count_opened(domains.l3s, state.l3_holds());
+    count_opened(state, placement, packing, cost);
 }
 
 Cost cost_without_request(const NodeState& state,
@@ -149,12 +106,11 @@ Cost cost_without_request(const NodeState& state,
         l3s.set(machine.pus()[pu].l3);
     });
     if (!placement.pus.empty()) {
-        cost[Cost::remote_devices] =
-            signed_count(static_cast<std::size_t>(std::ranges::count_if(
-                placement.devices, [&](const DeviceGrant& grant) {
-                    const Bitmap& localities = machine.devices()[grant.device].localities;
-                    return !localities.empty() && !localities.intersects(pu_localities);
-                })));
+        cost[Cost::remote_devices] = signed_count(static_cast<std::size_t>(
+            std::ranges::count_if(placement.devices, [&](const DeviceGrant& grant) {
+                const Bitmap& localities = machine.devices()[grant.device].localities;
+                return !localities.empty() && !localities.intersects(pu_localities);
+            })));
     }
     cost[Cost::l3s] = signed_count(l3s.count());
     set_split_and_opened(state, placement, packing, cost);

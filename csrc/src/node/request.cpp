@@ -56,7 +56,9 @@ class Validator {
             check_constraint("prefer[" + std::to_string(i) + "]", request_.prefer[i]);
         }
         if (is_empty()) {
-            refuse("request", "nothing asked for", "cores, pus, memory, hugepages or devices");
+            refuse("request",
+                   "nothing asked for",
+                   "cores, pus, memory, hugepages or devices");
         }
     }
 
@@ -79,7 +81,8 @@ class Validator {
     void check_pus() const {
         if (request_.cores != 0 && request_.pus != 0) {
             refuse("cores",
-                   std::to_string(request_.cores) + " with pus " + std::to_string(request_.pus),
+                   std::to_string(request_.cores) + " with pus " +
+                       std::to_string(request_.pus),
                    "one of the two");
         }
         if (request_.whole_cores && request_.pus == 0) {
@@ -90,7 +93,9 @@ class Validator {
     void check_memory() const {
         check_amount("memory", request_.memory);
         if (request_.kind == MemoryKind::gpu) {
-            refuse("kind", "gpu, which is not handed out as memory", "dram, hbm, cxl or nvm");
+            refuse("kind",
+                   "gpu, which is not handed out as memory",
+                   "dram, hbm, cxl or nvm");
         }
         for (const auto& [size, bytes] : request_.hugepages) {
             const std::string name = "hugepages[" + std::to_string(size) + "]";
@@ -115,7 +120,9 @@ class Validator {
         const std::string* previous = nullptr;
         for (const DeviceRequest& wanted : request_.devices) {
             if (previous != nullptr && *previous == wanted.device_class) {
-                refuse("devices", quoted(wanted.device_class) + " twice", "each class once");
+                refuse("devices",
+                       quoted(wanted.device_class) + " twice",
+                       "each class once");
             }
             if (previous != nullptr && *previous > wanted.device_class) {
                 refuse("devices",
@@ -130,7 +137,8 @@ class Validator {
     static void check_device_request(const DeviceRequest& wanted) {
         const std::string& name = wanted.device_class;
         if (name.empty() || name == "pus" || name == "memory") {
-            refuse("devices", "class " + quoted(name), "a name that is not pus or memory");
+            refuse(
+                "devices", "class " + quoted(name), "a name that is not pus or memory");
         }
         const std::string path = "devices[" + quoted(name) + "]";
         if (wanted.count == 0) {
@@ -152,7 +160,8 @@ class Validator {
             check_amount(share, amount);
         }
         for (std::size_t i = 0; i < wanted.where.size(); ++i) {
-            check_condition(path + ".where[" + std::to_string(i) + "]", wanted.where[i]);
+            check_condition(path + ".where[" + std::to_string(i) + "]",
+                            wanted.where[i]);
         }
     }
 
@@ -166,8 +175,8 @@ class Validator {
                    std::to_string(count) + " values for " + quoted(condition.attribute),
                    condition.op == ConditionOp::one_of ? "at least one" : "one");
         }
-        const bool orders =
-            condition.op == ConditionOp::at_least || condition.op == ConditionOp::at_most;
+        const bool orders = condition.op == ConditionOp::at_least ||
+                            condition.op == ConditionOp::at_most;
         if (orders && !std::holds_alternative<std::int64_t>(condition.values.front())) {
             refuse(path,
                    "an ordering of " + quoted(condition.attribute) +
@@ -209,10 +218,12 @@ class Validator {
         }
     }
 
-    const DeviceRequest& want_class(const std::string& name, std::string_view word) const {
+    const DeviceRequest& want_class(const std::string& name,
+                                    std::string_view word) const {
         const DeviceRequest* found = find_class(word);
         if (found == nullptr) {
-            refuse(name, quoted(word) + ", which is not asked for", "a class of devices");
+            refuse(
+                name, quoted(word) + ", which is not asked for", "a class of devices");
         }
         return *found;
     }
@@ -228,7 +239,8 @@ class Validator {
         if (std::min(pair.ratio_a, pair.ratio_b) != 1) {
             refuse(path + ": Pair.ratio", ratio, "n:1 or 1:n");
         }
-        if (std::uint64_t{a.count} * pair.ratio_b != std::uint64_t{b.count} * pair.ratio_a) {
+        if (std::uint64_t{a.count} * pair.ratio_b !=
+            std::uint64_t{b.count} * pair.ratio_a) {
             refuse(path + ": Pair.ratio",
                    ratio + " for " + std::to_string(a.count) + " " + pair.a + " and " +
                        std::to_string(b.count) + " " + pair.b,

@@ -13,7 +13,8 @@
 namespace topoalloc {
 namespace {
 
-// A set of domains on the stack: taking and releasing allocate nothing on usual machines.
+// A set of domains on the stack: taking and releasing allocate nothing on usual
+// machines.
 class DomainSet {
   public:
     void set(std::size_t index) {
@@ -69,10 +70,11 @@ void touch_memory(const Machine& machine,
                   const std::vector<MemoryGrant>& memory,
                   Touched& touched) {
     for (const MemoryGrant& grant : memory) {
-        machine.numa_nodes()[grant.numa_node].localities.for_each([&](std::size_t index) {
-            touched.localities.set(index);
-            touched.packages.set(machine.localities()[index].packages);
-        });
+        machine.numa_nodes()[grant.numa_node].localities.for_each(
+            [&](std::size_t index) {
+                touched.localities.set(index);
+                touched.packages.set(machine.localities()[index].packages);
+            });
     }
 }
 
@@ -91,7 +93,9 @@ void touch_devices(const Machine& machine,
 }
 
 // Adds or takes away one holder in each touched domain.
-void count_touched(const DomainSet& touched, std::vector<std::uint32_t>& holds, bool add) {
+void count_touched(const DomainSet& touched,
+                   std::vector<std::uint32_t>& holds,
+                   bool add) {
     touched.for_each([&](std::size_t index) {
         if (add) {
             ++holds[index];
@@ -235,7 +239,8 @@ void move_counters(std::vector<std::uint64_t>& left,
 
 void demand(bool holds, const std::string& what) {
     if (!holds) {
-        throw InternalError("NodeState: " + what + ", want consistent tables; please report");
+        throw InternalError("NodeState: " + what +
+                            ", want consistent tables; please report");
     }
 }
 
@@ -259,7 +264,8 @@ void check_device(const NodeState& state, std::uint32_t index) {
             std::ranges::transform(most, draws, most.begin(), std::minus<>());
         }
     }
-    demand(!whole || (!has_part && holders == 1), device.name + " is held whole and shared");
+    demand(!whole || (!has_part && holders == 1),
+           device.name + " is held whole and shared");
     demand(!has_part || holders != 0, device.name + " has a held part and no owner");
     const std::vector<std::uint64_t>& left = state.counters_left(index);
     for (std::size_t i = 0; i < most.size(); ++i) {
@@ -331,7 +337,8 @@ void NodeState::take(const Placement& placement) {
     owned_pus_ |= placement.pus;
     set_pus_free(placement.pus);
     for (const MemoryGrant& grant : placement.memory) {
-        free_bytes_[grant.numa_node * page_sizes_ + grant.page_size_index] -= grant.bytes;
+        free_bytes_[grant.numa_node * page_sizes_ + grant.page_size_index] -=
+            grant.bytes;
     }
     for (const DeviceGrant& grant : placement.devices) {
         const Device& device = machine_->devices()[grant.device];
@@ -342,7 +349,8 @@ void NodeState::take(const Placement& placement) {
             held_whole_.set(grant.device);
             std::ranges::fill(left, 0);
         }
-        move_counters(left, machine_->devices()[device.root], device, grant.share, true);
+        move_counters(
+            left, machine_->devices()[device.root], device, grant.share, true);
     }
     count_holds(placement, true);
 }
@@ -351,7 +359,8 @@ void NodeState::release(const Placement& placement) {
     owned_pus_ -= placement.pus;
     set_pus_free(placement.pus);
     for (const MemoryGrant& grant : placement.memory) {
-        free_bytes_[grant.numa_node * page_sizes_ + grant.page_size_index] += grant.bytes;
+        free_bytes_[grant.numa_node * page_sizes_ + grant.page_size_index] +=
+            grant.bytes;
     }
     for (const DeviceGrant& grant : placement.devices) {
         const Device& device = machine_->devices()[grant.device];
@@ -362,14 +371,16 @@ void NodeState::release(const Placement& placement) {
             held_whole_.reset(grant.device);
             std::ranges::copy(device.counter_totals, left.begin());
         }
-        move_counters(left, machine_->devices()[device.root], device, grant.share, false);
+        move_counters(
+            left, machine_->devices()[device.root], device, grant.share, false);
     }
     count_holds(placement, false);
 }
 
 bool NodeState::can_take(const Placement& placement, bool ignore_cordons) const {
     TakeCheck check(*this, ignore_cordons);
-    return check.pus_are_free(placement.pus) && check.bytes_are_free(placement.memory) &&
+    return check.pus_are_free(placement.pus) &&
+           check.bytes_are_free(placement.memory) &&
            check.devices_are_free(placement.devices);
 }
 
@@ -408,10 +419,12 @@ void NodeState::set_pus_free(const Bitmap& pus) {
         if (changed[w] == 0) {
             continue;
         }
-        const std::uint64_t free = word_of(machine_->allowed_pus(), w) &
-                                   ~(word_of(owned_pus_, w) | word_of(reserved_pus_, w) |
-                                     word_of(cordoned_pus_, w));
-        free_pus_.set_word(w, (word_of(free_pus_, w) & ~changed[w]) | (free & changed[w]));
+        const std::uint64_t free =
+            word_of(machine_->allowed_pus(), w) &
+            ~(word_of(owned_pus_, w) | word_of(reserved_pus_, w) |
+              word_of(cordoned_pus_, w));
+        free_pus_.set_word(w,
+                           (word_of(free_pus_, w) & ~changed[w]) | (free & changed[w]));
     }
     std::uint32_t last = no_index;
     pus.for_each([&](std::size_t pu) {
@@ -448,23 +461,28 @@ void NodeState::check_consistency() const {
     free -= owned_pus_;
     free -= reserved_pus_;
     free -= cordoned_pus_;
-    demand(free == free_pus_, "free_pus " + free_pus_.to_list() + " of " + free.to_list());
+    demand(free == free_pus_,
+           "free_pus " + free_pus_.to_list() + " of " + free.to_list());
     demand(!owned_pus_.intersects(reserved_pus_), "a reserved PU is owned");
-    demand(owned_pus_.is_subset_of(machine_->allowed_pus()), "a disallowed PU is owned");
+    demand(owned_pus_.is_subset_of(machine_->allowed_pus()),
+           "a disallowed PU is owned");
     for (std::uint32_t core = 0; core < machine_->cores().size(); ++core) {
-        demand(whole_cores_.test(core) == machine_->cores()[core].pus.is_subset_of(free),
-               "whole_cores at core " + std::to_string(core));
+        demand(
+            whole_cores_.test(core) == machine_->cores()[core].pus.is_subset_of(free),
+            "whole_cores at core " + std::to_string(core));
     }
     owned_pus_.for_each([&](std::size_t index) {
         const Pu& pu = machine_->pus()[index];
-        demand(package_holds_[pu.package] != 0 && locality_holds_[pu.locality] != 0 &&
-                   l3_holds_[pu.l3] != 0,
-               "PU " + std::to_string(index) + " is owned in a domain that is not open");
+        demand(
+            package_holds_[pu.package] != 0 && locality_holds_[pu.locality] != 0 &&
+                l3_holds_[pu.l3] != 0,
+            "PU " + std::to_string(index) + " is owned in a domain that is not open");
     });
     for (std::size_t n = 0; n < machine_->numa_nodes().size(); ++n) {
         for (std::size_t s = 0; s < page_sizes_; ++s) {
-            demand(free_bytes_[n * page_sizes_ + s] <= machine_->numa_nodes()[n].bytes[s],
-                   "more bytes free than there are on NUMANode " + std::to_string(n));
+            demand(
+                free_bytes_[n * page_sizes_ + s] <= machine_->numa_nodes()[n].bytes[s],
+                "more bytes free than there are on NUMANode " + std::to_string(n));
         }
     }
     for (std::uint32_t d = 0; d < machine_->devices().size(); ++d) {
@@ -474,14 +492,16 @@ void NodeState::check_consistency() const {
 
 bool NodeState::operator==(const NodeState& other) const {
     return machine_ == other.machine_ && owned_pus_ == other.owned_pus_ &&
-           reserved_pus_ == other.reserved_pus_ && cordoned_pus_ == other.cordoned_pus_ &&
-           cordoned_devices_ == other.cordoned_devices_ && held_whole_ == other.held_whole_ &&
-           held_parts_ == other.held_parts_ && free_bytes_ == other.free_bytes_ &&
-           counters_left_ == other.counters_left_ && free_pus_ == other.free_pus_ &&
-           whole_cores_ == other.whole_cores_ && package_holds_ == other.package_holds_ &&
+           reserved_pus_ == other.reserved_pus_ &&
+           cordoned_pus_ == other.cordoned_pus_ &&
+           cordoned_devices_ == other.cordoned_devices_ &&
+           held_whole_ == other.held_whole_ && held_parts_ == other.held_parts_ &&
+           free_bytes_ == other.free_bytes_ && counters_left_ == other.counters_left_ &&
+           free_pus_ == other.free_pus_ && whole_cores_ == other.whole_cores_ &&
+           package_holds_ == other.package_holds_ &&
            locality_holds_ == other.locality_holds_ &&
-           switch_holds_ == other.switch_holds_ && device_holds_ == other.device_holds_ &&
-           l3_holds_ == other.l3_holds_;
+           switch_holds_ == other.switch_holds_ &&
+           device_holds_ == other.device_holds_ && l3_holds_ == other.l3_holds_;
 }
 
 }  // namespace topoalloc

@@ -41,10 +41,21 @@ std::string_view reason_name(Reason reason) {
 
 std::string_view term_name(Cost::Term term) {
     static constexpr std::array<std::string_view, Cost::term_count> names{
-        "unmet_count",     "unmet_vector",      "packages",        "localities",
-        "distance",        "pair_levels",       "missing_link",    "remote_devices",
-        "l3s",             "split_cores",       "opened_packages", "opened_localities",
-        "opened_switches", "opened_devices",    "opened_l3s",
+        "unmet_count",
+        "unmet_vector",
+        "packages",
+        "localities",
+        "distance",
+        "pair_levels",
+        "missing_link",
+        "remote_devices",
+        "l3s",
+        "split_cores",
+        "opened_packages",
+        "opened_localities",
+        "opened_switches",
+        "opened_devices",
+        "opened_l3s",
     };
     return term < Cost::term_count ? names[term] : std::string_view("term_count");
 }
