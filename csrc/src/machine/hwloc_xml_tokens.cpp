@@ -1,0 +1,460 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "machine/hwloc_xml_tokens.hpp"
+
+#include "topoalloc/errors.hpp"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstring>
+
+namespace topoalloc::hwloc {
+
+namespace {
+
+enum CharClass : std::uint8_t { space_char = 1, name_char = 2, value_end = 4 };
+
+constexpr std::array<std::uint8_t, 256> make_classes() {
+    std::array<std::uint8_t, 256> classes{};
+    for (const unsigned char c : {' ', '\t', '\n', '\r'}) {
+        classes[c] |= space_char;
+    }
+    for (unsigned c = 0; c < 256; ++c) {
+        const bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+        const bool is_digit = c >= '0' && c <= '9';
+        if (is_letter || is_digit || c >= 0x80 || c == '_' || c == '-' || c == '.' || c == ':') {
+            classes[c] |= name_char;
+        }
+    }
+    // What ends the plain run of an attribute value: quotes, entities, and the
+    // character that XML forbids there.
+    for (const unsigned char c : {'"', '\'', '&', '<'}) {
+        classes[c] |= value_end;
+    }
+    return classes;
+}
+
+constexpr std::array<std::uint8_t, 256> classes = make_classes();
+
+bool is_a(char c, CharClass wanted) {
+    return (classes[static_cast<unsigned char>(c)] & wanted) != 0;
+}
+
+// Length of the UTF-8 sequence at `position`, or 0 when it is no valid one.
+std::size_t utf8_length(std::string_view text, std::size_t position) {
+    const auto byte = [&](std::size_t i) -> std::uint32_t {
+        return position + i < text.size() ? static_cast<unsigned char>(text[position + i]) : 0;
+    };
+    const std::uint32_t lead = byte(0);
+    std::size_t length = 0;
+    std::uint32_t code = 0;
+    std::uint32_t least = 0;
+    if (lead >= 0xc2 && lead <= 0xdf) {
+        length = 2, code = lead & 0x1fU, least = 0x80;
+    } else if (lead >= 0xe0 && lead <= 0xef) {
+        length = 3, code = lead & 0x0fU, least = 0x800;
+    } else if (lead >= 0xf0 && lead <= 0xf4) {
+        length = 4, code = lead & 0x07U, least = 0x10000;
+    } else {
+        return 0;
+    }
+    for (std::size_t i = 1; i < length; ++i) {
+        if ((byte(i) & 0xc0U) != 0x80U) {
+            return 0;
+        }
+        code = (code << 6U) | (byte(i) & 0x3fU);
+    }
+    const bool is_surrogate = code >= 0xd800 && code <= 0xdfff;
+    return code < least || code > 0x10ffff || is_surrogate ? 0 : length;
+}
+
+void append_utf8(std::string& out, std::uint32_t code) {
+    const auto put = [&out](std::uint32_t byte) { out.push_back(static_cast<char>(byte)); };
+    if (code < 0x80) {
+        put(code);
+    } else if (code < 0x800) {
+        put(0xc0U | (code >> 6U));
+        put(0x80U | (code & 0x3fU));
+    } else if (code < 0x10000) {
+        put(0xe0U | (code >> 12U));
+        put(0x80U | ((code >> 6U) & 0x3fU));
+        put(0x80U | (code & 0x3fU));
+    } else {
+        put(0xf0U | (code >> 18U));
+        put(0x80U | ((code >> 12U) & 0x3fU));
+        put(0x80U | ((code >> 6U) & 0x3fU));
+        put(0x80U | (code & 0x3fU));
+    }
+}
+
+bool is_xml_character(std::uint32_t code) {
+    const bool is_control = code < 0x20 && code != '\t' && code != '\n' && code != '\r';
+    const bool is_surrogate = code >= 0xd800 && code <= 0xdfff;
+    return !is_control && !is_surrogate && code <= 0x10ffff && code != 0xfffe && code != 0xffff;
+}
+
+// True when the eight bytes are ASCII and none is below a space. A line end makes it false:
+// the caller then looks byte by byte.
+bool is_plain(const char* bytes) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, bytes, sizeof word);
+    constexpr std::uint64_t high = 0x8080808080808080U;
+    constexpr std::uint64_t spaces = 0x2020202020202020U;
+    return ((word | (word - spaces)) & high) == 0;
+}
+
+}  // namespace
+
+std::string quoted(std::string_view text) {
+    constexpr std::size_t longest = 60;  // a hostile value must not fill the message
+    std::string shown(text.substr(0, longest));
+    // A cut inside a character would leave the message no UTF-8.
+    while (text.size() > longest && !shown.empty() &&
+           (static_cast<unsigned char>(shown.back()) & 0x80U) != 0) {
+        shown.pop_back();
+    }
+    return '"' + shown + (text.size() > longest ? "...\"" : "\"");
+}
+
+void XmlSource::fail(std::size_t offset, std::string_view message) const {
+    const auto end = text_.begin() + static_cast<std::ptrdiff_t>(std::min(offset, text_.size()));
+    const auto line = std::count(text_.begin(), end, '\n') + 1;
+    throw FormatError(std::string(name_) + ':' + std::to_string(line) + ": " +
+                      std::string(message));
+}
+
+XmlTokenizer::XmlTokenizer(const XmlSource& source) : source_(source), text_(source.text()) {
+    if (text_.size() > XmlLimits::bytes) {
+        fail(0, std::to_string(text_.size()) + " bytes, want at most " +
+                    std::to_string(XmlLimits::bytes));
+    }
+    if (!text_.empty() && text_.back() == '\0') {
+        text_.remove_suffix(1);  // hwloc counts the NUL in the length of an export buffer
+    }
+    check_characters();
+    if (at("\xef\xbb\xbf")) {
+        position_ = 3;
+    }
+    open_.reserve(64);
+    attributes_.reserve(32);
+}
+
+void XmlTokenizer::fail(std::size_t offset, std::string_view message) const {
+    source_.fail(offset, message);
+}
+
+void XmlTokenizer::check_characters() const {
+    std::size_t i = 0;
+    while (i < text_.size()) {
+        if (i + 8 <= text_.size() && is_plain(text_.data() + i)) {
+            i += 8;
+            continue;
+        }
+        const auto c = static_cast<unsigned char>(text_[i]);
+        if (c >= 0x80) {
+            const std::size_t length = utf8_length(text_, i);
+            if (length == 0) {
+                fail(i, "bytes: not UTF-8, want an hwloc XML file in UTF-8");
+            }
+            i += length;
+            continue;
+        }
+        if (!is_xml_character(c)) {
+            fail(i, "control character " + std::to_string(c) + ": not XML, want text");
+        }
+        ++i;
+    }
+}
+
+void XmlTokenizer::skip_space() {
+    while (position_ < text_.size() && is_a(text_[position_], space_char)) {
+        ++position_;
+    }
+}
+
+bool XmlTokenizer::at(std::string_view literal) const {
+    return text_.substr(position_, literal.size()) == literal;
+}
+
+XmlTokenizer::Event XmlTokenizer::next() {
+    if (is_empty_element_) {
+        is_empty_element_ = false;
+        return close_element();
+    }
+    while (true) {
+        if (skip_text()) {
+            return Event::text;
+        }
+        event_offset_ = position_;
+        if (position_ == text_.size()) {
+            if (!open_.empty()) {
+                fail(position_, "end of file inside <" + std::string(open_.back()) +
+                                    ">, want </" + std::string(open_.back()) + ">");
+            }
+            if (!had_root_) {
+                fail(position_, "no element, want <topology>");
+            }
+            return Event::finish;
+        }
+        if (at("</")) {
+            return read_end();
+        }
+        if (at("<![CDATA[")) {
+            read_cdata();
+            return Event::text;
+        }
+        if (!skip_markup()) {
+            return read_start();
+        }
+    }
+}
+
+// Skips white space; true when other text was read, into content_.
+bool XmlTokenizer::skip_text() {
+    const std::size_t begin = position_;
+    skip_space();
+    if (position_ == text_.size() || text_[position_] == '<') {
+        return false;
+    }
+    event_offset_ = position_;
+    if (open_.empty()) {
+        fail(position_, "text outside of elements, want <topology>");
+    }
+    const std::size_t end = std::min(text_.find('<', position_), text_.size());
+    content_ = decode(text_.substr(begin, end - begin));
+    position_ = end;
+    return true;
+}
+
+// Reads over a comment, a processing instruction or a DOCTYPE; false when there is none.
+bool XmlTokenizer::skip_markup() {
+    if (at("<!--")) {
+        position_ += 4;
+        skip_until("-->", "comment");
+    } else if (at("<?")) {
+        skip_until("?>", "processing instruction");
+    } else if (at("<!DOCTYPE")) {
+        skip_doctype();
+    } else if (at("<!")) {
+        fail(position_, "markup declaration, want elements");
+    } else {
+        return false;
+    }
+    return true;
+}
+
+void XmlTokenizer::skip_until(std::string_view terminator, std::string_view what) {
+    const std::size_t end = text_.find(terminator, position_);
+    if (end == std::string_view::npos) {
+        fail(position_, std::string(what) + ": without an end, want " + std::string(terminator));
+    }
+    position_ = end + terminator.size();
+}
+
+void XmlTokenizer::read_cdata() {
+    if (open_.empty()) {
+        fail(position_, "text outside of elements, want <topology>");
+    }
+    const std::size_t begin = position_ + std::string_view("<![CDATA[").size();
+    skip_until("]]>", "CDATA section");
+    content_ = text_.substr(begin, position_ - 3 - begin);
+}
+
+// hwloc names an external DTD; it is not read. A DTD inside the file is refused: it could
+// declare entities, which no hwloc file does.
+void XmlTokenizer::skip_doctype() {
+    if (had_doctype_ || had_root_) {
+        fail(position_, "DOCTYPE: misplaced, want one before <topology>");
+    }
+    had_doctype_ = true;
+    const std::size_t end = text_.find_first_of("[>", position_);
+    if (end == std::string_view::npos || text_[end] == '[') {
+        fail(position_, "DOCTYPE: has declarations or no end, want a name alone");
+    }
+    position_ = end + 1;
+}
+
+std::string_view XmlTokenizer::read_name(std::string_view what) {
+    const std::size_t begin = position_;
+    while (position_ < text_.size() && is_a(text_[position_], name_char)) {
+        ++position_;
+    }
+    if (position_ == begin) {
+        fail(begin, std::string(what) + ": no name, want letters");
+    }
+    return text_.substr(begin, position_ - begin);
+}
+
+XmlTokenizer::Event XmlTokenizer::read_start() {
+    if (open_.empty() && had_root_) {
+        fail(position_, "second element at the top, want <topology> alone");
+    }
+    ++position_;
+    const std::string_view name = read_name("element");
+    attributes_.clear();
+    attribute_marks_ = 0;
+    while (true) {
+        const std::size_t before = position_;
+        skip_space();
+        if (position_ == text_.size()) {
+            fail(event_offset_, "<" + std::string(name) + ">: cut off, want the end of the tag");
+        }
+        if (text_[position_] == '>') {
+            ++position_;
+            break;
+        }
+        if (at("/>")) {
+            position_ += 2;
+            is_empty_element_ = true;
+            break;
+        }
+        if (position_ == before) {
+            fail(position_, "<" + std::string(name) + ">: no space, want one before an attribute");
+        }
+        read_attribute();
+    }
+    if (open_.size() == XmlLimits::depth) {
+        fail(event_offset_, "<" + std::string(name) + ">: nested too deep, want at most " +
+                                std::to_string(XmlLimits::depth) + " levels");
+    }
+    had_root_ = true;
+    open_.push_back(name);
+    name_ = name;
+    return Event::start;
+}
+
+XmlTokenizer::Event XmlTokenizer::read_end() {
+    position_ += 2;
+    const std::string_view name = read_name("end tag");
+    skip_space();
+    if (position_ == text_.size() || text_[position_] != '>') {
+        fail(event_offset_, "</" + std::string(name) + ": cut off, want >");
+    }
+    ++position_;
+    if (open_.empty() || open_.back() != name) {
+        const std::string want =
+            open_.empty() ? "no end tag" : "</" + std::string(open_.back()) + ">";
+        fail(event_offset_, "</" + std::string(name) + ">: does not match, want " + want);
+    }
+    return close_element();
+}
+
+XmlTokenizer::Event XmlTokenizer::close_element() {
+    name_ = open_.back();
+    open_.pop_back();
+    return Event::end;
+}
+
+void XmlTokenizer::read_attribute() {
+    const std::size_t begin = position_;
+    const std::string_view name = read_name("attribute");
+    skip_space();
+    if (!at("=")) {
+        fail(begin, std::string(name) + ": no value, want " + std::string(name) + "=\"...\"");
+    }
+    ++position_;
+    skip_space();
+    add_attribute(begin, {name, read_value()});
+}
+
+void XmlTokenizer::add_attribute(std::size_t offset, XmlAttribute attribute) {
+    const std::string_view name = attribute.name;
+    const auto hash = name.size() * 5U + static_cast<unsigned char>(name.front()) * 3U +
+                      static_cast<unsigned char>(name.back());
+    const std::uint64_t mark = std::uint64_t{1} << (hash & 63U);
+    if ((attribute_marks_ & mark) != 0) {
+        for (const XmlAttribute& other : attributes_) {
+            if (other.name == name) {
+                fail(offset, std::string(name) + ": given twice, want it once");
+            }
+        }
+    }
+    attribute_marks_ |= mark;
+    if (attributes_.size() == XmlLimits::attributes) {
+        fail(offset, "attributes: too many, want at most " +
+                         std::to_string(XmlLimits::attributes) + " in an element");
+    }
+    attributes_.push_back(attribute);
+}
+
+std::string_view XmlTokenizer::read_value() {
+    const std::size_t opening = position_;
+    const char quote = opening < text_.size() ? text_[opening] : '\0';
+    if (quote != '"' && quote != '\'') {
+        fail(opening, "attribute value: not in quotes, want \"...\"");
+    }
+    bool has_reference = false;
+    ++position_;
+    while (true) {
+        while (position_ < text_.size() && !is_a(text_[position_], value_end)) {
+            ++position_;
+        }
+        if (position_ == text_.size() || text_[position_] == '<') {
+            fail(opening, "attribute value: has no end, want a closing quote");
+        }
+        if (text_[position_] == quote) {
+            break;
+        }
+        has_reference = has_reference || text_[position_] == '&';
+        ++position_;
+    }
+    const std::string_view raw = text_.substr(opening + 1, position_ - opening - 1);
+    ++position_;
+    return has_reference ? decode(raw) : raw;
+}
+
+std::string_view XmlTokenizer::decode(std::string_view raw) {
+    std::size_t next = raw.find('&');
+    if (next == std::string_view::npos) {
+        return raw;
+    }
+    std::string& out = decoded_.emplace_back();
+    std::size_t position = 0;
+    while (next != std::string_view::npos) {
+        out.append(raw, position, next - position);
+        position = next;
+        decode_reference(raw, position, out);
+        next = raw.find('&', position);
+    }
+    out.append(raw.substr(position));
+    return out;
+}
+
+// `position` is that of a '&' in `raw`; moves it behind the reference.
+void XmlTokenizer::decode_reference(std::string_view raw, std::size_t& position,
+                                    std::string& out) {
+    struct Entity {
+        std::string_view name;
+        char character;
+    };
+    static constexpr std::array<Entity, 5> entities = {
+        {{"lt", '<'}, {"gt", '>'}, {"amp", '&'}, {"quot", '"'}, {"apos", '\''}}};
+    constexpr std::size_t longest = 10;
+    const std::string_view rest = raw.substr(position + 1, longest);
+    const std::size_t end = rest.find(';');
+    const std::string_view name = rest.substr(0, std::min(end, rest.size()));
+    const auto offset = static_cast<std::size_t>(raw.data() - text_.data()) + position;
+    position += name.size() + 2;
+    if (end != std::string_view::npos) {
+        for (const Entity& entity : entities) {
+            if (entity.name == name) {
+                out.push_back(entity.character);
+                return;
+            }
+        }
+        const bool is_hex = name.starts_with("#x");
+        const std::string_view digits = name.substr(is_hex ? 2 : std::min<std::size_t>(1, name.size()));
+        std::uint32_t code = 0;
+        const auto [last, error] = std::from_chars(digits.data(), digits.data() + digits.size(),
+                                                   code, is_hex ? 16 : 10);
+        if (name.starts_with('#') && !digits.empty() && error == std::errc{} &&
+            last == digits.data() + digits.size() && code != 0 && is_xml_character(code)) {
+            append_utf8(out, code);
+            return;
+        }
+    }
+    fail(offset, "reference " + quoted(raw.substr(position - name.size() - 2, name.size() + 2)) +
+                     ": unknown, want &lt; &gt; &amp; &quot; &apos; or a character");
+}
+
+}  // namespace topoalloc::hwloc
