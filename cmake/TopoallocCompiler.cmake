@@ -18,5 +18,7 @@ if(TOPOALLOC_SANITIZE)
   set(_sanitize "-fsanitize=${TOPOALLOC_SANITIZE}" -fno-sanitize-recover=all
                 -fno-omit-frame-pointer)
   target_compile_options(topoalloc_compiler INTERFACE ${_sanitize})
+  # The library's own checks of bounds, optionals and iterators.
+  target_compile_definitions(topoalloc_compiler INTERFACE _GLIBCXX_ASSERTIONS)
   target_link_options(topoalloc_compiler INTERFACE ${_sanitize})
 endif()
