@@ -120,8 +120,9 @@ def bind_process(
     InvalidRequestError
         A set is empty, or `nodeset` is given for another process.
     TopologyError
-        The kernel refused (EPERM, ESRCH, EINVAL), or kept a part of the PUs away
-        (EXDEV): the cgroup does not allow them, or they are offline.
+        There is no such process (ESRCH) or PU (EINVAL), the kernel refused (EPERM), or
+        it kept a part of the PUs away (EXDEV): the cgroup does not allow them, or they
+        are offline.
     """
     cpus = _as_bitmap("cpuset", cpuset)
     nodes = None if nodeset is None else _as_bitmap("nodeset", nodeset)
@@ -129,6 +130,8 @@ def bind_process(
         msg = f"nodeset: given for pid {pid}, want pid 0: Linux binds one's own memory"
         raise InvalidRequestError(msg)
     lib = library()
+    _require_on_host(lib, "cpuset", cpus)
+    _require_process(pid)
     handle = write_bitmap(lib, cpus)
     flags = _cpu_flags(lib, thread=thread)
     if pid == 0:
@@ -137,7 +140,8 @@ def bind_process(
     else:
         result = lib.lib.hwloc_set_proc_cpubind(_live(lib), pid, handle, flags)
         check(result, lib, "hwloc_set_proc_cpubind")
-    for tid in (pid,) if thread else _threads(pid):
+    threads = Path("/proc", str(pid or "self"), "task")
+    for tid in [pid] if thread else [int(entry.name) for entry in threads.iterdir()]:
         try:
             kept = Bitmap(os.sched_getaffinity(tid))
         except ProcessLookupError:
@@ -157,12 +161,21 @@ def _own_ids(*, thread: bool) -> tuple[int, ...]:
     return (0, threading.get_native_id() if thread else os.getpid())
 
 
-def _threads(pid: int) -> list[int]:
+def _require_process(pid: int) -> None:
+    # hwloc says EINVAL where there is no such process.
     try:
-        folder = Path("/proc", str(pid or "self"), "task")
-        return [int(entry.name) for entry in folder.iterdir()]
-    except FileNotFoundError as error:
+        os.sched_getaffinity(pid)
+    except ProcessLookupError as error:
         raise TopologyError(errno.ESRCH, f"pid: no process {pid}") from error
+
+
+def _require_on_host(lib: Library, name: str, asked: Bitmap) -> None:
+    # hwloc says EINVAL, and not which.
+    root = lib.lib.hwloc_get_obj_by_depth(_live(lib), 0, 0)
+    there = read_bitmap(lib, getattr(root, f"complete_{name}"))
+    if not asked <= there:
+        message = f"{name}: this host has no {asked - there}, want some of {there}"
+        raise TopologyError(errno.EINVAL, message)
 
 
 def _cpu_flags(lib: Library, *, thread: bool) -> int:
@@ -210,12 +223,12 @@ def bind_memory(
         msg = f"nodeset: None, want NUMANodes for {policy.name}"
         raise InvalidRequestError(msg)
     live = _live(lib)
-    root = lib.lib.hwloc_get_obj_by_depth(live, 0, 0)
-    nodes = (
-        read_bitmap(lib, root.complete_nodeset)
-        if nodeset is None
-        else _as_bitmap("nodeset", nodeset)
-    )
+    if nodeset is None:
+        root = lib.lib.hwloc_get_obj_by_depth(live, 0, 0)
+        nodes = read_bitmap(lib, root.complete_nodeset)
+    else:
+        nodes = _as_bitmap("nodeset", nodeset)
+        _require_on_host(lib, "nodeset", nodes)
     flags = lib.lib.HWLOC_MEMBIND_BYNODESET | lib.lib.HWLOC_MEMBIND_THREAD
     if strict and policy is MemoryPolicy.BIND:
         flags |= lib.lib.HWLOC_MEMBIND_STRICT
@@ -284,6 +297,7 @@ def get_last_cpu_location(pid: int = 0, *, thread: bool = False) -> Bitmap:
 
 def _ask_cpus(what: str, pid: int, *, thread: bool) -> Bitmap:
     lib = library()
+    _require_process(pid)
     out = write_bitmap(lib, Bitmap())
     flags = _cpu_flags(lib, thread=thread)
     if pid == 0:

@@ -757,8 +757,10 @@ def load(
     ...     topology.root.type
     'Machine'
     """
-    if xml is not None and (not xml or b"\0" in xml.rstrip(b"\0")):
-        msg = f"xml: {len(xml)} bytes, want a document without zero bytes"
+    # hwloc's own exports end in a zero byte.
+    document = None if xml is None else xml.rstrip(b"\0")
+    if document is not None and (not document or b"\0" in document):
+        msg = f"xml: {len(document)} bytes, want a document without zero bytes"
         raise InvalidRequestError(msg)
     # It would bring an unchecked file to hwloc; a document given here goes before it.
     if xml is None and os.environ.get("HWLOC_XMLFILE"):
@@ -766,7 +768,6 @@ def load(
         raise TopologyError(errno.EINVAL, message)
     lib = library()
     flags = 0 if allowed_only else int(lib.lib.HWLOC_TOPOLOGY_FLAG_INCLUDE_DISALLOWED)
-    document = None if xml is None else xml.rstrip(b"\0")
     return Topology(make_handle(lib, flags, xml=document, io=io), lib)
 
 
