@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// oracle_run: many random instances through the solver and the brute-force oracle.
+//
+//   oracle_run --instances N --seed S [--threads T] [--max-steps M] [--max-differences D]
+//
+// Instance i has the seed S + i, so `--instances 1 --seed X` repeats one. Exit codes: 0 all
+// agree, 1 some differ (each is printed, shrunk), 2 bad arguments.
+#include "oracle/compare.hpp"
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cstdint>
+#include <cstdlib>
+#include <iomanip>
+#include <iostream>
+#include <map>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace {
+
+using namespace topoalloc;
+using namespace topoalloc::oracle;
+
+struct Arguments {
+    std::uint64_t instances = 10000;
+    std::uint64_t seed = 1;
+    std::uint64_t threads = 1;
+    std::uint64_t max_steps = SearchLimits{}.max_steps;
+    std::uint64_t max_differences = 1;
+};
+
+bool parse(const std::vector<std::string>& words, Arguments& arguments) {
+    const std::map<std::string, std::uint64_t*> targets{
+        {"--instances", &arguments.instances},
+        {"--seed", &arguments.seed},
+        {"--threads", &arguments.threads},
+        {"--max-steps", &arguments.max_steps},
+        {"--max-differences", &arguments.max_differences}};
+    for (std::size_t i = 0; i < words.size(); i += 2) {
+        const auto target = targets.find(words[i]);
+        if (target == targets.end() || i + 1 == words.size()) {
+            return false;
+        }
+        char* end = nullptr;
+        *target->second = std::strtoull(words[i + 1].c_str(), &end, 10);
+        if (words[i + 1].empty() || *end != '\0') {
+            return false;
+        }
+    }
+    return arguments.threads > 0;
+}
+
+constexpr std::array<const char*, 6> kind_names{"Align", "Pair",     "Link",
+                                                "Same",  "Distinct", "Near"};
+constexpr std::array<const char*, 4> status_names{"OPTIMAL", "FEASIBLE", "INFEASIBLE", "UNKNOWN"};
+
+// How often each constraint met each status, and how much work it was.
+struct Tally {
+    std::array<std::uint64_t, 4> statuses{};
+    std::array<std::array<std::array<std::uint64_t, 4>, 2>, 6> by_kind{};
+    std::array<std::uint64_t, 6> unmet{};  // preferred ones of an answer, not met
+    std::uint64_t instances = 0, steps = 0, max_steps = 0, max_steps_seed = 0;
+    std::map<std::string, std::uint64_t> differences;
+
+    void add(const Instance& instance, const Comparison& result) {
+        ++instances;
+        if (!result.difference.empty()) {
+            ++differences[result.difference];
+            return;
+        }
+        const auto status = static_cast<std::size_t>(result.status);
+        ++statuses[status];
+        steps += result.steps;
+        if (result.steps > max_steps) {
+            max_steps = result.steps;
+            max_steps_seed = instance.seed;
+        }
+        for (const Constraint& constraint : instance.request.require) {
+            ++by_kind[constraint.index()][0][status];
+        }
+        const std::vector<Constraint>& prefer = instance.request.prefer;
+        for (std::size_t i = 0; i < prefer.size(); ++i) {
+            ++by_kind[prefer[i].index()][1][status];
+            const bool is_unmet = ((result.unmet_vector >> (prefer.size() - 1 - i)) & 1) != 0;
+            unmet[prefer[i].index()] += is_unmet ? 1 : 0;
+        }
+    }
+
+    void add(const Tally& other) {
+        instances += other.instances;
+        steps += other.steps;
+        if (other.max_steps > max_steps) {
+            max_steps = other.max_steps;
+            max_steps_seed = other.max_steps_seed;
+        }
+        for (std::size_t s = 0; s < statuses.size(); ++s) {
+            statuses[s] += other.statuses[s];
+            for (std::size_t kind = 0; kind < by_kind.size(); ++kind) {
+                by_kind[kind][0][s] += other.by_kind[kind][0][s];
+                by_kind[kind][1][s] += other.by_kind[kind][1][s];
+            }
+        }
+        for (std::size_t kind = 0; kind < unmet.size(); ++kind) {
+            unmet[kind] += other.unmet[kind];
+        }
+        for (const auto& [what, count] : other.differences) {
+            differences[what] += count;
+        }
+    }
+
+    void print() const {
+        std::cout << instances << " instances:";
+        for (std::size_t s = 0; s < statuses.size(); ++s) {
+            std::cout << " " << statuses[s] << " " << status_names[s] << (s < 3 ? "," : "\n");
+        }
+        std::cout << std::left << std::setw(10) << "constraint" << std::setw(10) << "list";
+        for (const char* status : status_names) {
+            std::cout << std::right << std::setw(12) << status;
+        }
+        std::cout << std::setw(12) << "unmet" << "\n";
+        for (std::size_t kind = 0; kind < by_kind.size(); ++kind) {
+            for (std::size_t l = 0; l < 2; ++l) {
+                std::cout << std::left << std::setw(10) << kind_names[kind] << std::setw(10)
+                          << (l == 0 ? "required" : "preferred") << std::right;
+                for (const std::uint64_t count : by_kind[kind][l]) {
+                    std::cout << std::setw(12) << count;
+                }
+                std::cout << std::setw(12) << (l == 0 ? "-" : std::to_string(unmet[kind]))
+                          << "\n";
+            }
+        }
+        const double mean = instances == 0 ? 0.0 : static_cast<double>(steps) /
+                                                       static_cast<double>(instances);
+        std::cout << "steps: mean " << mean << ", max " << max_steps << " (seed "
+                  << max_steps_seed << ")\n";
+        for (const auto& [what, count] : differences) {
+            std::cout << "differences in " << what << ": " << count << "\n";
+        }
+    }
+};
+
+class Runner {
+  public:
+    explicit Runner(const Arguments& arguments) : arguments_(arguments) {}
+
+    int run() {
+        std::vector<std::thread> threads;
+        for (std::uint64_t i = 0; i < arguments_.threads; ++i) {
+            threads.emplace_back([this] { work(); });
+        }
+        for (std::thread& thread : threads) {
+            thread.join();
+        }
+        total_.print();
+        return differences_ == 0 ? 0 : 1;
+    }
+
+  private:
+    void work() {
+        Tally tally;
+        const SearchLimits limits{arguments_.max_steps};
+        while (differences_ < arguments_.max_differences) {
+            const std::uint64_t i = next_++;
+            if (i >= arguments_.instances) {
+                break;
+            }
+            const Instance instance = make_instance(arguments_.seed + i);
+            const Comparison result = compare(instance, limits);
+            tally.add(instance, result);
+            if (!result.difference.empty()) {
+                report(instance, result, limits);
+            }
+        }
+        const std::lock_guard lock(mutex_);
+        total_.add(tally);
+    }
+
+    void report(const Instance& instance, const Comparison& result, SearchLimits limits) {
+        if (differences_++ >= arguments_.max_differences) {
+            return;
+        }
+        const Instance small = shrink(instance, [&](const Instance& candidate) {
+            return compare(candidate, limits).difference == result.difference;
+        });
+        const Comparison again = compare(small, limits);
+        const std::lock_guard lock(mutex_);
+        std::cout << "DIFFERENCE in " << again.difference << "\n"
+                  << again.detail << "\n"
+                  << dump(small) << std::endl;
+    }
+
+    Arguments arguments_;
+    std::atomic<std::uint64_t> next_{0}, differences_{0};
+    std::mutex mutex_;
+    Tally total_;
+};
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    Arguments arguments;
+    if (!parse(std::vector<std::string>(argv + 1, argv + argc), arguments)) {
+        std::cerr << "usage: oracle_run [--instances N] [--seed S] [--threads T] "
+                     "[--max-steps M] [--max-differences D]\n";
+        return 2;
+    }
+    return Runner(arguments).run();
+}
