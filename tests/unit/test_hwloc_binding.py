@@ -17,7 +17,6 @@ import pytest
 
 from topoalloc import hwloc
 from topoalloc._errors import InvalidRequestError, TopologyError
-from topoalloc.hwloc import _binding
 
 # A process with a second thread, that waits for the end of its input.
 SLEEPER = """
@@ -85,7 +84,7 @@ def kernel_refuses_policies() -> bool:
     """Tell whether the kernel or a sandbox (seccomp) refuses set_mempolicy."""
     number = {"x86_64": 238, "aarch64": 237}[os.uname().machine]
     # MPOL_DEFAULT without nodes changes nothing in a thread that has the default.
-    return ctypes.CDLL(None).syscall(number, 0, None, 0) != 0
+    return bool(ctypes.CDLL(None).syscall(number, 0, None, 0))
 
 
 def own_pus() -> list[int]:
@@ -217,7 +216,7 @@ def test_part_that_the_kernel_keeps_away_is_an_error(
 ) -> None:
     """A cgroup narrows a binding without an error from the kernel or hwloc."""
     first = own_pus()[0]
-    monkeypatch.setattr(_binding.os, "sched_getaffinity", lambda _: {first, 999})
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {first, 999})
     with pytest.raises(
         TopologyError, match=f"keeps thread .* on PUs {first},999"
     ) as caught:

@@ -72,7 +72,11 @@ def test_forms_of_the_kernel() -> None:
 @given(bitmap=BITMAPS)
 def test_text_is_that_of_hwloc(form: str, bitmap: Bitmap) -> None:
     text = getattr(bitmap, f"to_{form}")()
-    assert text == hwloc_print(bitmap, form)
+    printed = hwloc_print(bitmap, form)
+    # From 2.11 on, hwloc prints fewer of the leading ones of an infinite set.
+    if not bitmap.is_infinite or library().api_version < 0x20B00:
+        assert text == printed
+    assert getattr(Bitmap, f"from_{form}")(printed) == bitmap
     if text:  # hwloc's list reader refuses the empty text that its printer makes.
         assert hwloc_read(text, form) == bitmap
     assert getattr(Bitmap, f"from_{form}")(text) == bitmap

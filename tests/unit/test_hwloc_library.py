@@ -10,7 +10,6 @@ import subprocess
 import sys
 import sysconfig
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
@@ -53,10 +52,10 @@ def generate(sources: Path, output: Path, cdef: str | None = None) -> None:
     )
     assert spec is not None
     assert spec.loader is not None
-    build: ModuleType = importlib.util.module_from_spec(spec)
+    build = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(build)
     if cdef is not None:
-        build.HERE = output.parent
+        vars(build)["HERE"] = output.parent
         (output.parent / "cdef.h").write_text(cdef, encoding="ascii")
     build.write_source(str(output))
 

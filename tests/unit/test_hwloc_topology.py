@@ -236,16 +236,17 @@ def test_os_devices(document: hwloc.Topology) -> None:
         if isinstance(o.attributes, hwloc.OsDeviceAttributes)
     }
     assert found == {
-        "nvml0": ("NVML", {"gpu"}),
-        "nvml1": ("NVML", {"gpu"}),
-        "ib0": (None, {"network"}),
-        "mlx5_0": (None, {"openfabrics"}),
+        "nvml0": ("NVML", frozenset({"gpu"})),
+        "nvml1": ("NVML", frozenset({"gpu"})),
+        "ib0": (None, frozenset({"network"})),
+        "mlx5_0": (None, frozenset({"openfabrics"})),
     }
 
 
 def test_distances_as_they_are(document: hwloc.Topology) -> None:
     latency, links = document.distances()
-    assert (latency.name, latency.kinds) == ("NUMALatency", {"from_os", "latency"})
+    assert latency.name == "NUMALatency"
+    assert latency.kinds == {"from_os", "latency"}
     assert latency.objects == (by_gp_index(document, 3), by_gp_index(document, 6))
     assert latency.values == ((10, 21), (22, 10))
     assert links.name == "NVLinkBandwidth"

@@ -26,7 +26,8 @@ _INDEX_DIGITS: Final = 7
 _RANGE: Final = re.compile(r"(\d+)(?:-(\d*))?", re.ASCII)
 _HEX: Final = re.compile(r"[0-9a-fA-F]+", re.ASCII)
 _INFINITE: Final = "0xf...f"
-# hwloc prints masks in words of 32 bits, and stores them in words of 64.
+# hwloc prints masks in words of 32 bits, and stores them in words of 64. An infinite
+# set is printed in whole stored words: hwloc before 2.11 misreads half of one.
 _WORD_BITS: Final = 32
 _STORED_BITS: Final = 64
 
@@ -246,7 +247,7 @@ class Bitmap:
         return ",".join(parts)
 
     def to_mask(self) -> str:
-        """Write hwloc's mask form, character for character as hwloc prints it.
+        """Write hwloc's mask form, as hwloc prints it, so that every version reads it.
 
         Returns
         -------
@@ -257,9 +258,7 @@ class Bitmap:
         bits = self._bits
         if bits < 0:
             words.append(_INFINITE)
-            length = _round_up((~bits).bit_length(), _STORED_BITS)
-        else:
-            length = _round_up(bits.bit_length(), _WORD_BITS)
+        length = _whole_words(bits)
         for shift in range(length - _WORD_BITS, -1, -_WORD_BITS):
             word = bits >> shift & ((1 << _WORD_BITS) - 1)
             if word:
@@ -270,7 +269,7 @@ class Bitmap:
         return ",".join(words) or "0x0"
 
     def to_taskset(self) -> str:
-        """Write taskset's form, character for character as hwloc prints it.
+        """Write taskset's form, as hwloc prints it, so that every version reads it.
 
         Returns
         -------
@@ -279,7 +278,7 @@ class Bitmap:
         """
         if self._bits >= 0:
             return f"{self._bits:#x}"
-        length = _round_up((~self._bits).bit_length(), _STORED_BITS)
+        length = _whole_words(self._bits)
         if length == 0:
             return _INFINITE
         return f"{_INFINITE}{self._bits & (1 << length) - 1:0{length // 4}x}"
@@ -368,5 +367,8 @@ class Bitmap:
         return f"Bitmap.from_list({self.to_list()!r})"
 
 
-def _round_up(value: int, step: int) -> int:
-    return -(-value // step) * step
+def _whole_words(bits: int) -> int:
+    """Return how many bits to print, in whole words."""
+    word = _STORED_BITS if bits < 0 else _WORD_BITS
+    length = (~bits if bits < 0 else bits).bit_length()
+    return -(-length // word) * word
