@@ -354,20 +354,20 @@ std::shared_ptr<const Machine> build_machine(MachineSpec spec) {
 void bind_machine_tables(py::classh<Machine>& machine) {
     machine.def_property_readonly("name", &Machine::name, py::return_value_policy::copy)
         .def_property_readonly(
-            "spec",
+            "_spec",
             [](const Machine& self) { return self.spec(); },
             py::return_value_policy::move)
-        .def("pu_rows", &pu_rows)
-        .def("core_rows", [](const Machine& self) { return domain_rows(self.cores()); })
-        .def("l3_rows", [](const Machine& self) { return domain_rows(self.l3s()); })
-        .def("die_rows", [](const Machine& self) { return domain_rows(self.dies()); })
-        .def("package_rows",
+        .def("_pu_rows", &pu_rows)
+        .def("_core_rows", [](const Machine& self) { return domain_rows(self.cores()); })
+        .def("_l3_rows", [](const Machine& self) { return domain_rows(self.l3s()); })
+        .def("_die_rows", [](const Machine& self) { return domain_rows(self.dies()); })
+        .def("_package_rows",
              [](const Machine& self) { return domain_rows(self.packages()); })
-        .def("numa_node_rows", &numa_node_rows)
-        .def("locality_rows", &locality_rows)
-        .def("device_rows", &device_rows)
-        .def("page_size_list", [](const Machine& self) { return self.page_sizes(); })
-        .def("allowed_pu_list",
+        .def("_numa_node_rows", &numa_node_rows)
+        .def("_locality_rows", &locality_rows)
+        .def("_device_rows", &device_rows)
+        .def("_page_sizes", [](const Machine& self) { return self.page_sizes(); })
+        .def("_allowed_pus",
              [](const Machine& self) { return self.allowed_pus().to_vector(); });
 }
 
@@ -388,13 +388,13 @@ void bind_machine(py::module_& m) {
     bind_machine_tables(machine);
     machine
         .def(
-            "find_device",
+            "_find_device",
             [](const Machine& self, const std::string& key) {
                 return index_or_none(self.find_device(key));
             },
             py::arg("key"))
         .def(
-            "level_of",
+            "_level_of",
             [](const Machine& self, std::uint32_t a, std::uint32_t b) {
                 return static_cast<int>(
                     self.level(checked_device(self, a), checked_device(self, b)));
@@ -402,13 +402,13 @@ void bind_machine(py::module_& m) {
             py::arg("device_a"),
             py::arg("device_b"))
         .def(
-            "link_of",
+            "_link_of",
             [](const Machine& self, std::uint32_t a, std::uint32_t b) {
                 return self.link_mb_s(checked_device(self, a), checked_device(self, b));
             },
             py::arg("device_a"),
             py::arg("device_b"))
-        .def("locality_distance",
+        .def("_locality_distance",
              &distance_of,
              py::arg("locality_a"),
              py::arg("locality_b"))
@@ -427,6 +427,13 @@ void bind_machine(py::module_& m) {
         "normalize_cpuset",
         [](const std::string& list) { return Bitmap::parse_list(list).to_list(); },
         py::arg("list"));
+    m.def(
+        "normalize_pci_address",
+        [](const std::string& text) -> std::optional<std::string> {
+            const auto address = PciAddress::parse(text);
+            return address ? std::optional(address->to_string()) : std::nullopt;
+        },
+        py::arg("text"));
     m.def(
         "cpuset_members",
         [](const std::string& list) { return Bitmap::parse_list(list).to_vector(); },

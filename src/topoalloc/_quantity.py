@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Quantities in Kubernetes' grammar, read into integer base units and printed back."""
+
+from __future__ import annotations
+
+import re
+from fractions import Fraction
+from typing import Final
+
+from topoalloc._errors import InvalidRequestError, TopoallocError
+
+__all__ = ["MAX_AMOUNT", "MILLI", "format_quantity", "parse_quantity"]
+
+MAX_AMOUNT: Final = 2**63 - 1
+"""Largest amount of anything: what Kubernetes itself can hold."""
+
+MILLI: Final = 1000
+"""``scale`` of an amount counted in thousandths, as Kubernetes counts CPU."""
+
+_BINARY: Final = {
+    f"{letter}i": 1024**power for power, letter in enumerate("KMGTPE", start=1)
+}
+_DECIMAL: Final = {
+    "n": Fraction(1, 10**9),
+    "u": Fraction(1, 10**6),
+    "m": Fraction(1, 1000),
+    "": Fraction(1),
+    **{letter: Fraction(1000**power) for power, letter in enumerate("kMGTPE", start=1)},
+}
+_SUFFIXES: Final = {**_DECIMAL, **{s: Fraction(v) for s, v in _BINARY.items()}}
+# The length is bounded so that a hostile exponent or fraction cannot cost time.
+_PATTERN: Final = re.compile(
+    r"(?P<sign>[+-]?)(?P<number>[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
+    r"(?:[eE](?P<exponent>[+-]?[0-9]{1,2})|(?P<suffix>[A-Za-z]{0,4}))"
+)
+_MAX_LENGTH: Final = 64
+_MAX_SHOWN_BITS: Final = 256
+
+
+def parse_quantity(
+    value: int | str,
+    *,
+    name: str = "quantity",
+    scale: int = 1,
+    error: type[TopoallocError] = InvalidRequestError,
+) -> int:
+    """Read a quantity into an integer number of base units.
+
+    Parameters
+    ----------
+    value : int or str
+        An integer counts whole units. A string follows Kubernetes' grammar:
+        ``"64Gi"``, ``"80G"``, ``"100m"``, ``"1.5Ti"``, ``"1e3"``.
+    name : str, default "quantity"
+        What messages call the value.
+    scale : int, default 1
+        Base units in one unit: 1 for bytes and bit/s, `MILLI` for CPU.
+    error : type, default InvalidRequestError
+        The class to raise; readers of files pass `FormatError`.
+
+    Returns
+    -------
+    int
+        ``value * scale``, from 0 to `MAX_AMOUNT`.
+
+    Raises
+    ------
+    InvalidRequestError
+        Or ``error``: the text is no quantity, is negative or too large, or is not a
+        whole number of base units. Kubernetes rounds those up; a request that means
+        what it says needs no rounding.
+
+    Examples
+    --------
+    >>> parse_quantity("64Gi")
+    68719476736
+    >>> parse_quantity("100m", scale=MILLI)
+    100
+    """
+    if isinstance(value, int) and not isinstance(value, bool):
+        amount = Fraction(value)
+    elif isinstance(value, str):
+        amount = _parse_text(value, name, error)
+    else:
+        raise error(f"{name}: {value!r}, want an integer or a quantity such as '64Gi'")
+    amount *= scale
+    if amount < 0:
+        raise error(f"{name}: {_shown(value)}, want at least 0")
+    if amount > MAX_AMOUNT:
+        raise error(f"{name}: {_shown(value)}, want at most {MAX_AMOUNT}")
+    if amount.denominator != 1:
+        unit = "units" if scale == 1 else f"1/{scale} units"
+        raise error(f"{name}: {_shown(value)}, want a whole number of {unit}")
+    return amount.numerator
+
+
+def format_quantity(amount: int) -> str:
+    """Print an amount with the largest suffix that divides it.
+
+    Parameters
+    ----------
+    amount : int
+        Base units, at least 0.
+
+    Returns
+    -------
+    str
+        What `parse_quantity` reads back as the same amount. Binary suffixes come
+        first, then decimal ones, then plain digits.
+
+    Examples
+    --------
+    >>> format_quantity(80 * 1024**3), format_quantity(400_000_000_000)
+    ('80Gi', '400G')
+    """
+    if amount == 0:
+        return "0"
+    for suffix, unit in reversed(_BINARY.items()):
+        if amount % unit == 0:
+            return f"{amount // unit}{suffix}"
+    for power, letter in reversed(list(enumerate("kMGTPE", start=1))):
+        if amount % 1000**power == 0:
+            return f"{amount // 1000**power}{letter}"
+    return str(amount)
+
+
+def _parse_text(text: str, name: str, error: type[TopoallocError]) -> Fraction:
+    match = _PATTERN.fullmatch(text) if len(text) <= _MAX_LENGTH else None
+    if match is None:
+        raise error(
+            f"{name}: {_shown(text)}, want a quantity such as 64Gi, 80G or 100m"
+        )
+    number = Fraction(match["sign"] + match["number"])
+    if match["exponent"] is not None:
+        return number * Fraction(10) ** int(match["exponent"])
+    suffix = match["suffix"]
+    if suffix not in _SUFFIXES:
+        raise error(f"{name}: {_shown(text)}, want {_suggest(match['number'], suffix)}")
+    return number * _SUFFIXES[suffix]
+
+
+def _suggest(number: str, suffix: str) -> str:
+    # "GB", "gb", "GiB", "g" and "K" are what people write; both readings are offered,
+    # because guessing between them would be wrong by 7 % and more.
+    letter = suffix[0].upper()
+    if letter in "KMGTPE" and suffix[1:].lower() in {"", "b", "i", "ib"}:
+        decimal = "k" if letter == "K" else letter
+        return f"{number}{decimal} or {number}{letter}i"
+    return f"one of the suffixes {', '.join(s for s in _SUFFIXES if s)}, or none"
+
+
+def _shown(value: int | str) -> str:
+    if isinstance(value, int):
+        # str() of a huge int is itself an error; its size is all that matters here.
+        return str(value) if value.bit_length() < _MAX_SHOWN_BITS else "a huge integer"
+    return repr(value if len(value) <= _MAX_LENGTH else value[:_MAX_LENGTH] + "...")
