@@ -229,10 +229,26 @@ def install(session: nox.Session) -> None:
         str(ROOT / "pyproject.toml"),
         "-p",
         "no:cacheprovider",
+        "-m",
+        "not pyhwloc",
         # The settings of the other tests need what a clean environment lacks.
         f"--confcutdir={ROOT / 'tests' / 'install'}",
         str(ROOT / "tests" / "install"),
         env={"TOPOALLOC_WHEEL": str(wheel)},
+    )
+
+
+@nox.session(python="3.12")
+def pyhwloc(session: nox.Session) -> None:
+    """Test beside pyhwloc, which brings an hwloc of its own; it starts at Python 3.12."""
+    install_wheel(session, "[hwloc]")
+    install_groups(session, "pyhwloc")
+    session.run(
+        "pytest",
+        "-m",
+        "pyhwloc",
+        f"--confcutdir={ROOT / 'tests' / 'install'}",
+        "tests/install",
     )
 
 
@@ -261,26 +277,26 @@ def fuzz(session: nox.Session) -> None:
         session.run(str(fuzzer), *session.posargs, external=True)
 
 
-def run_long(session: nox.Session, script: str) -> None:
-    """Run one long comparison with an oracle against the release wheel."""
-    install_groups(session, "test", "milp", "native")
-    build = build_native(session, "release", "-DTOPOALLOC_BUILD_ORACLE=ON")
-    install_wheel(session, "[hwloc,cli]")
-    session.run(
-        "python", script, *session.posargs, env={"PYTHONPATH": str(build / "oracle")}
-    )
-
-
 @nox.session
 def oracle_brute(session: nox.Session) -> None:
     """Compare a million instances with the brute-force oracle."""
-    run_long(session, "tests/long/brute.py")
+    arguments = session.posargs or ["--instances", "1000000", "--seed", "1"]
+    folder = build_native(session, "release")
+    session.run(
+        str(folder / "csrc" / "tests" / "oracle_run"),
+        "--threads",
+        JOBS,
+        *arguments,
+        external=True,
+    )
 
 
 @nox.session
 def oracle_milp(session: nox.Session) -> None:
     """Compare ten thousand instances with the integer programme."""
-    run_long(session, "tests/long/milp.py")
+    install_groups(session, "test", "milp")
+    install_wheel(session, "[hwloc,cli]")
+    session.run("python", "tests/long/milp.py", *session.posargs)
 
 
 @nox.session
