@@ -358,7 +358,8 @@ void bind_machine_tables(py::classh<Machine>& machine) {
             [](const Machine& self) { return self.spec(); },
             py::return_value_policy::move)
         .def("_pu_rows", &pu_rows)
-        .def("_core_rows", [](const Machine& self) { return domain_rows(self.cores()); })
+        .def("_core_rows",
+             [](const Machine& self) { return domain_rows(self.cores()); })
         .def("_l3_rows", [](const Machine& self) { return domain_rows(self.l3s()); })
         .def("_die_rows", [](const Machine& self) { return domain_rows(self.dies()); })
         .def("_package_rows",
@@ -425,8 +426,8 @@ void bind_machine(py::module_& m) {
         py::arg("text"));
     m.def(
         "normalize_cpuset",
-        [](const std::string& list) { return Bitmap::parse_list(list).to_list(); },
-        py::arg("list"));
+        [](const std::string& text) { return Bitmap::parse_list(text).to_list(); },
+        py::arg("text"));
     m.def(
         "normalize_pci_address",
         [](const std::string& text) -> std::optional<std::string> {
@@ -436,8 +437,8 @@ void bind_machine(py::module_& m) {
         py::arg("text"));
     m.def(
         "cpuset_members",
-        [](const std::string& list) { return Bitmap::parse_list(list).to_vector(); },
-        py::arg("list"));
+        [](const std::string& text) { return Bitmap::parse_list(text).to_vector(); },
+        py::arg("text"));
     m.def(
         "read_hwloc_xml",
         [](const std::string& text, const std::string& source) {

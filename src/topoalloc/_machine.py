@@ -47,8 +47,8 @@ _NVIDIA_SMI_NAMES = ("X", "PIX", "PXB", "PHB", "NODE", "NODE", "SYS")
 # out. Compared without case, vendor prefix and punctuation: "dra.net/mac", "NodeGUID".
 _IDENTITY = re.compile(
     r".*(uuid|guid|serial|hostname).*|mac|.*macaddress|address|hwaddr|permaddr"
-    r"|ipv4|ipv6|name|ifname|netdev|.*devicename|alias|rdmadevice|ibdev"
-    r"|(port\d*)?(lid|gid\d*|smlid)"
+    r"|ipv4|ipv6|name|osnames?|ifname|netdev|.*devicename|alias|rdmadevice|ibdev"
+    r"|xgmihiveid|(port\d*)?(lid|gid\d*|smlid)"
 )
 
 

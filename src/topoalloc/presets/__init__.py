@@ -67,7 +67,7 @@ def document(name: str) -> dict[str, Any]:
     InvalidRequestError
         There is no preset of that name.
     """
-    maker = _MAKERS.get(name) if isinstance(name, str) else None
+    maker = _MAKERS.get(name)
     if maker is None:
         known = ", ".join(sorted(_MAKERS))
         raise InvalidRequestError(f"preset: {name!r}, want one of {known}")

@@ -145,8 +145,8 @@ def epyc_768() -> dict[str, Any]:
         product="2 x EPYC 9965",
         sources=(
             (
-                "AMD EPYC 9965 product page (192 cores, 384 threads, 12 dies with 32 MB "
-                "of L3 each)"
+                "AMD EPYC 9965 product page (192 cores, 384 threads, 12 dies with 32 MB"
+                " of L3 each)"
             ),
         ),
         inferred=("NPS1", "NUMA distances", "memory"),

@@ -48,15 +48,15 @@ def gb200_tray() -> dict[str, Any]:
         node = gpu // 2
         _add_gpu(board, f"{domain}:06:00.0", "GB200", "186G", node)
         _add_gpu_nodes(board, 2 + gpu * _NODES_A_GPU, "186G", packages[node])
-    for card, domain in enumerate((0x0000, 0x0002, 0x0010, 0x0012)):
+    for card, domain in enumerate(("0000", "0002", "0010", "0012")):
         bridge = board.add_bridges(
-            board.add_host(f"pci{domain:04x}:00"), f"{domain:04x}:00:00.0"
+            board.add_host(f"pci{domain}:00"), f"{domain}:00:00.0"
         )
         for port in range(2):
             board.add_device(
                 "nic",
                 name=f"mlx5_{2 * card + port}",
-                pci_address=f"{domain:04x}:03:00.{port}",
+                pci_address=f"{domain}:03:00.{port}",
                 bridge=bridge,
                 numa_nodes=[card // 2],
                 attributes={
