@@ -16,14 +16,14 @@ namespace {
 struct ErrorKind {
     const char* name;
     void (*throw_it)(const std::string& message);
-    bool (*is_it)(const Error& error);
+    bool (*is_it)(const Error* error);
 };
 
 template <class E>
 constexpr ErrorKind kind(const char* name) {
     return {name,
             [](const std::string& message) { throw E(message); },
-            [](const Error& error) { return dynamic_cast<const E*>(&error) != nullptr; }};
+            [](const Error* error) { return dynamic_cast<const E*>(error) != nullptr; }};
 }
 
 // A derived class stands before its base.
@@ -42,7 +42,7 @@ void set_error(const char* name, const char* message) {
 
 void set_core_error(const Error& error) {
     for (const ErrorKind& kind : kinds) {
-        if (kind.is_it(error)) {
+        if (kind.is_it(&error)) {
             set_error(kind.name, error.what());
             return;
         }

@@ -84,38 +84,44 @@ struct RequestObject {
 
 // Verdicts and Placements (bind_verdict.cpp).
 
-/// What a Placement needs beside itself to be read in names and OS indices.
+/// The Machine of an Allocator: the core's, and the topoalloc.Machine that it came in.
+struct MachineRef {
+    std::shared_ptr<const Machine> core;
+    py::object object;
+};
+
+/// A Placement and what it takes to read it in names and OS indices.
 struct PlacementContent {
     Placement placement;
-    std::shared_ptr<const Machine> machine;
-    py::object machine_object;  ///< the topoalloc.Machine of the Allocator
-    std::string owner;          ///< empty: of a check
+    MachineRef machine;
+    std::string owner;  ///< empty: of a check
 };
 
 enum class Operation : std::uint8_t { check, allocate, resize };
 
 [[nodiscard]] py::object make_placement(PlacementContent content);
 [[nodiscard]] py::object make_verdict(Verdict verdict,
-                                      py::object machine_object,
+                                      MachineRef machine,
                                       Operation operation);
 /// Null when the object is no Placement.
 [[nodiscard]] const PlacementContent* placement_from(PyObject* object);
 /// Raises InfeasibleError or UndecidedError, as the status says, with the verdict.
-[[noreturn]] void throw_not_placed(Verdict verdict,
-                                   py::object machine_object,
-                                   Operation operation);
+[[noreturn]] void throw_not_placed(Verdict verdict, MachineRef machine, Operation operation);
 
 /// The member of topoalloc.Status.
 [[nodiscard]] py::object status_object(Status status);
+/// Its inverse. @throws py::type_error
+[[nodiscard]] Status status_from(const py::handle& member);
 [[nodiscard]] py::tuple cost_terms(const Cost& cost);
-/// Reserved, cordoned, and (owner, Request or None, Placement) of a state.
+/// Reserved, cordoned, and (owner, Request or None, Status, Placement) of a state.
 [[nodiscard]] py::dict state_rows(const NodeState& state,
                                   const std::map<std::string, Holding>& holdings,
-                                  const py::object& machine_object);
+                                  const MachineRef& machine);
 
-/// @throws py::error_already_set (StateError of bad use is the core's)
+/// An Explanation as plain rows (bind_explanation.cpp).
 [[nodiscard]] py::dict explanation_rows(const Verdict& verdict,
-                                        const py::object& machine_object,
+                                        const std::map<std::string, Holding>& holdings,
+                                        const MachineRef& machine,
                                         SearchLimits limits);
 
 }  // namespace topoalloc::bindings

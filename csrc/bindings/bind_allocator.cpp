@@ -1,0 +1,679 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The Allocator. check, allocate and release are called most, so they are plain vectorcall
+// methods on the type that pybind11 made: its dispatcher and keyword arguments alone cost
+// several times what the core needs. The rest goes through pybind11.
+//
+// Each call drops the GIL: even release may wait for a search of another thread.
+#include "bindings.hpp"
+#include "topoalloc/errors.hpp"
+
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <optional>
+#include <tuple>
+
+namespace topoalloc::bindings {
+namespace {
+
+/// Amounts of (NUMANode os_index, page size in bytes or 0 for base pages, bytes).
+using MemoryRows = std::vector<std::tuple<std::uint32_t, std::uint64_t, std::uint64_t>>;
+/// (device, share)
+using DeviceRows = std::vector<std::pair<std::string, Amounts>>;
+using Compiled = std::shared_ptr<const CompiledRequest>;
+using NamedRequests = std::vector<Allocator::NamedRequest>;
+
+struct AllocatorObject {
+    MachineRef machine;
+    std::unique_ptr<Allocator> core;
+};
+
+Policy policy_from(const std::string& text) {
+    if (text == "pack") {
+        return {Packing::pack, 1};
+    }
+    if (text == "spread") {
+        return {Packing::spread, 1};
+    }
+    throw InvalidRequestError("policy: '" + text + "', want pack or spread");
+}
+
+std::unique_ptr<AllocatorObject> make_allocator(const py::object& machine,
+                                                const std::string& reserved_pus,
+                                                const std::string& policy) {
+    auto core = machine.cast<std::shared_ptr<const Machine>>();
+    const Bitmap reserved = core->pus_from_os(Bitmap::parse_list(reserved_pus));
+    auto allocator = std::make_unique<Allocator>(core, reserved, policy_from(policy));
+    return std::make_unique<AllocatorObject>(
+        AllocatorObject{{std::move(core), machine}, std::move(allocator)});
+}
+
+std::unique_ptr<AllocatorObject> fork_allocator(const AllocatorObject& other) {
+    return std::make_unique<AllocatorObject>(
+        AllocatorObject{other.machine, other.core->fork()});
+}
+
+std::uint32_t device_index(const Machine& machine, const std::string& key) {
+    const std::uint32_t device = machine.find_device(key);
+    if (device == no_index) {
+        throw InvalidRequestError("device: '" + key + "', want one of the Machine");
+    }
+    return device;
+}
+
+std::uint32_t pu_index(const Machine& machine, std::uint32_t os_index) {
+    const std::uint32_t pu = machine.pu_of_os_index(os_index);
+    if (pu == no_index) {
+        throw InvalidRequestError("pu: os_index " + std::to_string(os_index) +
+                                  ", want one of the Machine");
+    }
+    return pu;
+}
+
+std::uint32_t page_size_index(const Machine& machine, std::uint64_t page_size) {
+    const auto& sizes = machine.page_sizes();
+    for (std::uint32_t i = 0; i < sizes.size(); ++i) {
+        if (sizes[i] == page_size) {
+            return i;
+        }
+    }
+    throw InvalidRequestError("page size: " + std::to_string(page_size) +
+                              " bytes, want one of the Machine");
+}
+
+// Grants by NUMANode and page size, ascending; repeated rows add up, zeros go.
+std::vector<MemoryGrant> memory_from(const Machine& machine, const MemoryRows& rows) {
+    std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint64_t> bytes_by_place;
+    for (const auto& [os_index, page_size, bytes] : rows) {
+        const std::uint32_t node = machine.numa_node_of_os_index(os_index);
+        if (node == no_index) {
+            throw InvalidRequestError("memory: NUMANode os_index " + std::to_string(os_index) +
+                                      ", want one of the Machine");
+        }
+        bytes_by_place[{node, page_size_index(machine, page_size)}] += bytes;
+    }
+    std::vector<MemoryGrant> grants;
+    for (const auto& [place, bytes] : bytes_by_place) {
+        if (bytes != 0) {
+            grants.push_back({place.first, place.second, bytes});
+        }
+    }
+    return grants;
+}
+
+std::vector<DeviceGrant> devices_from(const Machine& machine, const DeviceRows& rows) {
+    std::map<std::uint32_t, Amounts> share_by_device;
+    for (const auto& [key, share] : rows) {
+        const std::uint32_t device = device_index(machine, key);
+        if (!share_by_device.emplace(device, share).second) {
+            throw InvalidRequestError("devices: '" + key + "' twice, want each once");
+        }
+    }
+    std::vector<DeviceGrant> grants;
+    for (auto& [device, share] : share_by_device) {
+        grants.push_back({device, std::move(share)});
+    }
+    return grants;
+}
+
+Placement placement_of(const Machine& machine,
+                       const std::string& pus,
+                       const MemoryRows& memory,
+                       const DeviceRows& devices) {
+    Placement placement;
+    placement.pus = machine.pus_from_os(Bitmap::parse_list(pus));
+    placement.memory = memory_from(machine, memory);
+    placement.devices = devices_from(machine, devices);
+    return placement;
+}
+
+// The hot calls: arguments by hand.
+
+/// Names of a call's arguments; the first `positional` may come without a name, the first
+/// `required` must come.
+template <std::size_t n>
+struct Signature {
+    const char* function;
+    std::array<const char*, n> names;
+    std::size_t positional;
+    std::size_t required;
+};
+
+template <std::size_t n>
+std::size_t find_name(const Signature<n>& signature, PyObject* name) {
+    for (std::size_t i = 0; i < n; ++i) {
+        if (PyUnicode_CompareWithASCIIString(name, signature.names[i]) == 0) {
+            return i;
+        }
+    }
+    throw py::type_error(std::string(signature.function) + "(): argument '" +
+                         py::str(name).cast<std::string>() + "', want another name");
+}
+
+/// Sorts a vectorcall's arguments by the signature; what did not come stays null.
+template <std::size_t n>
+std::array<PyObject*, n> arguments(const Signature<n>& signature,
+                                   PyObject* const* values,
+                                   Py_ssize_t count,
+                                   PyObject* names) {
+    std::array<PyObject*, n> found{};
+    const auto positional = static_cast<std::size_t>(count);
+    if (positional > signature.positional) {
+        throw py::type_error(std::string(signature.function) + "(): " +
+                             std::to_string(positional) + " positional arguments, want at most " +
+                             std::to_string(signature.positional));
+    }
+    std::copy_n(values, positional, found.begin());
+    const Py_ssize_t named = names == nullptr ? 0 : PyTuple_GET_SIZE(names);
+    for (Py_ssize_t i = 0; i < named; ++i) {
+        const std::size_t at = find_name(signature, PyTuple_GET_ITEM(names, i));
+        if (found[at] != nullptr) {
+            throw py::type_error(std::string(signature.function) + "(): argument '" +
+                                 signature.names[at] + "' twice, want it once");
+        }
+        found[at] = values[count + i];
+    }
+    for (std::size_t i = 0; i < signature.required; ++i) {
+        if (found[i] == nullptr) {
+            throw py::type_error(std::string(signature.function) + "(): no argument '" +
+                                 signature.names[i] + "', want one");
+        }
+    }
+    return found;
+}
+
+const AllocatorObject& allocator_from(PyObject* self) {
+    // The method descriptor has checked the type.
+    const auto* found = static_cast<const AllocatorObject*>(
+        reinterpret_cast<py::detail::instance*>(self)->get_value_and_holder().value_ptr());
+    if (found == nullptr) {
+        throw py::type_error("allocator: __init__ was not called, want an Allocator");
+    }
+    return *found;
+}
+
+SearchLimits limits_from(PyObject* max_steps) {
+    SearchLimits limits;
+    if (max_steps != nullptr) {
+        limits.max_steps = PyLong_AsUnsignedLongLong(max_steps);
+        if (PyErr_Occurred() != nullptr) {
+            PyErr_Clear();
+            throw InvalidRequestError("max_steps: " +
+                                      py::repr(py::handle(max_steps)).cast<std::string>() +
+                                      ", want an int of 0 to 2^64 - 1");
+        }
+    }
+    return limits;
+}
+
+std::string owner_from(PyObject* object) {
+    Py_ssize_t size = 0;
+    if (PyUnicode_Check(object) == 0) {
+        throw py::type_error(std::string("owner: ") + Py_TYPE(object)->tp_name +
+                             ", want a str");
+    }
+    const char* text = PyUnicode_AsUTF8AndSize(object, &size);
+    if (text == nullptr) {
+        throw py::error_already_set();
+    }
+    if (size == 0) {
+        throw InvalidRequestError("owner: '', want a name");
+    }
+    return {text, static_cast<std::size_t>(size)};
+}
+
+bool is_placed(Status status) {
+    return status == Status::optimal || status == Status::feasible;
+}
+
+constexpr Signature<2> check_signature{"check", {"request", "max_steps"}, 1, 1};
+constexpr Signature<3> allocate_signature{
+    "allocate", {"request", "owner", "max_steps"}, 2, 2};
+constexpr Signature<3> resize_signature{"resize", {"owner", "request", "max_steps"}, 2, 2};
+
+PyObject* check(PyObject* self, PyObject* const* values, Py_ssize_t count, PyObject* names) {
+    return guarded([&] {
+        const auto [request, max_steps] = arguments(check_signature, values, count, names);
+        const AllocatorObject& allocator = allocator_from(self);
+        const Compiled compiled =
+            request_from(request).shared->compiled_for(allocator.machine.core);
+        const SearchLimits limits = limits_from(max_steps);
+        Verdict verdict = [&] {
+            const py::gil_scoped_release release;
+            return allocator.core->check(compiled, limits);
+        }();
+        return make_verdict(std::move(verdict), allocator.machine, Operation::check)
+            .release()
+            .ptr();
+    });
+}
+
+// The end of allocate and resize: a Placement, or the error with its Verdict.
+PyObject* placed_or_throw(Verdict verdict, const MachineRef& machine, Operation operation) {
+    if (!is_placed(verdict.answer.status)) {
+        throw_not_placed(std::move(verdict), machine, operation);
+    }
+    return make_placement({std::move(verdict.answer.placement), machine, std::move(verdict.owner)})
+        .release()
+        .ptr();
+}
+
+PyObject* allocate(PyObject* self, PyObject* const* values, Py_ssize_t count, PyObject* names) {
+    return guarded([&] {
+        const auto [request, owner_object, max_steps] =
+            arguments(allocate_signature, values, count, names);
+        const AllocatorObject& allocator = allocator_from(self);
+        const Compiled compiled =
+            request_from(request).shared->compiled_for(allocator.machine.core);
+        const std::string owner = owner_from(owner_object);
+        const SearchLimits limits = limits_from(max_steps);
+        Verdict verdict = [&] {
+            const py::gil_scoped_release release;
+            return allocator.core->allocate(compiled, owner, limits);
+        }();
+        return placed_or_throw(std::move(verdict), allocator.machine, Operation::allocate);
+    });
+}
+
+PyObject* resize(PyObject* self, PyObject* const* values, Py_ssize_t count, PyObject* names) {
+    return guarded([&] {
+        const auto [owner_object, request, max_steps] =
+            arguments(resize_signature, values, count, names);
+        const AllocatorObject& allocator = allocator_from(self);
+        const Compiled compiled =
+            request_from(request).shared->compiled_for(allocator.machine.core);
+        const std::string owner = owner_from(owner_object);
+        const SearchLimits limits = limits_from(max_steps);
+        Verdict verdict = [&] {
+            const py::gil_scoped_release release;
+            return allocator.core->resize(compiled, owner, limits);
+        }();
+        return placed_or_throw(std::move(verdict), allocator.machine, Operation::resize);
+    });
+}
+
+// The owner that a Placement names must still hold just that.
+std::string owner_of_placement(const AllocatorObject& allocator,
+                               const PlacementContent& content) {
+    const std::optional<Holding> holding = [&] {
+        const py::gil_scoped_release release;
+        return allocator.core->holding(content.owner);
+    }();
+    if (!holding || allocator.machine.core != content.machine.core ||
+        holding->placement != content.placement) {
+        throw StateError("placement: not held now by '" + content.owner +
+                         "', want a Placement in force");
+    }
+    return content.owner;
+}
+
+PyObject* release(PyObject* self, PyObject* owner_or_placement) {
+    return guarded([&] {
+        const AllocatorObject& allocator = allocator_from(self);
+        const PlacementContent* content = placement_from(owner_or_placement);
+        const std::string owner = content == nullptr ? owner_from(owner_or_placement)
+                                                     : owner_of_placement(allocator, *content);
+        {
+            const py::gil_scoped_release release_gil;
+            allocator.core->release(owner);
+        }
+        return Py_NewRef(Py_None);
+    });
+}
+
+using FastCall = PyObject* (*)(PyObject*, PyObject* const*, Py_ssize_t, PyObject*);
+
+// CPython's own cast: the flags say which of its function types it is.
+PyCFunction as_method(FastCall function) {
+    return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
+}
+
+// The docstrings are in topoalloc._allocator; the first line gives inspect the signature.
+std::array hot_methods = {
+    PyMethodDef{"check",
+                as_method(&check),
+                METH_FASTCALL | METH_KEYWORDS,
+                "check($self, request, *, max_steps=1000000)\n--\n\n"},
+    PyMethodDef{"allocate",
+                as_method(&allocate),
+                METH_FASTCALL | METH_KEYWORDS,
+                "allocate($self, request, owner, *, max_steps=1000000)\n--\n\n"},
+    PyMethodDef{"resize",
+                as_method(&resize),
+                METH_FASTCALL | METH_KEYWORDS,
+                "resize($self, owner, request, *, max_steps=1000000)\n--\n\n"},
+    PyMethodDef{"release", &release, METH_O, "release($self, owner, /)\n--\n\n"},
+};
+
+void add_hot_methods(const py::object& type) {
+    for (PyMethodDef& method : hot_methods) {
+        const auto descriptor = py::reinterpret_steal<py::object>(
+            PyDescr_NewMethod(reinterpret_cast<PyTypeObject*>(type.ptr()), &method));
+        if (!descriptor) {
+            throw py::error_already_set();
+        }
+        type.attr(method.ml_name) = descriptor;
+    }
+}
+
+// Batches.
+
+Compiled compiled_for(const AllocatorObject& allocator, const py::handle& request) {
+    return request_from(request.ptr()).shared->compiled_for(allocator.machine.core);
+}
+
+py::list check_many(const AllocatorObject& self, const py::list& requests, std::uint64_t max_steps) {
+    std::vector<Compiled> compiled;
+    compiled.reserve(requests.size());
+    for (const py::handle& request : requests) {
+        compiled.push_back(compiled_for(self, request));
+    }
+    std::vector<Verdict> verdicts;
+    verdicts.reserve(compiled.size());
+    {
+        const py::gil_scoped_release release_gil;
+        for (const Compiled& request : compiled) {
+            verdicts.push_back(self.core->check(request, {max_steps}));
+        }
+    }
+    py::list result(verdicts.size());
+    for (std::size_t i = 0; i < verdicts.size(); ++i) {
+        result[i] = make_verdict(std::move(verdicts[i]), self.machine, Operation::check);
+    }
+    return result;
+}
+
+// Undoes what a batch has taken so far when an owner of it may not ask.
+std::vector<Verdict> allocate_each(Allocator& core,
+                                   const Compiled& request,
+                                   const std::vector<std::string>& owners,
+                                   SearchLimits limits) {
+    std::vector<Verdict> verdicts;
+    std::vector<std::string> taken;
+    verdicts.reserve(owners.size());
+    try {
+        for (const std::string& owner : owners) {
+            const bool held_before = core.holding(owner).has_value();
+            verdicts.push_back(core.allocate(request, owner, limits));
+            if (!held_before && is_placed(verdicts.back().answer.status)) {
+                taken.push_back(owner);
+            }
+        }
+    } catch (const Error&) {
+        for (const std::string& owner : taken) {
+            core.release(owner);
+        }
+        throw;
+    }
+    return verdicts;
+}
+
+py::list allocate_batch(const AllocatorObject& self,
+                        const py::object& request,
+                        const std::vector<std::string>& owners,
+                        std::uint64_t max_steps) {
+    const Compiled compiled = compiled_for(self, request);
+    std::vector<Verdict> verdicts = [&] {
+        const py::gil_scoped_release release_gil;
+        return allocate_each(*self.core, compiled, owners, {max_steps});
+    }();
+    py::list result(verdicts.size());
+    for (std::size_t i = 0; i < verdicts.size(); ++i) {
+        result[i] = make_verdict(std::move(verdicts[i]), self.machine, Operation::allocate);
+    }
+    return result;
+}
+
+NamedRequests named_requests(const AllocatorObject& self, const py::dict& requests) {
+    NamedRequests named;
+    for (const auto& [owner, request] : requests) {
+        named.emplace_back(owner_from(owner.ptr()), compiled_for(self, request));
+    }
+    return named;
+}
+
+// status, reason, cost terms, steps, {owner: Placement}
+py::tuple joint(const AllocatorObject& self,
+                const py::dict& requests,
+                std::uint64_t max_steps,
+                bool takes) {
+    const NamedRequests named = named_requests(self, requests);
+    BatchVerdict verdict = [&] {
+        const py::gil_scoped_release release_gil;
+        return takes ? self.core->allocate_many(named, {max_steps})
+                     : self.core->check_joint(named, {max_steps});
+    }();
+    py::dict placements;
+    py::object cost = py::none();
+    if (is_placed(verdict.status)) {
+        cost = cost_terms(verdict.cost);
+        for (std::size_t i = 0; i < named.size(); ++i) {
+            const std::string& owner = named[i].first;
+            placements[py::str(owner)] =
+                make_placement({std::move(verdict.placements.at(i)), self.machine, owner});
+        }
+    }
+    return py::make_tuple(status_object(verdict.status),
+                          std::string(reason_name(verdict.reason)),
+                          cost,
+                          verdict.steps,
+                          placements);
+}
+
+py::tuple headroom(const AllocatorObject& self,
+                   const py::object& request,
+                   std::uint64_t max_steps) {
+    const Compiled compiled = compiled_for(self, request);
+    const HeadroomResult found = [&] {
+        const py::gil_scoped_release release_gil;
+        return self.core->headroom(compiled, {max_steps});
+    }();
+    return py::make_tuple(found.count, found.upper, found.steps);
+}
+
+// What is held and what is free.
+
+py::object take(const AllocatorObject& self,
+                const std::string& owner,
+                const std::string& pus,
+                const MemoryRows& memory,
+                const DeviceRows& devices) {
+    Placement placement = placement_of(*self.machine.core, pus, memory, devices);
+    Placement taken = [&] {
+        const py::gil_scoped_release release_gil;
+        return self.core->take(std::move(placement), owner);
+    }();
+    return make_placement({std::move(taken), self.machine, owner});
+}
+
+/// (index of the Pair, ((a, b), ...)) by names
+using PairRows =
+    std::vector<std::pair<std::uint32_t, std::vector<std::pair<std::string, std::string>>>>;
+
+std::vector<MadePairs> pairs_from(const Machine& machine, const PairRows& rows) {
+    std::vector<MadePairs> made;
+    for (const auto& [constraint, names] : rows) {
+        MadePairs pairs{constraint, {}};
+        for (const auto& [a, b] : names) {
+            pairs.pairs.emplace_back(device_index(machine, a), device_index(machine, b));
+        }
+        made.push_back(std::move(pairs));
+    }
+    return made;
+}
+
+void restore_holding(const AllocatorObject& self,
+                     const std::string& owner,
+                     const py::object& request,
+                     const py::dict& rows) {
+    const Machine& machine = *self.machine.core;
+    Holding holding;
+    if (!request.is_none()) {
+        holding.request =
+            std::make_shared<const Request>(request_from(request.ptr()).shared->request());
+    }
+    holding.status = status_from(rows["status"]);
+    Placement& placement = holding.placement;
+    placement = placement_of(machine,
+                             rows["pus"].cast<std::string>(),
+                             rows["memory"].cast<MemoryRows>(),
+                             rows["devices"].cast<DeviceRows>());
+    for (const auto locality : rows["localities"].cast<std::vector<std::size_t>>()) {
+        if (locality >= machine.localities().size()) {
+            throw InvalidRequestError("localities: " + std::to_string(locality) +
+                                      ", want one of the Machine");
+        }
+        placement.localities.set(locality);
+    }
+    placement.pairs = pairs_from(machine, rows["pairs"].cast<PairRows>());
+    placement.cost.terms =
+        rows["cost"].cast<std::array<std::int64_t, Cost::term_count>>();
+    const py::gil_scoped_release release_gil;
+    self.core->restore_holding(owner, std::move(holding));
+}
+
+py::dict placements(const AllocatorObject& self) {
+    std::map<std::string, Holding> holdings = [&] {
+        const py::gil_scoped_release release_gil;
+        return self.core->holdings();
+    }();
+    py::dict result;
+    for (auto& [owner, holding] : holdings) {
+        result[py::str(owner)] =
+            make_placement({std::move(holding.placement), self.machine, owner});
+    }
+    return result;
+}
+
+std::shared_ptr<const NodeState> state_of(const AllocatorObject& self) {
+    const py::gil_scoped_release release_gil;
+    return self.core->state();
+}
+
+std::string free_pus(const AllocatorObject& self) {
+    return self.machine.core->pus_to_os(state_of(self)->free_pus()).to_list();
+}
+
+// (NUMANode os_index, page size, free bytes), zeros left out but for base pages
+MemoryRows free_memory_rows(const AllocatorObject& self) {
+    const Machine& machine = *self.machine.core;
+    const auto state = state_of(self);
+    MemoryRows rows;
+    for (std::uint32_t node = 0; node < machine.numa_nodes().size(); ++node) {
+        for (std::uint32_t size = 0; size < machine.page_sizes().size(); ++size) {
+            const std::uint64_t bytes = state->free_bytes(node, size);
+            if (bytes != 0 || size == 0) {
+                rows.emplace_back(
+                    machine.numa_nodes()[node].os_index, machine.page_sizes()[size], bytes);
+            }
+        }
+    }
+    return rows;
+}
+
+py::tuple free_devices(const AllocatorObject& self) {
+    const auto& devices = self.machine.core->devices();
+    const auto state = state_of(self);
+    std::vector<std::string> names;
+    for (std::uint32_t device = 0; device < devices.size(); ++device) {
+        if (state->is_available(device)) {
+            names.push_back(devices[device].name);
+        }
+    }
+    return py::cast(names);
+}
+
+// Atomic: state and holdings are read from a copy that nobody else has.
+py::dict state_dict(const AllocatorObject& self) {
+    std::unique_ptr<Allocator> copy;
+    std::map<std::string, Holding> holdings;
+    {
+        const py::gil_scoped_release release_gil;
+        copy = self.core->fork();
+        holdings = copy->holdings();
+    }
+    return state_rows(*copy->state(), holdings, self.machine);
+}
+
+py::tuple policy(const AllocatorObject& self) {
+    const Policy policy = self.core->policy();
+    return py::make_tuple(policy.packing == Packing::pack ? "pack" : "spread", policy.version);
+}
+
+void bind_state_methods(py::class_<AllocatorObject>& cls) {
+    cls.def("cordon_device",
+            [](const AllocatorObject& self, const std::string& key, bool cordoned) {
+                const std::uint32_t device = device_index(*self.machine.core, key);
+                const py::gil_scoped_release release_gil;
+                self.core->cordon_device(device, cordoned);
+            })
+        .def("cordon_pu",
+             [](const AllocatorObject& self, std::uint32_t os_index, bool cordoned) {
+                 const std::uint32_t pu = pu_index(*self.machine.core, os_index);
+                 const py::gil_scoped_release release_gil;
+                 self.core->cordon_pu(pu, cordoned);
+             })
+        .def("owners_of_device",
+             [](const AllocatorObject& self, const std::string& key) {
+                 const std::uint32_t device = device_index(*self.machine.core, key);
+                 const py::gil_scoped_release release_gil;
+                 return self.core->owners_of_device(device);
+             })
+        .def("owner_of_pu",
+             [](const AllocatorObject& self, std::uint32_t os_index) {
+                 const std::uint32_t pu = pu_index(*self.machine.core, os_index);
+                 const py::gil_scoped_release release_gil;
+                 return self.core->owner_of_pu(pu);
+             })
+        .def("check_consistency", [](const AllocatorObject& self) {
+            const py::gil_scoped_release release_gil;
+            self.core->check_consistency();
+        });
+}
+
+}  // namespace
+
+void bind_allocator(py::module_& m) {
+    py::class_<AllocatorObject> cls(m, "Allocator");
+    cls.def(py::init(&make_allocator),
+            py::arg("machine"),
+            py::arg("reserved_pus"),
+            py::arg("policy"))
+        .def(py::init(&fork_allocator), py::arg("other"))
+        .def_property_readonly(
+            "machine", [](const AllocatorObject& self) { return self.machine.object; })
+        .def_property_readonly("policy_name_version", &policy)
+        .def_property_readonly("placements", &placements)
+        .def_property_readonly("free_pus", &free_pus)
+        .def_property_readonly("free_devices", &free_devices)
+        .def("free_memory_rows", &free_memory_rows)
+        .def("state_dict", &state_dict)
+        .def("check_all", &check_many, py::arg("requests"), py::arg("max_steps"))
+        .def("allocate_each",
+             &allocate_batch,
+             py::arg("request"),
+             py::arg("owners"),
+             py::arg("max_steps"))
+        .def("joint",
+             &joint,
+             py::arg("requests"),
+             py::arg("max_steps"),
+             py::arg("takes"))
+        .def("headroom_of", &headroom, py::arg("request"), py::arg("max_steps"))
+        .def("take_rows",
+             &take,
+             py::arg("owner"),
+             py::arg("pus"),
+             py::arg("memory"),
+             py::arg("devices"))
+        .def("restore_holding",
+             &restore_holding,
+             py::arg("owner"),
+             py::arg("request"),
+             py::arg("rows"));
+    bind_state_methods(cls);
+    add_hot_methods(cls);
+}
+
+}  // namespace topoalloc::bindings

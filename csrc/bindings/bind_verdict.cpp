@@ -1,0 +1,537 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Verdict and Placement: made by the core at every hot call, read seldom. They are types of
+// their own (not py::class_, whose new object costs a map entry and an allocation more): the
+// C++ value lies inside the Python object, and nothing is unfolded until it is read. The face
+// derives the types that users see and registers them here.
+#include "bindings.hpp"
+#include "topoalloc/errors.hpp"
+
+#include <pybind11/native_enum.h>
+#include <pybind11/stl.h>
+
+#include <new>
+#include <type_traits>
+
+namespace topoalloc::bindings {
+namespace {
+
+/// A Python object with a C++ value inside.
+template <class Value>
+struct Box {
+    PyObject header;
+    Value value;
+};
+
+template <class Value>
+Value& unbox(PyObject* object) {
+    return reinterpret_cast<Box<Value>*>(object)->value;
+}
+
+template <class Value>
+PyObject* box(PyTypeObject* type, Value value) {
+    PyObject* object = type->tp_alloc(type, 0);
+    if (object == nullptr) {
+        throw py::error_already_set();
+    }
+    ::new (static_cast<void*>(&unbox<Value>(object))) Value(std::move(value));
+    return object;
+}
+
+template <class Value>
+void destroy(PyObject* object) {
+    PyTypeObject* type = Py_TYPE(object);
+    unbox<Value>(object).~Value();
+    type->tp_free(object);
+    Py_DECREF(type);
+}
+
+PyObject* refuse_new(PyTypeObject* type, PyObject* /*args*/, PyObject* /*kwargs*/) {
+    PyErr_Format(
+        PyExc_TypeError, "%s: made by an Allocator, want no constructor call", type->tp_name);
+    return nullptr;
+}
+
+/// A property from a function of the value.
+template <class Value, auto read>
+PyObject* get(PyObject* self, void* /*closure*/) {
+    return guarded([self] {
+        auto result = read(unbox<Value>(self));
+        if constexpr (std::is_base_of_v<py::object, decltype(result)>) {
+            return result.release().ptr();
+        } else {
+            return py::cast(std::move(result)).release().ptr();
+        }
+    });
+}
+
+struct VerdictContent {
+    Verdict verdict;
+    MachineRef machine;
+    Operation operation = Operation::check;
+};
+
+/// Types that new objects get, and the members of Status. Set once, at import.
+struct FaceTypes {
+    PyTypeObject* placement_base = nullptr;
+    PyTypeObject* verdict_base = nullptr;
+    PyTypeObject* placement = nullptr;
+    PyTypeObject* verdict = nullptr;
+    std::array<PyObject*, 4> status{};
+};
+
+FaceTypes& face_types() {
+    static FaceTypes types;
+    return types;
+}
+
+const Device& device_of(const PlacementContent& content, std::uint32_t device) {
+    return content.machine.core->devices().at(device);
+}
+
+// Placement: each reads one thing, in OS indices and names.
+
+std::string cpuset_of(const PlacementContent& content) {
+    return content.machine.core->pus_to_os(content.placement.pus).to_list();
+}
+
+py::tuple pus_of(const PlacementContent& content) {
+    return py::cast(content.machine.core->pus_to_os(content.placement.pus).to_vector());
+}
+
+// (NUMANode os_index, page size in bytes or 0 for base pages, bytes)
+py::tuple memory_rows_of(const PlacementContent& content) {
+    const auto& grants = content.placement.memory;
+    py::tuple rows(grants.size());
+    for (std::size_t i = 0; i < grants.size(); ++i) {
+        rows[i] = py::make_tuple(content.machine.core->numa_nodes().at(grants[i].numa_node).os_index,
+                                 content.machine.core->page_sizes().at(grants[i].page_size_index),
+                                 grants[i].bytes);
+    }
+    return rows;
+}
+
+py::tuple devices_of(const PlacementContent& content) {
+    const auto& grants = content.placement.devices;
+    py::tuple names(grants.size());
+    for (std::size_t i = 0; i < grants.size(); ++i) {
+        names[i] = device_of(content, grants[i].device).name;
+    }
+    return names;
+}
+
+py::dict shares_of(const PlacementContent& content) {
+    py::dict shares;
+    for (const DeviceGrant& grant : content.placement.devices) {
+        if (!grant.share.empty()) {
+            shares[py::str(device_of(content, grant.device).name)] = grant.share;
+        }
+    }
+    return shares;
+}
+
+// (index of the Pair in require then prefer, ((a, b), ...))
+py::tuple pair_rows_of(const PlacementContent& content) {
+    const auto& made = content.placement.pairs;
+    py::tuple rows(made.size());
+    for (std::size_t i = 0; i < made.size(); ++i) {
+        py::tuple pairs(made[i].pairs.size());
+        for (std::size_t j = 0; j < made[i].pairs.size(); ++j) {
+            pairs[j] = py::make_tuple(device_of(content, made[i].pairs[j].first).name,
+                                      device_of(content, made[i].pairs[j].second).name);
+        }
+        rows[i] = py::make_tuple(made[i].constraint, pairs);
+    }
+    return rows;
+}
+
+py::tuple localities_of(const PlacementContent& content) {
+    return py::cast(content.placement.localities.to_vector());
+}
+
+py::tuple placement_cost_of(const PlacementContent& content) {
+    return cost_terms(content.placement.cost);
+}
+
+py::object owner_of(const PlacementContent& content) {
+    return content.owner.empty() ? py::object(py::none()) : py::str(content.owner);
+}
+
+py::object placement_machine_of(const PlacementContent& content) {
+    return content.machine.object;
+}
+
+PyObject* compare_placements(PyObject* self, PyObject* other, int operation) {
+    const PlacementContent* theirs = placement_from(other);
+    if ((operation != Py_EQ && operation != Py_NE) || theirs == nullptr) {
+        Py_RETURN_NOTIMPLEMENTED;
+    }
+    const auto& ours = unbox<PlacementContent>(self);
+    const bool equal = ours.machine.core == theirs->machine.core && ours.placement == theirs->placement;
+    return PyBool_FromLong(static_cast<long>(equal == (operation == Py_EQ)));
+}
+
+Py_hash_t hash_placement(PyObject* self) {
+    const Placement& placement = unbox<PlacementContent>(self).placement;
+    std::size_t seed = 0;
+    const auto mix = [&seed](std::size_t value) { seed = seed * 1000003U ^ value; };
+    placement.pus.for_each(mix);
+    for (const DeviceGrant& grant : placement.devices) {
+        mix(grant.device);
+    }
+    for (const MemoryGrant& grant : placement.memory) {
+        mix(grant.bytes);
+    }
+    const auto hash = static_cast<Py_hash_t>(seed);
+    return hash == -1 ? -2 : hash;  // -1 says "error" to Python
+}
+
+// Verdict
+
+py::object status_of(const VerdictContent& content) {
+    return status_object(content.verdict.answer.status);
+}
+
+py::str reason_of(const VerdictContent& content) {
+    return py::str(std::string(reason_name(content.verdict.answer.reason)));
+}
+
+std::uint64_t steps_of(const VerdictContent& content) {
+    return content.verdict.answer.steps;
+}
+
+bool is_placed(const Verdict& verdict) {
+    return verdict.answer.status == Status::optimal ||
+           verdict.answer.status == Status::feasible;
+}
+
+py::object placement_of(const VerdictContent& content) {
+    if (!is_placed(content.verdict)) {
+        return py::none();
+    }
+    return make_placement(
+        {content.verdict.answer.placement, content.machine, content.verdict.owner});
+}
+
+py::object verdict_cost_of(const VerdictContent& content) {
+    if (!is_placed(content.verdict)) {
+        return py::none();
+    }
+    return cost_terms(content.verdict.answer.placement.cost);
+}
+
+py::object verdict_owner_of(const VerdictContent& content) {
+    const std::string& owner = content.verdict.owner;
+    return owner.empty() ? py::object(py::none()) : py::str(owner);
+}
+
+py::object verdict_machine_of(const VerdictContent& content) {
+    return content.machine.object;
+}
+
+std::uint64_t max_steps_of(const VerdictContent& content) {
+    return content.verdict.limits.max_steps;
+}
+
+py::tuple policy_of(const VerdictContent& content) {
+    const Policy& policy = content.verdict.policy;
+    return py::make_tuple(policy.packing == Packing::pack ? "pack" : "spread", policy.version);
+}
+
+py::str operation_of(const VerdictContent& content) {
+    switch (content.operation) {
+        case Operation::check:
+            return "check";
+        case Operation::allocate:
+            return "allocate";
+        case Operation::resize:
+            return "resize";
+    }
+    throw InternalError("verdict: an operation without a name");
+}
+
+// Of a resize: what the owner held, which is not in the state that was asked.
+py::object kept_of(const VerdictContent& content) {
+    const Verdict& verdict = content.verdict;
+    if (verdict.keep_from == nullptr) {
+        return py::none();
+    }
+    return make_placement({*verdict.keep_from, content.machine, verdict.owner});
+}
+
+py::object request_of_verdict(const VerdictContent& content) {
+    return py::cast(RequestObject{
+        std::make_shared<const SharedRequest>(request_of(*content.verdict.request))});
+}
+
+const std::map<std::string, Holding>& holdings_of(const Verdict& verdict) {
+    if (verdict.holdings == nullptr || verdict.state == nullptr) {
+        throw StateError("verdict: the state that was asked is gone, want one of check");
+    }
+    return *verdict.holdings;
+}
+
+py::dict state_of_verdict(const VerdictContent& content) {
+    const auto& holdings = holdings_of(content.verdict);
+    return state_rows(*content.verdict.state, holdings, content.machine);
+}
+
+PyObject* explain_verdict(PyObject* self, PyObject* max_steps) {
+    return guarded([&] {
+        const auto& content = unbox<VerdictContent>(self);
+        const SearchLimits limits{py::handle(max_steps).cast<std::uint64_t>()};
+        const auto& holdings = holdings_of(content.verdict);
+        return explanation_rows(content.verdict, holdings, content.machine, limits)
+            .release()
+            .ptr();
+    });
+}
+
+void set_undecided(PyObject* verdict) {
+    const auto& content = unbox<VerdictContent>(verdict);
+    const py::object type = error_class("UndecidedError");
+    const py::object error =
+        type("verdict: UNKNOWN after " + std::to_string(steps_of(content)) +
+                 " steps, want a larger max_steps",
+             py::reinterpret_borrow<py::object>(verdict));
+    PyErr_SetObject(type.ptr(), error.ptr());
+}
+
+int verdict_bool(PyObject* self) {
+    switch (unbox<VerdictContent>(self).verdict.answer.status) {
+        case Status::optimal:
+        case Status::feasible:
+            return 1;
+        case Status::infeasible:
+            return 0;
+        case Status::unknown:
+            break;
+    }
+    guarded([self]() -> PyObject* {
+        set_undecided(self);
+        return nullptr;
+    });
+    return -1;
+}
+
+template <class Value, auto read>
+constexpr PyGetSetDef property(const char* name) {
+    return {name, &get<Value, read>, nullptr, nullptr, nullptr};
+}
+
+std::array placement_properties = {
+    property<PlacementContent, &cpuset_of>("cpuset"),
+    property<PlacementContent, &pus_of>("pus"),
+    property<PlacementContent, &devices_of>("devices"),
+    property<PlacementContent, &shares_of>("shares"),
+    property<PlacementContent, &owner_of>("owner"),
+    property<PlacementContent, &placement_machine_of>("machine"),
+    property<PlacementContent, &memory_rows_of>("_memory_rows"),
+    property<PlacementContent, &pair_rows_of>("_pair_rows"),
+    property<PlacementContent, &localities_of>("_localities"),
+    property<PlacementContent, &placement_cost_of>("_cost_terms"),
+    PyGetSetDef{},
+};
+
+std::array verdict_properties = {
+    property<VerdictContent, &status_of>("status"),
+    property<VerdictContent, &reason_of>("reason"),
+    property<VerdictContent, &steps_of>("steps"),
+    property<VerdictContent, &placement_of>("placement"),
+    property<VerdictContent, &verdict_owner_of>("owner"),
+    property<VerdictContent, &verdict_machine_of>("machine"),
+    property<VerdictContent, &max_steps_of>("max_steps"),
+    property<VerdictContent, &verdict_cost_of>("_cost_terms"),
+    property<VerdictContent, &policy_of>("_policy"),
+    property<VerdictContent, &operation_of>("_operation"),
+    property<VerdictContent, &kept_of>("_kept"),
+    property<VerdictContent, &request_of_verdict>("_request"),
+    property<VerdictContent, &state_of_verdict>("_state"),
+    PyGetSetDef{},
+};
+
+std::array verdict_methods = {
+    PyMethodDef{"_explain", &explain_verdict, METH_O, nullptr},
+    PyMethodDef{},
+};
+
+PyTypeObject* add_type(py::module_& m, PyType_Spec& spec, const char* name) {
+    auto type = py::reinterpret_steal<py::object>(PyType_FromSpec(&spec));
+    if (!type) {
+        throw py::error_already_set();
+    }
+    m.attr(name) = type;
+    return reinterpret_cast<PyTypeObject*>(type.release().ptr());
+}
+
+template <class F>
+void* slot(F* function) {
+    return reinterpret_cast<void*>(function);
+}
+
+PyTypeObject* add_placement(py::module_& m) {
+    std::array slots = {
+        PyType_Slot{Py_tp_new, slot(&refuse_new)},
+        PyType_Slot{Py_tp_dealloc, slot(&destroy<PlacementContent>)},
+        PyType_Slot{Py_tp_richcompare, slot(&compare_placements)},
+        PyType_Slot{Py_tp_hash, slot(&hash_placement)},
+        PyType_Slot{Py_tp_getset, placement_properties.data()},
+        PyType_Slot{0, nullptr},
+    };
+    PyType_Spec spec{"topoalloc._core.Placement",
+                     static_cast<int>(sizeof(Box<PlacementContent>)),
+                     0,
+                     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+                     slots.data()};
+    return add_type(m, spec, "Placement");
+}
+
+PyTypeObject* add_verdict(py::module_& m) {
+    std::array slots = {
+        PyType_Slot{Py_tp_new, slot(&refuse_new)},
+        PyType_Slot{Py_tp_dealloc, slot(&destroy<VerdictContent>)},
+        PyType_Slot{Py_nb_bool, slot(&verdict_bool)},
+        PyType_Slot{Py_tp_getset, verdict_properties.data()},
+        PyType_Slot{Py_tp_methods, verdict_methods.data()},
+        PyType_Slot{0, nullptr},
+    };
+    PyType_Spec spec{"topoalloc._core.Verdict",
+                     static_cast<int>(sizeof(Box<VerdictContent>)),
+                     0,
+                     Py_TPFLAGS_DEFAULT | Py_TPFLAGS_BASETYPE,
+                     slots.data()};
+    return add_type(m, spec, "Verdict");
+}
+
+// A derived type adds methods, not storage: box() fills exactly what the base has.
+PyTypeObject* checked_face(const py::type& type, PyTypeObject* base) {
+    auto* derived = reinterpret_cast<PyTypeObject*>(type.ptr());
+    if (PyType_IsSubtype(derived, base) == 0 || derived->tp_basicsize != base->tp_basicsize) {
+        throw py::type_error(std::string(derived->tp_name) + ": not a slotless subclass of " +
+                             base->tp_name + ", want one");
+    }
+    Py_INCREF(derived);
+    return derived;
+}
+
+void register_face(const py::type& verdict, const py::type& placement) {
+    FaceTypes& types = face_types();
+    types.verdict = checked_face(verdict, types.verdict_base);
+    types.placement = checked_face(placement, types.placement_base);
+}
+
+void bind_status(py::module_& m) {
+    constexpr std::array names = {"OPTIMAL", "FEASIBLE", "INFEASIBLE", "UNKNOWN"};
+    py::native_enum<Status> status(m, "Status", "enum.Enum");
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        status.value(names[i], static_cast<Status>(i));
+    }
+    status.finalize();
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        face_types().status[i] = py::object(m.attr("Status").attr(names[i])).release().ptr();
+    }
+}
+
+}  // namespace
+
+py::object status_object(Status status) {
+    return py::reinterpret_borrow<py::object>(
+        face_types().status.at(static_cast<std::size_t>(status)));
+}
+
+Status status_from(const py::handle& member) {
+    const auto& members = face_types().status;
+    for (std::size_t i = 0; i < members.size(); ++i) {
+        if (member.ptr() == members[i]) {
+            return static_cast<Status>(i);
+        }
+    }
+    throw py::type_error("status: " + py::repr(member).cast<std::string>() +
+                         ", want a member of Status");
+}
+
+py::tuple cost_terms(const Cost& cost) {
+    return py::cast(cost.terms);
+}
+
+py::object make_placement(PlacementContent content) {
+    return py::reinterpret_steal<py::object>(box(face_types().placement, std::move(content)));
+}
+
+py::object make_verdict(Verdict verdict, MachineRef machine, Operation operation) {
+    return py::reinterpret_steal<py::object>(
+        box(face_types().verdict,
+            VerdictContent{std::move(verdict), std::move(machine), operation}));
+}
+
+const PlacementContent* placement_from(PyObject* object) {
+    if (PyObject_TypeCheck(object, face_types().placement_base) == 0) {
+        return nullptr;
+    }
+    return &unbox<PlacementContent>(object);
+}
+
+void throw_not_placed(Verdict verdict, MachineRef machine, Operation operation) {
+    const bool is_proof = verdict.answer.status == Status::infeasible;
+    std::string message = verdict.owner + ": " + (is_proof ? "INFEASIBLE" : "UNKNOWN") + ", " +
+                          std::string(reason_name(verdict.answer.reason)) + " after " +
+                          std::to_string(verdict.answer.steps) + " steps";
+    const py::object type = error_class(is_proof ? "InfeasibleError" : "UndecidedError");
+    const py::object error =
+        type(message, make_verdict(std::move(verdict), std::move(machine), operation));
+    PyErr_SetObject(type.ptr(), error.ptr());
+    throw py::error_already_set();
+}
+
+py::dict state_rows(const NodeState& state,
+                    const std::map<std::string, Holding>& holdings,
+                    const MachineRef& machine) {
+    const Machine& core = *machine.core;
+    py::list cordoned_devices;
+    state.cordoned_devices().for_each(
+        [&](std::size_t device) { cordoned_devices.append(core.devices()[device].name); });
+    py::list owners;
+    for (const auto& [owner, holding] : holdings) {
+        py::object request = py::none();
+        if (holding.request) {
+            request =
+                py::cast(RequestObject{std::make_shared<const SharedRequest>(*holding.request)});
+        }
+        owners.append(py::make_tuple(
+            owner,
+            request,
+            status_object(holding.status),
+            make_placement({holding.placement, machine, owner})));
+    }
+    py::dict rows;
+    rows["reserved_pus"] = core.pus_to_os(state.reserved_pus()).to_list();
+    rows["cordoned_pus"] = core.pus_to_os(state.cordoned_pus()).to_list();
+    rows["cordoned_devices"] = cordoned_devices;
+    rows["owners"] = owners;
+    return rows;
+}
+
+void bind_verdict(py::module_& m) {
+    bind_status(m);
+    FaceTypes& types = face_types();
+    types.placement = types.placement_base = add_placement(m);
+    types.verdict = types.verdict_base = add_verdict(m);
+    m.def("register_face", &register_face, py::arg("verdict"), py::arg("placement"));
+    m.def("cost_term_names", [] {
+        std::vector<std::string> names;
+        for (int term = 0; term < Cost::term_count; ++term) {
+            names.emplace_back(term_name(static_cast<Cost::Term>(term)));
+        }
+        return names;
+    });
+    m.def("reason_names", [] {
+        std::vector<std::string> names;
+        for (int reason = 0; reason <= static_cast<int>(Reason::requirements_conflict);
+             ++reason) {
+            names.emplace_back(reason_name(static_cast<Reason>(reason)));
+        }
+        return names;
+    });
+}
+
+}  // namespace topoalloc::bindings
