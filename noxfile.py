@@ -240,7 +240,7 @@ def install(session: nox.Session) -> None:
 
 @nox.session(python="3.12")
 def pyhwloc(session: nox.Session) -> None:
-    """Test beside pyhwloc, which brings an hwloc of its own; it starts at Python 3.12."""
+    """Test beside pyhwloc, which brings another hwloc and starts at Python 3.12."""
     install_wheel(session, "[hwloc]")
     install_groups(session, "pyhwloc")
     session.run(
