@@ -47,6 +47,7 @@ struct RunnerUp {
 struct Explanation {
     Status status = Status::infeasible;
     Reason reason = Reason::placed;
+    Cost cost;                           ///< of the Placement; for optimal and feasible
     std::vector<ConflictItem> conflict;  ///< minimal; empty unless infeasible
     std::vector<CountLine> counts;
     std::vector<Relaxation> relaxations;
