@@ -20,12 +20,15 @@ MILLI: Final = 1000
 _BINARY: Final = {
     f"{letter}i": 1024**power for power, letter in enumerate("KMGTPE", start=1)
 }
+_WHOLE_DECIMAL: Final = {
+    letter: 1000**power for power, letter in enumerate("kMGTPE", start=1)
+}
 _DECIMAL: Final = {
     "n": Fraction(1, 10**9),
     "u": Fraction(1, 10**6),
     "m": Fraction(1, 1000),
     "": Fraction(1),
-    **{letter: Fraction(1000**power) for power, letter in enumerate("kMGTPE", start=1)},
+    **{suffix: Fraction(unit) for suffix, unit in _WHOLE_DECIMAL.items()},
 }
 _SUFFIXES: Final = {**_DECIMAL, **{s: Fraction(v) for s, v in _BINARY.items()}}
 # The length is bounded so that a hostile exponent or fraction cannot cost time.
@@ -95,7 +98,7 @@ def parse_quantity(
 
 
 def format_quantity(amount: int) -> str:
-    """Print an amount with the largest suffix that divides it.
+    """Print an amount in the fewest characters that are exact.
 
     Parameters
     ----------
@@ -105,23 +108,19 @@ def format_quantity(amount: int) -> str:
     Returns
     -------
     str
-        What `parse_quantity` reads back as the same amount. Binary suffixes come
-        first, then decimal ones, then plain digits.
+        What `parse_quantity` reads back as the same amount; of texts of one length
+        plain digits come first, then binary suffixes.
 
     Examples
     --------
     >>> format_quantity(80 * 1024**3), format_quantity(400_000_000_000)
     ('80Gi', '400G')
     """
-    if amount == 0:
-        return "0"
-    for suffix, unit in reversed(_BINARY.items()):
-        if amount % unit == 0:
-            return f"{amount // unit}{suffix}"
-    for power, letter in reversed(list(enumerate("kMGTPE", start=1))):
-        if amount % 1000**power == 0:
-            return f"{amount // 1000**power}{letter}"
-    return str(amount)
+    units = (("", 1), *_BINARY.items(), *_WHOLE_DECIMAL.items())
+    exact = [
+        f"{amount // unit}{suffix}" for suffix, unit in units if amount % unit == 0
+    ]
+    return min(exact, key=len) if amount else "0"
 
 
 def _parse_text(text: str, name: str, error: type[TopoallocError]) -> Fraction:
