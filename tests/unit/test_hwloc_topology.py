@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import gc
 import os
 import threading
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,8 @@ import pytest
 
 from topoalloc import hwloc
 from topoalloc._errors import InvalidRequestError, StateError, TopologyError
+from topoalloc.hwloc import _library
+from topoalloc.hwloc._topology import write_bitmap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -405,24 +409,49 @@ def test_threads_share_the_library_and_a_topology() -> None:
     assert failures == []
 
 
-def test_handles_are_freed() -> None:
-    def resident_kib() -> int:
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") // 1024
+class Counting:
+    """hwloc's functions, each call counted by name."""
 
-    def work(times: int) -> None:
-        for _ in range(times):
-            topology = hwloc.load(DOCUMENT)
-            topology.distances()
-            topology.export_xml()
-            # Half are closed, half left to the garbage collector.
-            del topology
-            with hwloc.load(DOCUMENT) as closed:
-                closed.distances()
-        gc.collect()
+    def __init__(self, real: object) -> None:
+        self.real = real
+        self.calls: Counter[str] = Counter()
 
-    work(50)
-    before = resident_kib()
-    work(300)
-    # One leaked topology of this size is about 60 KiB.
-    assert resident_kib() - before < 4096
+    def __getattr__(self, name: str) -> object:
+        value = getattr(self.real, name)
+        if not callable(value):
+            return value
+
+        def call(*arguments: object) -> object:
+            self.calls[name] += 1
+            return value(*arguments)
+
+        return call
+
+
+@pytest.mark.parametrize("close", [True, False])
+def test_what_hwloc_gives_is_given_back(
+    monkeypatch: pytest.MonkeyPatch, *, close: bool
+) -> None:
+    library = hwloc.library()
+    counting = Counting(library.lib)
+    monkeypatch.setattr(
+        _library._State, "library", dataclasses.replace(library, lib=counting)
+    )
+    topology = hwloc.load(DOCUMENT)
+    assert len(topology.distances()) == 2
+    with pytest.raises(TopologyError, match="hwloc_distances_transform"):
+        topology.distances(transforms=[hwloc.DistancesTransform.MERGE_SWITCH_PORTS] * 2)
+    topology.export_xml()
+    write_bitmap(hwloc.library(), hwloc.Bitmap([1]))
+    with pytest.raises(TopologyError, match="hwloc_topology_"):
+        hwloc.load(b"<no/>")
+    if close:
+        topology.close()
+        topology.close()
+    del topology
+    gc.collect()
+    calls = counting.calls
+    assert calls["hwloc_topology_init"] == calls["hwloc_topology_destroy"] == 2
+    assert calls["hwloc_distances_release"] == 4
+    assert calls["topoalloc_hwloc_export_xml"] == calls["hwloc_free_xmlbuffer"] == 1
+    assert calls["hwloc_bitmap_alloc"] == calls["hwloc_bitmap_free"] == 1
