@@ -255,11 +255,11 @@ void DeviceReader::read_bridge(std::uint32_t index) {
     constexpr std::uint32_t highest_bus = 255;
     const bool is_read = scan_hex(object.bridge_pci, "x:[x-x]", below) == below.size();
     if (!is_read || below[1] > highest_bus || below[2] > highest_bus) {
-        fail(object, "bridge_pci " + quoted(object.bridge_pci) + ": no PCI buses, want \"0000:[2b-3b]\"");
+        fail(object, "bridge_pci " + in_quotes(object.bridge_pci) + ": no PCI buses, want \"0000:[2b-3b]\"");
     }
     // The side above: 0 is the host, 1 is PCI. The side below is PCI in all versions.
     if (object.bridge_type != "0-1" && object.bridge_type != "1-1") {
-        fail(object, "bridge_type " + quoted(object.bridge_type) + ": unknown, want 0-1 or 1-1");
+        fail(object, "bridge_type " + in_quotes(object.bridge_type) + ": unknown, want 0-1 or 1-1");
     }
     BridgeSpec bridge;
     bridge.is_host = object.bridge_type == "0-1";
@@ -300,7 +300,7 @@ std::uint32_t DeviceReader::host_bridge(std::uint32_t domain, std::uint32_t bus)
 PciAddress DeviceReader::address_of(const XmlObject& object) const {
     const auto address = PciAddress::parse(object.pci_busid);
     if (!address.has_value()) {
-        fail(object, "pci_busid " + quoted(object.pci_busid) + ": no address, want \"0000:1b:00.0\"");
+        fail(object, "pci_busid " + in_quotes(object.pci_busid) + ": no address, want \"0000:1b:00.0\"");
     }
     return *address;
 }
@@ -311,7 +311,7 @@ PciIds DeviceReader::ids_of(const XmlObject& object) const {
     constexpr std::uint32_t most = 0xffff;
     const bool is_small = std::all_of(f.begin(), f.end(), [](std::uint32_t x) { return x <= most; });
     if ((count != 6 && count != 7) || !is_small) {
-        fail(object, "pci_type " + quoted(object.pci_type) +
+        fail(object, "pci_type " + in_quotes(object.pci_type) +
                          ": no PCI ids, want \"0302 [10de:1db8] [10de:131d] a1\"");
     }
     return {f[0], f[1], f[2], f[3], f[4], f[5]};
@@ -685,8 +685,10 @@ void DeviceReader::describe_nvme(const OsDevice& os, DeviceSpec& device) const {
         return;
     }
     const XmlObject& object = object_of(os);
+    // The drive's model says more than the PCI ID list; for a drive that LVM uses whole,
+    // udev gives the id of the volume instead.
     const std::string_view model = info(object, "Model");
-    if (!model.empty()) {
+    if (!model.empty() && !model.starts_with("LVM PV ")) {
         device.attributes["model"] = one(std::string(model));
     }
     set_text(device, "serial", info(object, "SerialNumber"));
@@ -757,7 +759,7 @@ std::vector<std::uint32_t> DeviceReader::ends_of(const XmlMatrix& matrix) const 
     for (const auto& [type, index] : matrix.objects) {
         const auto found = object_of_gp_.find(index);
         if (found == object_of_gp_.end()) {
-            source_.fail(matrix.offset, "distances: object " + quoted(type) + ' ' +
+            source_.fail(matrix.offset, "distances: object " + in_quotes(type) + ' ' +
                                             std::to_string(index) +
                                             " is not in the file, want a gp_index of it");
         }

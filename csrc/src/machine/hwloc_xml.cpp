@@ -22,7 +22,7 @@ using hwloc::HwlocXml;
 using hwloc::ObjectType;
 using hwloc::parse_number;
 using hwloc::parse_set;
-using hwloc::quoted;
+using hwloc::in_quotes;
 using hwloc::XmlInfo;
 using hwloc::XmlMatrix;
 using hwloc::XmlObject;
@@ -149,12 +149,12 @@ class MemoryReader {
     void add_node(std::uint32_t index, MachineSpec& spec) {
         const XmlObject& object = xml_.objects[index];
         if (object.os_index >= HwlocLimits::indices) {
-            source_.fail(object.offset, "NUMANode os_index " + quoted(object.os_index_text) +
+            source_.fail(object.offset, "NUMANode os_index " + in_quotes(object.os_index_text) +
                                             ": no index, want one below " +
                                             std::to_string(HwlocLimits::indices));
         }
         if (!seen_.insert(object.os_index).second) {
-            source_.fail(object.offset, "NUMANode os_index " + quoted(object.os_index_text) +
+            source_.fail(object.offset, "NUMANode os_index " + in_quotes(object.os_index_text) +
                                             ": given twice, want one NUMANode");
         }
         if (spec.numa_nodes.size() == MachineLimits::numa_nodes) {
@@ -168,9 +168,11 @@ class MemoryReader {
         while (hwloc::is_memory(parent->type) && parent->parent != no_index) {
             parent = &xml_.objects[parent->parent];
         }
-        node.parent_cpuset = xml_.cpuset(*parent);
+        // In version 1 a NUMANode is itself what later versions attach memory to.
+        const bool is_parent = xml_.version == 1 && !node.cpuset.empty();
+        node.parent_cpuset = is_parent ? node.cpuset : xml_.cpuset(*parent);
         if (!node.cpuset.is_subset_of(xml_.cpuset(xml_.objects.front()))) {
-            source_.fail(object.offset, "NUMANode cpuset " + quoted(object.cpuset_text) +
+            source_.fail(object.offset, "NUMANode cpuset " + in_quotes(object.cpuset_text) +
                                             ": not inside the Machine, want a part of it");
         }
         node.kind = memory_kind(subtype_of(object));
@@ -258,7 +260,7 @@ std::vector<std::uint32_t> nodes_of(const XmlSource& source, const HwlocXml& xml
     for (const auto& [type, index] : matrix.objects) {
         const auto found = by_index.find(index);
         if (type != "NUMANode" || found == by_index.end() || !seen.insert(found->second).second) {
-            source.fail(matrix.offset, "distances: object " + quoted(type) + ' ' +
+            source.fail(matrix.offset, "distances: object " + in_quotes(type) + ' ' +
                                            std::to_string(index) +
                                            " is no NUMANode of the file or given twice, want "
                                            "each NUMANode once");

@@ -195,6 +195,7 @@ HwlocXml ObjectReader::read() {
                 break;
             case XmlTokenizer::Event::finish:
                 check_whole();
+                xml_.decoded = tokens_.take_decoded();
                 return std::move(xml_);
         }
     }
@@ -264,7 +265,7 @@ void ObjectReader::text() {
         case Frame::skip:
             break;
         default:
-            fail(tokens_.offset(), "text " + quoted(tokens_.text()) + ": misplaced, want elements");
+            fail(tokens_.offset(), "text " + in_quotes(tokens_.text()) + ": misplaced, want elements");
     }
 }
 
@@ -280,7 +281,7 @@ ObjectReader::Frame ObjectReader::start_topology() {
     } else if (major == "2" || major == "3") {
         xml_.version = major == "2" ? 2 : 3;
     } else {
-        fail(tokens_.offset(), "version " + quoted(version) + ": unknown, want 1, 2 or 3");
+        fail(tokens_.offset(), "version " + in_quotes(version) + ": unknown, want 1, 2 or 3");
     }
     return Frame::topology;
 }
@@ -334,7 +335,7 @@ ObjectReader::Frame ObjectReader::start_matrix() {
     }
     const std::string_view indexing = attribute("indexing");
     if (!indexing.empty() && indexing != "os" && indexing != "gp") {
-        fail(matrix.offset, "indexing " + quoted(indexing) + ": unknown, want os or gp");
+        fail(matrix.offset, "indexing " + in_quotes(indexing) + ": unknown, want os or gp");
     }
     matrix.is_by_os_index = indexing == "os";
     matrix.kind = number("kind", 0xffffffffU);
@@ -376,7 +377,7 @@ void ObjectReader::add_latency() {
         parse_decimal(source_, tokens_.offset(), "latency", attribute("value"), 1e9);
     const double latency = std::round(value * latency_base_);
     if (latency > static_cast<double>(MachineLimits::distance)) {
-        fail(tokens_.offset(), "latency " + quoted(attribute("value")) + ": too large");
+        fail(tokens_.offset(), "latency " + in_quotes(attribute("value")) + ": too large");
     }
     matrix.values.push_back(static_cast<std::uint64_t>(latency));
 }
@@ -476,15 +477,15 @@ ObjectReader::Frame ObjectReader::start_object() {
     object.type = type_of(object);
     const bool is_top = open_objects_.empty();
     if (is_top && (index != 0 || object.type != ObjectType::machine)) {
-        fail(object.offset, "object " + quoted(object.type_name) +
+        fail(object.offset, "object " + in_quotes(object.type_name) +
                                 ": at the top, want one Machine that holds all");
     }
     if (!is_top) {
         object.parent = open_objects_.back();
         const XmlObject& parent = xml_.objects[object.parent];
         if (!may_hold(parent, object.type)) {
-            fail(object.offset, "object " + quoted(object.type_name) + ": inside " +
-                                    quoted(parent.type_name) + ", want it where hwloc has it");
+            fail(object.offset, "object " + in_quotes(object.type_name) + ": inside " +
+                                    in_quotes(parent.type_name) + ", want it where hwloc has it");
         }
     }
     if (is_in_cpuset_tree(object) || is_memory(object.type)) {
@@ -521,7 +522,7 @@ void ObjectReader::read_attributes(XmlObject& object) const {
 ObjectType ObjectReader::type_of(const XmlObject& object) const {
     const std::size_t row = type_table.find(object.type_name);
     if (row == type_names.size()) {
-        fail(object.offset, "object type " + quoted(object.type_name) +
+        fail(object.offset, "object type " + in_quotes(object.type_name) +
                                 ": unknown, want one that hwloc 1 to 3 has");
     }
     const ObjectType type = type_names[row].type;
@@ -560,7 +561,7 @@ bool ObjectReader::may_hold(const XmlObject& parent, ObjectType type) const {
 void ObjectReader::read_cpuset(XmlObject& object) {
     if (object.cpuset_text.empty()) {
         fail(object.offset,
-             "object " + quoted(object.type_name) + ": has no cpuset, want one like \"0x0000000f\"");
+             "object " + in_quotes(object.type_name) + ": has no cpuset, want one like \"0x0000000f\"");
     }
     // Most objects have the cpuset of their parent: caches of a core, a core of one PU.
     if (object.parent != no_index) {
@@ -582,12 +583,12 @@ void ObjectReader::place_in_tree(const XmlObject& object) {
     XmlObject& parent = xml_.objects[object.parent];
     const Bitmap& outer = xml_.cpuset(parent);
     if (!cpuset.is_subset_of(outer)) {
-        fail(object.offset, "cpuset " + quoted(object.cpuset_text) + ": not inside " +
-                                quoted(parent.cpuset_text) + " of its parent, want a part of it");
+        fail(object.offset, "cpuset " + in_quotes(object.cpuset_text) + ": not inside " +
+                                in_quotes(parent.cpuset_text) + " of its parent, want a part of it");
     }
     Bitmap& held = held_[object.parent];
     if (held.intersects(cpuset)) {
-        fail(object.offset, "cpuset " + quoted(object.cpuset_text) +
+        fail(object.offset, "cpuset " + in_quotes(object.cpuset_text) +
                                 ": meets that of an object beside it, want them disjoint");
     }
     if (!cpuset.empty()) {
@@ -599,11 +600,11 @@ void ObjectReader::place_in_tree(const XmlObject& object) {
 void ObjectReader::check_pu(const XmlObject& object) const {
     const Bitmap& cpuset = xml_.cpuset(object);
     if (object.os_index >= MachineLimits::pus) {
-        fail(object.offset, "PU os_index " + quoted(object.os_index_text) +
+        fail(object.offset, "PU os_index " + in_quotes(object.os_index_text) +
                                 ": no index, want one below " + std::to_string(MachineLimits::pus));
     }
     if (cpuset.count() != 1 || !cpuset.test(object.os_index)) {
-        fail(object.offset, "PU cpuset " + quoted(object.cpuset_text) + ": not the PU alone, want " +
+        fail(object.offset, "PU cpuset " + in_quotes(object.cpuset_text) + ": not the PU alone, want " +
                                 std::to_string(object.os_index) + " in it");
     }
 }
@@ -618,7 +619,7 @@ void ObjectReader::check_whole() const {
     }
     if (!(xml_.cpuset(machine) == pus_)) {
         const Bitmap extra = xml_.cpuset(machine) - pus_;
-        fail(machine.offset, "Machine cpuset " + quoted(machine.cpuset_text) + ": PU " +
+        fail(machine.offset, "Machine cpuset " + in_quotes(machine.cpuset_text) + ": PU " +
                                  std::to_string(extra.first()) + " has no object, want all PUs");
     }
 }
@@ -644,7 +645,7 @@ std::uint64_t parse_number(const XmlSource& source, std::size_t offset, std::str
     const char* const end = text.data() + text.size();
     const auto [last, error] = std::from_chars(text.data(), end, value);
     if (error != std::errc{} || last != end || value > most) {
-        source.fail(offset, std::string(what) + ' ' + quoted(text) + ": no number, want 0 to " +
+        source.fail(offset, std::string(what) + ' ' + in_quotes(text) + ": no number, want 0 to " +
                                 std::to_string(most));
     }
     return value;
@@ -657,7 +658,7 @@ double parse_decimal(const XmlSource& source, std::size_t offset, std::string_vi
     const auto [last, error] = std::from_chars(text.data(), end, value);
     const bool is_number = error == std::errc{} && last == end && std::isfinite(value);
     if (!is_number || value < 0 || value > most) {
-        source.fail(offset, std::string(what) + ' ' + quoted(text) +
+        source.fail(offset, std::string(what) + ' ' + in_quotes(text) +
                                 ": no number of use, want 0 to " +
                                 std::to_string(static_cast<std::uint64_t>(most)));
     }
@@ -669,7 +670,7 @@ Bitmap parse_set(const XmlSource& source, std::size_t offset, std::string_view w
     // Words of 32 bits, the highest first; an empty one is 0.
     const auto commas = static_cast<std::size_t>(std::count(text.begin(), text.end(), ','));
     const auto refuse = [&](std::string_view want) {
-        source.fail(offset, std::string(what) + ' ' + quoted(text) + ": no set, want " +
+        source.fail(offset, std::string(what) + ' ' + in_quotes(text) + ": no set, want " +
                                 std::string(want));
     };
     if (text.empty()) {

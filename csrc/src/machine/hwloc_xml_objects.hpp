@@ -14,6 +14,7 @@
 #include "topoalloc/machine.hpp"
 
 #include <cstdint>
+#include <deque>
 #include <span>
 #include <string>
 #include <string_view>
@@ -118,6 +119,7 @@ struct HwlocXml {
     std::vector<XmlPageType> page_types;
     std::vector<XmlMatrix> matrices;
     std::vector<XmlMemoryTier> memory_tiers;
+    std::deque<std::string> decoded;  ///< what views of values with entities point into
 
     [[nodiscard]] const Bitmap& cpuset(const XmlObject& object) const {
         return cpusets[object.cpuset];

@@ -105,7 +105,7 @@ bool is_plain(const char* bytes) {
 
 }  // namespace
 
-std::string quoted(std::string_view text) {
+std::string in_quotes(std::string_view text) {
     constexpr std::size_t longest = 60;  // a hostile value must not fill the message
     std::string shown(text.substr(0, longest));
     // A cut inside a character would leave the message no UTF-8.
@@ -453,7 +453,7 @@ void XmlTokenizer::decode_reference(std::string_view raw, std::size_t& position,
             return;
         }
     }
-    fail(offset, "reference " + quoted(raw.substr(position - name.size() - 2, name.size() + 2)) +
+    fail(offset, "reference " + in_quotes(raw.substr(position - name.size() - 2, name.size() + 2)) +
                      ": unknown, want &lt; &gt; &amp; &quot; &apos; or a character");
 }
 

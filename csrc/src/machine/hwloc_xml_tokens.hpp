@@ -7,7 +7,8 @@
 // checked, and each refusal names the line.
 //
 // One pass, no recursion. Views point into the input, except decoded values, which live in
-// the tokenizer. Line numbers are counted only when an error needs one.
+// the tokenizer until they are taken from it. Line numbers are counted only when an error
+// needs one.
 #pragma once
 
 #include <cstddef>
@@ -16,6 +17,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace topoalloc::hwloc {
@@ -33,7 +35,7 @@ struct XmlLimits {
 };
 
 /// Text of the input for a message: in quotes, cut to a sensible length.
-[[nodiscard]] std::string quoted(std::string_view text);
+[[nodiscard]] std::string in_quotes(std::string_view text);
 
 /// Where an input comes from, to say it in errors.
 class XmlSource {
@@ -67,6 +69,8 @@ class XmlTokenizer {
     [[nodiscard]] std::span<const XmlAttribute> attributes() const { return attributes_; }
     /// Of the last `text`.
     [[nodiscard]] std::string_view text() const { return content_; }
+    /// The decoded values: to be kept as long as views of names and values are.
+    [[nodiscard]] std::deque<std::string> take_decoded() { return std::move(decoded_); }
     /// Byte at which the last event starts.
     [[nodiscard]] std::size_t offset() const { return event_offset_; }
 
