@@ -109,6 +109,7 @@ class MachineBuilder {
     }
 
     // builder_links.cpp
+    void number_linked_roots();
     void build_links();
     [[nodiscard]] std::uint32_t link_end(std::uint32_t spec_index,
                                          const std::string& part) const;

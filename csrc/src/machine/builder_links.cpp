@@ -18,15 +18,21 @@ std::uint32_t MachineBuilder::link_end(std::uint32_t spec_index,
     return device_by_spec_[spec_index];
 }
 
-void MachineBuilder::build_links() {
+void MachineBuilder::number_linked_roots() {
     auto& m = *machine_;
     m.link_row_.assign(m.devices_.size(), no_index);
-    const auto part = [](std::size_t i) { return "links[" + std::to_string(i) + "]"; };
     for (std::size_t i = 0; i < spec_.links.size(); ++i) {
-        const std::uint32_t from = link_end(spec_.links[i].from, part(i) + ".from");
-        const std::uint32_t to = link_end(spec_.links[i].to, part(i) + ".to");
+        const std::string part = "links[" + std::to_string(i) + "]";
+        const LinkSpec& link = spec_.links[i];
+        const std::uint32_t from = link_end(link.from, part + ".from");
+        const std::uint32_t to = link_end(link.to, part + ".to");
         if (from == to) {
-            fail(part(i), "from a device to itself, want two devices");
+            fail(part, "from a device to itself, want two devices");
+        }
+        if (link.mb_s > MachineLimits::link_mb_s) {
+            fail(part + ".mb_s",
+                 std::to_string(link.mb_s) + ", want at most " +
+                     std::to_string(MachineLimits::link_mb_s));
         }
         for (const std::uint32_t d : {from, to}) {
             if (m.link_row_[d] == no_index) {
@@ -37,19 +43,20 @@ void MachineBuilder::build_links() {
     for (std::uint32_t d = 0; d < m.devices_.size(); ++d) {
         m.link_row_[d] = m.link_row_[m.devices_[d].root];
     }
+}
+
+void MachineBuilder::build_links() {
+    auto& m = *machine_;
+    number_linked_roots();
     std::vector<std::uint64_t> given(m.link_rows_ * m.link_rows_, 0);
     std::vector<bool> is_given(given.size(), false);
     for (std::size_t i = 0; i < spec_.links.size(); ++i) {
         const LinkSpec& link = spec_.links[i];
-        if (link.mb_s > MachineLimits::link_mb_s) {
-            fail(part(i) + ".mb_s",
-                 std::to_string(link.mb_s) + ", want at most " +
-                     std::to_string(MachineLimits::link_mb_s));
-        }
         const std::size_t at = m.link_row_[device_by_spec_[link.from]] * m.link_rows_ +
                                m.link_row_[device_by_spec_[link.to]];
         if (is_given[at]) {
-            fail(part(i), "the same direction twice, want one");
+            fail("links[" + std::to_string(i) + "]",
+                 "the same direction twice, want one");
         }
         is_given[at] = true;
         given[at] = link.mb_s;
