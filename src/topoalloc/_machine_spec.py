@@ -36,7 +36,11 @@ _MAX_SHOWN: Final = 60
 # Python refuses to print an int of many thousand digits.
 _MAX_SHOWN_BITS: Final = 256
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
-_SPEC_PATH: Final = re.compile(r"(?P<part>[a-z_]+)\[(?P<index>[0-9]+)\]")
+_SPEC_PATH: Final = re.compile(
+    r"\b(?P<part>objects|numa_nodes|devices|level_overrides)\[(?P<index>[0-9]{1,9})\]"
+    r"(?P<member>\.base_bytes|\.device_class)?"
+)
+_MEMBER_NAMES: Final = {".base_bytes": ".memory", ".device_class": ".class"}
 _INT64: Final = range(-(2**63), 2**63)
 
 _OBJECT_LISTS: Final = {
@@ -161,8 +165,9 @@ class _At:
         return [at.os_index() for at in self.elements()]
 
     def cpuset(self) -> str:
+        text = self.text()
         try:
-            return _core.normalize_cpuset(self.text())
+            return _core.normalize_cpuset(text)
         except FormatError:
             raise self.fail("OS indices in list form such as '0-3,8'") from None
 
@@ -298,21 +303,21 @@ def apply_overrides(
 
 
 def path_in_document(message: str, spec: _core.MachineSpec) -> str:
-    """Say where the core's words for a part of a spec stand in the document."""
-    match = _SPEC_PATH.match(message)
-    if match is None:
-        return message
-    rest = message[match.end() :]
-    part, index = match["part"], int(match["index"])
-    if part == "objects":
-        kind = spec.objects[index].kind
-        index -= next(i for i, o in enumerate(spec.objects) if o.kind is kind)
-        part = next((f for f, k in _OBJECT_LISTS.items() if k is kind), "pus")
-    names = {"level_overrides": "overrides.levels"}
-    for ours, theirs in ((".base_bytes", ".memory"), (".device_class", ".class")):
-        if rest.startswith(ours):
-            rest = theirs + rest.removeprefix(ours)
-    return f"{names.get(part, part)}[{index}]{rest}"
+    """Say where the parts of a spec that the core names stand in the document."""
+    objects = spec.objects
+    fields = {kind: field for field, kind in _OBJECT_LISTS.items()}
+
+    def place(match: re.Match[str]) -> str:
+        part, index = match["part"], int(match["index"])
+        if part == "objects" and index < len(objects):
+            kind = objects[index].kind
+            index -= next(i for i, o in enumerate(objects) if o.kind is kind)
+            part = fields.get(kind, "pus")
+        part = "overrides.levels" if part == "level_overrides" else part
+        member = _MEMBER_NAMES.get(match["member"], match["member"] or "")
+        return f"{part}[{index}]{member}"
+
+    return _SPEC_PATH.sub(place, message)
 
 
 def logical_names(spec: _core.MachineSpec) -> dict[str, int]:
