@@ -7,6 +7,7 @@
 #include "bindings.hpp"
 #include "topoalloc/errors.hpp"
 
+#include <pybind11/critical_section.h>
 #include <pybind11/native_enum.h>
 #include <pybind11/stl.h>
 
@@ -69,6 +70,7 @@ struct VerdictContent {
     Verdict verdict;
     MachineRef machine;
     Operation operation = Operation::check;
+    py::object explanation;  ///< of the first read; null before
 };
 
 /// Types that new objects get, and the members of Status. Set once, at import.
@@ -287,6 +289,26 @@ PyObject* explain_verdict(PyObject* self, PyObject* max_steps) {
     });
 }
 
+PyObject* kept_explanation(PyObject* self, void* /*closure*/) {
+    return guarded([self] {
+        const py::scoped_critical_section lock{py::handle(self)};
+        const py::object& kept = unbox<VerdictContent>(self).explanation;
+        return (kept ? py::object(kept) : py::object(py::none())).release().ptr();
+    });
+}
+
+// Keeps the first of those that threads may bring at once, and returns it.
+PyObject* keep_explanation(PyObject* self, PyObject* explanation) {
+    return guarded([&] {
+        const py::scoped_critical_section lock{py::handle(self)};
+        py::object& kept = unbox<VerdictContent>(self).explanation;
+        if (!kept) {
+            kept = py::reinterpret_borrow<py::object>(explanation);
+        }
+        return py::object(kept).release().ptr();
+    });
+}
+
 void set_undecided(PyObject* verdict) {
     const auto& content = unbox<VerdictContent>(verdict);
     const py::object type = error_class("UndecidedError");
@@ -347,11 +369,13 @@ std::array verdict_properties = {
     property<VerdictContent, &kept_of>("_kept"),
     property<VerdictContent, &request_of_verdict>("_request"),
     property<VerdictContent, &state_of_verdict>("_state"),
+    PyGetSetDef{"_explanation", &kept_explanation, nullptr, nullptr, nullptr},
     PyGetSetDef{},
 };
 
 std::array verdict_methods = {
     PyMethodDef{"_explain", &explain_verdict, METH_O, nullptr},
+    PyMethodDef{"_keep_explanation", &keep_explanation, METH_O, nullptr},
     PyMethodDef{},
 };
 
@@ -461,7 +485,7 @@ py::object make_placement(PlacementContent content) {
 py::object make_verdict(Verdict verdict, MachineRef machine, Operation operation) {
     return py::reinterpret_steal<py::object>(
         box(face_types().verdict,
-            VerdictContent{std::move(verdict), std::move(machine), operation}));
+            VerdictContent{std::move(verdict), std::move(machine), operation, {}}));
 }
 
 const PlacementContent* placement_from(PyObject* object) {
