@@ -9,13 +9,19 @@ import pickle
 import subprocess
 import sys
 import types
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import pytest
 
 from topoalloc import _core
 from topoalloc._errors import FormatError, InvalidRequestError, TopologyError
 from topoalloc._machine import FrozenMapping, Level, Machine
+
+# Tests hand in what the types forbid.
+Anything: TypeAlias = Any
+Change: TypeAlias = Callable[[dict[str, Any]], object]
 
 XML = b"""<?xml version="1.0" encoding="UTF-8"?>
 <!DOCTYPE topology SYSTEM "hwloc2.dtd">
@@ -36,7 +42,7 @@ XML = b"""<?xml version="1.0" encoding="UTF-8"?>
 """
 
 
-def spec(**fields):
+def spec(**fields: object) -> dict[str, Any]:
     """Return a document of one Package with two cores and one NUMANode."""
     return {
         "apiVersion": "topoalloc.dev/v1alpha1",
@@ -48,7 +54,7 @@ def spec(**fields):
     }
 
 
-def card(**fields):
+def card(**fields: object) -> dict[str, Any]:
     return {
         "class": "nic",
         "name": "mlx5_0",
@@ -60,7 +66,7 @@ def card(**fields):
 
 
 @pytest.fixture(scope="module")
-def dgx():
+def dgx() -> Machine:
     return Machine.preset("dgx-h100")
 
 
@@ -81,21 +87,23 @@ def dgx():
         ("package", Level.PACKAGE),
     ],
 )
-def test_level_reads_names_and_numbers(value, level):
+def test_level_reads_names_and_numbers(value: Anything, level: Level) -> None:
     assert Level(value) is level
 
 
-def test_level_is_an_int_with_a_name():
-    assert Level.BRIDGES == 2
+def test_level_is_an_int_with_a_name() -> None:
+    number: int = Level.BRIDGES
+    assert number == 2
     assert str(Level.BRIDGES) == "bridges"
     assert f"{Level.SWITCH}" == "switch"
     assert Level.BRIDGES.nvidia_smi == "PXB"
-    assert [Level(str(level)) for level in Level] == list(Level)
+    names: list[Anything] = [str(level) for level in Level]
+    assert [Level(name) for name in names] == list(Level)
     assert Level.SWITCH < Level.MACHINE
 
 
 @pytest.mark.parametrize("value", ["near", 7, -1, None])
-def test_level_refuses_others(value):
+def test_level_refuses_others(value: Anything) -> None:
     with pytest.raises(ValueError, match="is not a valid Level"):
         Level(value)
 
@@ -104,12 +112,12 @@ def test_level_refuses_others(value):
 
 
 @pytest.mark.parametrize("key", ["gpu0", "0000:1b:00.0", "1b:00.0"])
-def test_device_is_found_by_any_key(dgx, key):
+def test_device_is_found_by_any_key(dgx: Machine, key: Anything) -> None:
     assert dgx.device(key) is dgx.devices[0]
     assert dgx.device(dgx.device(key)).name == "gpu0"
 
 
-def test_device_is_found_by_alias_and_uuid():
+def test_device_is_found_by_alias_and_uuid() -> None:
     machine = Machine.from_dict(spec(devices=[card()]))
     for key in ("nic0", "mlx5_0", "eth0", "NIC-1"):
         assert machine.device(key).name == "nic0"
@@ -119,7 +127,7 @@ def test_device_is_found_by_alias_and_uuid():
     ("key", "want"),
     [("gpu8", "'gpu8'"), ("", "''"), (0, "0"), (None, "None"), ("gpu0/0", "'gpu0/0'")],
 )
-def test_unknown_device_is_refused(dgx, key, want):
+def test_unknown_device_is_refused(dgx: Machine, key: Anything, want: str) -> None:
     with pytest.raises(InvalidRequestError, match=f"^device: {want}, want "):
         dgx.device(key)
     with pytest.raises(InvalidRequestError, match=f"^b: {want}, want "):
@@ -128,7 +136,7 @@ def test_unknown_device_is_refused(dgx, key, want):
         dgx.link(key, "gpu0")
 
 
-def test_device_says_what_it_is(dgx):
+def test_device_says_what_it_is(dgx: Machine) -> None:
     gpu = dgx.device("gpu0")
     assert (gpu.name, gpu.device_class, gpu.index) == ("gpu0", "gpu", 0)
     assert gpu.numa_nodes == (0,)
@@ -144,7 +152,7 @@ def test_device_says_what_it_is(dgx):
     assert str(gpu) == "gpu0"
 
 
-def test_distance_and_link_are_symmetric(dgx):
+def test_distance_and_link_are_symmetric(dgx: Machine) -> None:
     assert dgx.distance("gpu0", "mlx5_0") is Level.BRIDGES
     assert dgx.distance("mlx5_0", "gpu0") is Level.BRIDGES
     assert dgx.distance("gpu0", "gpu0") is Level.SELF
@@ -152,7 +160,7 @@ def test_distance_and_link_are_symmetric(dgx):
     assert dgx.link("gpu0", "nic0") == 0
 
 
-def test_link_is_the_smaller_of_both_directions():
+def test_link_is_the_smaller_of_both_directions() -> None:
     devices = [card(pci_address=f"0000:3{i}:00.0", uuid="", name="") for i in range(2)]
     for device in devices:
         del device["aliases"]
@@ -170,7 +178,7 @@ def test_link_is_the_smaller_of_both_directions():
 # --- views ---
 
 
-def test_views_speak_of_os_and_logical_indices(dgx):
+def test_views_speak_of_os_and_logical_indices(dgx: Machine) -> None:
     assert [package.cpuset for package in dgx.packages] == [
         "0-55,112-167",
         "56-111,168-223",
@@ -190,22 +198,25 @@ def test_views_speak_of_os_and_logical_indices(dgx):
 
 
 @pytest.mark.parametrize("pair", [(0, 2), (2, 0), (-1, 0)])
-def test_locality_that_is_not_there_is_refused(dgx, pair):
+def test_locality_that_is_not_there_is_refused(
+    dgx: Machine, pair: tuple[int, int]
+) -> None:
     with pytest.raises(InvalidRequestError, match="want a locality, less than 2"):
         dgx.locality_distance(*pair)
 
 
-def test_views_are_immutable_and_made_once(dgx):
-    for view in (dgx.packages, dgx.numa_nodes, dgx.localities, dgx.devices, dgx.pus):
+def test_views_are_immutable_and_made_once(dgx: Machine) -> None:
+    views: Anything = (dgx.packages, dgx.numa_nodes, dgx.localities, dgx.devices)
+    for view in (*views, dgx.pus):
         with pytest.raises(dataclasses.FrozenInstanceError):
             view[0].logical_index = 9
         assert len({*view}) == len(view)
     assert dgx.devices is dgx.devices
     with pytest.raises(TypeError, match="does not support item assignment"):
-        dgx.devices[0].attributes["model"] = "x"
+        views[3][0].attributes["model"] = "x"
 
 
-def test_views_are_equal_by_value_and_can_be_pickled(dgx):
+def test_views_are_equal_by_value_and_can_be_pickled(dgx: Machine) -> None:
     other = Machine.preset("dgx-h100")
     assert other.devices == dgx.devices
     assert hash(other.devices[3]) == hash(dgx.devices[3])
@@ -213,7 +224,7 @@ def test_views_are_equal_by_value_and_can_be_pickled(dgx):
     assert pickle.loads(pickle.dumps(dgx.numa_nodes)) == dgx.numa_nodes
 
 
-def test_frozen_mapping_is_equal_to_a_dict_of_its_items():
+def test_frozen_mapping_is_equal_to_a_dict_of_its_items() -> None:
     mapping = FrozenMapping({"a": 1})
     assert mapping == {"a": 1}
     assert hash(mapping) == hash(FrozenMapping({"a": 1}))
@@ -221,7 +232,7 @@ def test_frozen_mapping_is_equal_to_a_dict_of_its_items():
     assert dict(mapping) == {"a": 1}
 
 
-def test_hugepages_are_apart_from_memory():
+def test_hugepages_are_apart_from_memory() -> None:
     nodes = [
         {
             "os_index": 0,
@@ -236,7 +247,7 @@ def test_hugepages_are_apart_from_memory():
     assert machine.to_dict()["numa_nodes"][0]["hugepages"] == {"2Mi": "8Mi", "1Gi": 0}
 
 
-def test_allowed_pus_stand_beside_all_pus():
+def test_allowed_pus_stand_beside_all_pus() -> None:
     machine = Machine.from_dict(spec(allowed_pus="1,3"))
     assert machine.allowed_pus == "1,3"
     assert len(machine.pus) == 4
@@ -245,7 +256,7 @@ def test_allowed_pus_stand_beside_all_pus():
 # --- the object itself ---
 
 
-def test_repr_counts_what_is_in_it(dgx):
+def test_repr_counts_what_is_in_it(dgx: Machine) -> None:
     assert repr(dgx) == (
         "<Machine dgx-h100: 2 packages, 2 NUMANodes, 112 cores, 224 PUs, 8 gpu, 12 nic>"
     )
@@ -254,7 +265,7 @@ def test_repr_counts_what_is_in_it(dgx):
     )
 
 
-def test_equal_forms_are_equal_machines(dgx):
+def test_equal_forms_are_equal_machines(dgx: Machine) -> None:
     other = Machine.preset("dgx-h100")
     assert other == dgx
     assert hash(other) == hash(dgx)
@@ -263,7 +274,7 @@ def test_equal_forms_are_equal_machines(dgx):
     assert len({other, dgx}) == 1
 
 
-def test_pickle_and_copy(dgx):
+def test_pickle_and_copy(dgx: Machine) -> None:
     again = pickle.loads(pickle.dumps(dgx))
     assert type(again) is Machine
     assert again == dgx
@@ -271,14 +282,14 @@ def test_pickle_and_copy(dgx):
     assert copy.deepcopy([dgx])[0] is dgx
 
 
-def test_another_object_over_the_same_topology(dgx):
+def test_another_object_over_the_same_topology(dgx: Machine) -> None:
     shared = Machine(dgx)
     assert shared is not dgx
     assert shared == dgx
     assert isinstance(shared, _core.Machine)
 
 
-def test_subclass_makes_its_own_kind():
+def test_subclass_makes_its_own_kind() -> None:
     class Mine(Machine):
         pass
 
@@ -291,13 +302,13 @@ def test_subclass_makes_its_own_kind():
 # --- digest ---
 
 
-def test_digest_is_sha256_in_hex(dgx):
+def test_digest_is_sha256_in_hex(dgx: Machine) -> None:
     assert len(dgx.digest) == 64
     assert int(dgx.digest, 16) > 0
     assert dgx.digest == Machine.preset("dgx-h100").digest
 
 
-def anonymous(**fields):
+def anonymous(**fields: object) -> dict[str, Any]:
     device = card(attributes={"rdma": True, "speed": 100}, **fields)
     return spec(devices=[device])
 
@@ -321,7 +332,7 @@ def anonymous(**fields):
         lambda d: d.update(groups=[{"cpuset": "0-3"}]),
     ],
 )
-def test_digest_is_equal_for_nodes_alike_but_for_identity(change):
+def test_digest_is_equal_for_nodes_alike_but_for_identity(change: Change) -> None:
     document = anonymous()
     change(document)
     assert Machine.from_dict(document).digest == Machine.from_dict(anonymous()).digest
@@ -353,13 +364,13 @@ def test_digest_is_equal_for_nodes_alike_but_for_identity(change):
         lambda d: d["devices"].append({"class": "nic", "parent": 0, "partition": "vf"}),
     ],
 )
-def test_digest_differs_where_placement_may(change):
+def test_digest_differs_where_placement_may(change: Change) -> None:
     document = anonymous()
     change(document)
     assert Machine.from_dict(document).digest != Machine.from_dict(anonymous()).digest
 
 
-def test_digest_sees_bridges_links_and_overrides():
+def test_digest_sees_bridges_links_and_overrides() -> None:
     devices = [
         {"class": "gpu", "pci_address": f"0000:0{i}:00.0", "bridge": "0000:00:01.0"}
         for i in (1, 2)
@@ -382,7 +393,7 @@ def test_digest_sees_bridges_links_and_overrides():
     assert len({Machine.from_dict(each).digest for each in variants}) == len(variants)
 
 
-def test_digest_does_not_depend_on_the_order_of_the_document():
+def test_digest_does_not_depend_on_the_order_of_the_document() -> None:
     document = Machine.preset("hgx-h100-2gpu2nic").to_dict()
     digest = Machine.from_dict(document).digest
     document["devices"].reverse()
@@ -399,12 +410,14 @@ def test_digest_does_not_depend_on_the_order_of_the_document():
 # --- sources ---
 
 
-def test_from_xml_takes_path_bytes_and_file_objects(tmp_path, monkeypatch):
+def test_from_xml_takes_path_bytes_and_file_objects(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     file = tmp_path / "node.xml"
     file.write_bytes(XML)
     machines = [
         Machine.from_xml(XML),
-        Machine.from_xml(bytearray(XML)),
+        Machine.from_xml(io.BufferedReader(io.BytesIO(XML))),
         Machine.from_xml(file),
         Machine.from_xml(str(file)),
         Machine.from_xml(io.BytesIO(XML)),
@@ -419,7 +432,7 @@ def test_from_xml_takes_path_bytes_and_file_objects(tmp_path, monkeypatch):
     assert [pu.os_index for pu in machines[0].pus] == [0, 1]
 
 
-def test_from_xml_reads_standard_input_of_a_process():
+def test_from_xml_reads_standard_input_of_a_process() -> None:
     code = (
         "import sys; from topoalloc._machine import Machine;"
         "print(Machine.from_xml('-').numa_nodes[0].memory)"
@@ -430,7 +443,7 @@ def test_from_xml_reads_standard_input_of_a_process():
     assert done.stdout.split() == [b"1073741824"]
 
 
-def test_from_xml_names_the_file_and_line(tmp_path):
+def test_from_xml_names_the_file_and_line(tmp_path: Path) -> None:
     file = tmp_path / "broken.xml"
     file.write_bytes(XML.replace(b'cpuset="0x1"', b'cpuset="zz"'))
     with pytest.raises(FormatError, match=r"broken\.xml:\d+: "):
@@ -439,18 +452,18 @@ def test_from_xml_names_the_file_and_line(tmp_path):
         Machine.from_xml(XML[:-20])
 
 
-def test_from_xml_leaves_the_error_of_a_missing_file(tmp_path):
+def test_from_xml_leaves_the_error_of_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         Machine.from_xml(tmp_path / "none.xml")
 
 
 @pytest.mark.parametrize("source", [None, 3, ["x"]])
-def test_from_xml_refuses_what_is_no_source(source):
-    with pytest.raises(InvalidRequestError, match="source: .*, want a path, bytes or"):
+def test_from_xml_refuses_what_is_no_source(source: Anything) -> None:
+    with pytest.raises(InvalidRequestError, match=r"source: .*, want a path, bytes or"):
         Machine.from_xml(source)
 
 
-def test_from_synthetic():
+def test_from_synthetic() -> None:
     machine = Machine.from_synthetic("pack:2 numa:2 core:4 pu:2")
     counts = (machine.packages, machine.numa_nodes, machine.cores, machine.pus)
     assert [len(view) for view in counts] == [2, 4, 16, 32]
@@ -459,10 +472,10 @@ def test_from_synthetic():
         Machine.from_synthetic("pack:x")
 
 
-def test_discover_reads_what_hwloc_exports(monkeypatch):
-    asked = []
+def test_discover_reads_what_hwloc_exports(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
 
-    def discover_xml(*, allowed_only):
+    def discover_xml(*, allowed_only: bool) -> bytes:
         asked.append(allowed_only)
         return XML
 
@@ -474,8 +487,10 @@ def test_discover_reads_what_hwloc_exports(monkeypatch):
     assert asked == [False, True]
 
 
-def test_discover_passes_on_the_error_of_the_host(monkeypatch):
-    def discover_xml(*, allowed_only):
+def test_discover_passes_on_the_error_of_the_host(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def discover_xml(*, allowed_only: bool) -> bytes:
         raise TopologyError(f"no libhwloc ({allowed_only}), want the extra hwloc")
 
     monkeypatch.setitem(
@@ -488,7 +503,7 @@ def test_discover_passes_on_the_error_of_the_host(monkeypatch):
 # --- overrides ---
 
 
-def test_with_overrides_corrects_levels_and_numa_nodes(dgx):
+def test_with_overrides_corrects_levels_and_numa_nodes(dgx: Machine) -> None:
     fixed = dgx.with_overrides(
         {
             "levels": [{"a": "gpu0", "b": "nic3", "level": "PIX"}],
@@ -503,7 +518,7 @@ def test_with_overrides_corrects_levels_and_numa_nodes(dgx):
     assert Machine.from_dict(fixed.to_dict()) == fixed
 
 
-def test_later_overrides_replace_earlier_ones(dgx):
+def test_later_overrides_replace_earlier_ones(dgx: Machine) -> None:
     first = dgx.with_overrides({"levels": [{"a": "gpu0", "b": "gpu1", "level": 1}]})
     second = first.with_overrides({"levels": [{"a": "gpu1", "b": "gpu0", "level": 5}]})
     assert second.distance("gpu0", "gpu1") is Level.PACKAGE
@@ -533,12 +548,14 @@ def test_later_overrides_replace_earlier_ones(dgx):
         ([], "overrides: a list, want an object"),
     ],
 )
-def test_overrides_that_mean_nothing_are_refused(dgx, overrides, want):
+def test_overrides_that_mean_nothing_are_refused(
+    dgx: Machine, overrides: Anything, want: str
+) -> None:
     with pytest.raises(FormatError, match=f"^{want}"):
         dgx.with_overrides(overrides)
 
 
-def test_override_of_numa_node_that_is_not_there_is_refused(dgx):
+def test_override_of_numa_node_that_is_not_there_is_refused(dgx: Machine) -> None:
     with pytest.raises(FormatError, match="numa_nodes: 7, want a NUMANode"):
         dgx.with_overrides({"numa_nodes": {"gpu0": [7]}})
 
@@ -546,7 +563,7 @@ def test_override_of_numa_node_that_is_not_there_is_refused(dgx):
 # --- the documents ---
 
 
-def test_example_of_the_page_is_read(repository):
+def test_example_of_the_page_is_read(repository: Path) -> None:
     page = (repository / "docs" / "machine-json.md").read_text()
     text = page.split("```json\n")[1].split("```")[0]
     machine = Machine.from_dict(json.loads(text))
@@ -554,7 +571,7 @@ def test_example_of_the_page_is_read(repository):
     assert machine.device("gpu0/0").partition == "1g.10gb"
 
 
-def test_page_names_every_field_of_the_schema(repository):
+def test_page_names_every_field_of_the_schema(repository: Path) -> None:
     schema = json.loads(
         Path(repository, "src", "topoalloc", "schemas", "machine.json").read_text()
     )

@@ -5,7 +5,7 @@ import copy
 import json
 from functools import cache
 from importlib import resources
-from typing import Any
+from typing import Any, TypeAlias
 
 import jsonschema
 import pytest
@@ -16,7 +16,10 @@ from topoalloc import presets
 from topoalloc._errors import FormatError
 from topoalloc._machine import Level, Machine
 
-BASE = {
+# What a JSON reader returns.
+Json: TypeAlias = Any
+
+BASE: dict[str, Json] = {
     "apiVersion": "topoalloc.dev/v1alpha1",
     "kind": "Machine",
     "packages": [{"os_index": 0, "cpuset": "0-3"}],
@@ -54,7 +57,7 @@ BASE = {
 }
 
 
-def changed(path: str, value: Any) -> dict[str, Any]:
+def changed(path: str, value: Json) -> dict[str, Any]:
     """Return BASE with one value replaced: path as in "devices 0 uuid"."""
     document = copy.deepcopy(BASE)
     *parents, last = [int(k) if k.isdigit() else k for k in path.split()]
@@ -71,7 +74,7 @@ def validator() -> jsonschema.Draft202012Validator:
     return jsonschema.Draft202012Validator(json.loads(text))
 
 
-def test_base_is_read_and_written_back():
+def test_base_is_read_and_written_back() -> None:
     machine = Machine.from_dict(BASE)
     machine.check_consistency()
     assert Machine.from_dict(machine.to_dict()) == machine
@@ -79,14 +82,13 @@ def test_base_is_read_and_written_back():
     assert machine.to_dict()["overrides"]["levels"][0]["level"] == "root"
 
 
-def test_schema_is_valid_and_accepts_the_base():
+def test_schema_is_valid_and_accepts_the_base() -> None:
     jsonschema.Draft202012Validator.check_schema(validator().schema)
     validator().validate(BASE)
 
 
-MISSING = object()
 # path in BASE, what stands there, the message
-WRONG = [
+WRONG: list[tuple[str, Json, str]] = [
     (
         "apiVersion",
         "topoalloc.dev/v2",
@@ -349,25 +351,27 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("path", "value", "message"), WRONG)
-def test_what_is_wrong_is_named_by_its_path(path, value, message):
+def test_what_is_wrong_is_named_by_its_path(
+    path: str, value: Json, message: str
+) -> None:
     with pytest.raises(FormatError, match=f"^{message}"):
         Machine.from_dict(changed(path, value))
 
 
 @pytest.mark.parametrize("document", [None, [], "x", 3, {}, {"apiVersion": "x"}])
-def test_what_is_no_machine_is_refused(document):
+def test_what_is_no_machine_is_refused(document: Json) -> None:
     with pytest.raises(FormatError, match=r"^(document|apiVersion|kind): "):
         Machine.from_dict(document)
 
 
 @pytest.mark.parametrize("part", ["cores", "numa_nodes"])
-def test_a_machine_without_pus_is_refused(part):
+def test_a_machine_without_pus_is_refused(part: str) -> None:
     head = {key: BASE[key] for key in ("apiVersion", "kind")}
     with pytest.raises(FormatError, match="no PU, want at least one"):
         Machine.from_dict({**head, part: []})
 
 
-def test_sets_that_cross_are_named_by_their_place_in_the_document():
+def test_sets_that_cross_are_named_by_their_place_in_the_document() -> None:
     with pytest.raises(FormatError, match=r"^(cores|numa_nodes)\[\d\]") as caught:
         Machine.from_dict(changed("cores 1 cpuset", "0-1"))
     assert "objects[" not in str(caught.value)
@@ -376,7 +380,7 @@ def test_sets_that_cross_are_named_by_their_place_in_the_document():
 # --- what may be left out ---
 
 
-def test_pus_come_from_cores_in_order_and_then_from_other_sets():
+def test_pus_come_from_cores_in_order_and_then_from_other_sets() -> None:
     document = {
         "apiVersion": "topoalloc.dev/v1alpha1",
         "kind": "Machine",
@@ -389,14 +393,14 @@ def test_pus_come_from_cores_in_order_and_then_from_other_sets():
     assert "pus" not in machine.to_dict()
 
 
-def test_pus_in_another_order_are_written_down():
+def test_pus_in_another_order_are_written_down() -> None:
     document = changed("pus", [{"os_index": i} for i in (3, 1, 2, 0)])
     machine = Machine.from_dict(document)
     assert machine.pus[0].os_index == 3
     assert machine.to_dict()["pus"] == document["pus"]
 
 
-def test_node_without_pus_belongs_to_its_parent_or_to_all():
+def test_node_without_pus_belongs_to_its_parent_or_to_all() -> None:
     nodes = [
         *BASE["numa_nodes"],
         {"os_index": 5, "kind": "cxl", "memory": "1Ti"},
@@ -410,13 +414,13 @@ def test_node_without_pus_belongs_to_its_parent_or_to_all():
     assert written[3]["parent_cpuset"] == "1,3"
 
 
-def test_unknown_locality_is_never_node_0():
+def test_unknown_locality_is_never_node_0() -> None:
     machine = Machine.from_dict(BASE)
     assert machine.device("cuda1").numa_nodes == ()
     assert machine.device("cuda1").localities == ()
 
 
-def test_one_numa_node_may_stand_without_a_list():
+def test_one_numa_node_may_stand_without_a_list() -> None:
     document = changed("devices 0 numa_nodes", 4)
     assert Machine.from_dict(document).device("gpu0").numa_nodes == (4,)
 
@@ -425,12 +429,12 @@ def test_one_numa_node_may_stand_without_a_list():
 
 
 @pytest.mark.parametrize("key", ["GPU-1", "0000:01:00.0", "01:00.0", 0, "gpu0"])
-def test_devices_go_by_any_key(key):
+def test_devices_go_by_any_key(key: Json) -> None:
     machine = Machine.from_dict(changed("links 0 from", key))
     assert machine.link("gpu0", "gpu1") == 25000
 
 
-def test_a_name_in_the_document_wins_over_a_logical_name():
+def test_a_name_in_the_document_wins_over_a_logical_name() -> None:
     document = changed("devices 2 name", "gpu0")
     document["links"] = []
     document["overrides"] = {"numa_nodes": {"gpu0": [4]}}
@@ -439,13 +443,13 @@ def test_a_name_in_the_document_wins_over_a_logical_name():
     assert machine.device("gpu0").pci_address == "0000:01:00.0"
 
 
-def test_an_ambiguous_key_is_refused():
+def test_an_ambiguous_key_is_refused() -> None:
     document = changed("devices 0 aliases", ["cuda1"])
     with pytest.raises(FormatError, match="to: 'cuda1', want what names one device; 2"):
         Machine.from_dict(document)
 
 
-def test_devices_and_bridges_without_a_key_go_by_index():
+def test_devices_and_bridges_without_a_key_go_by_index() -> None:
     document = changed("bridges", [{"host": True}, {"parent": 0}, {"parent": 1}])
     document["devices"] = [{"class": "gpu", "bridge": 2}, {"class": "gpu", "bridge": 2}]
     document["links"] = [{"from": 0, "to": 1, "mb_s": 7}]
@@ -461,7 +465,7 @@ def test_devices_and_bridges_without_a_key_go_by_index():
 # --- kinds of devices ---
 
 
-def test_virtual_functions_share_their_port():
+def test_virtual_functions_share_their_port() -> None:
     functions = [
         {
             "class": "nic",
@@ -490,7 +494,7 @@ def test_virtual_functions_share_their_port():
     assert Machine.from_dict(machine.to_dict()) == machine
 
 
-def test_ports_of_a_card_are_two_devices_at_level_self():
+def test_ports_of_a_card_are_two_devices_at_level_self() -> None:
     ports = [{"class": "nic", "pci_address": f"0000:03:00.{i}"} for i in (0, 1)]
     document = changed("devices", ports)
     document["links"], document["overrides"] = [], {}
@@ -499,16 +503,16 @@ def test_ports_of_a_card_are_two_devices_at_level_self():
     assert machine.distance("nic0", "nic1") is Level.SELF
 
 
-def test_a_partition_that_shows_the_address_of_its_gpu_leaves_it_to_the_gpu():
+def test_a_partition_that_shows_the_address_of_its_gpu_leaves_it_to_the_gpu() -> None:
     document = changed("devices 1 pci_address", "0000:01:00.0")
     document["links"][0]["from"] = "0000:01:00.0"
     machine = Machine.from_dict(document)
     assert machine.device("0000:01:00.0").name == "gpu0"
-    assert machine.device("gpu0/0").parent.name == "gpu0"
+    assert machine.device("gpu0/0").parent == machine.device("gpu0")
     assert Machine.from_dict(machine.to_dict()) == machine
 
 
-def test_values_keep_their_types():
+def test_values_keep_their_types() -> None:
     attributes = {"t": True, "i": 1, "s": "1", "l": [1], "e": [], "m": [True, 1, "x"]}
     machine = Machine.from_dict(changed("devices 0 attributes", attributes))
     got = machine.device("gpu0").attributes
@@ -551,7 +555,7 @@ JSON = st.recursive(
 )
 
 
-def read_or_refuse(document: Any) -> Machine | None:
+def read_or_refuse(document: Json) -> Machine | None:
     """Read a document: a Machine that is sound, or a refusal that names a place."""
     try:
         machine = Machine.from_dict(document)
@@ -565,22 +569,19 @@ def read_or_refuse(document: Any) -> Machine | None:
 
 
 @given(JSON)
-def test_any_json_is_refused_with_a_place(document):
+def test_any_json_is_refused_with_a_place(document: Json) -> None:
     assert read_or_refuse(document) is None
 
 
 @given(st.dictionaries(st.sampled_from(sorted(BASE)), JSON, max_size=6))
-def test_any_field_is_read_or_refused(fields):
+def test_any_field_is_read_or_refused(fields: Json) -> None:
     read_or_refuse({**copy.deepcopy(BASE), **fields})
 
 
-def places(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    if isinstance(value, dict):
-        inner = value.items()
-    elif isinstance(value, list):
-        inner = enumerate(value)
-    else:
+def places(value: Json, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    if not isinstance(value, dict | list):
         return [path]
+    inner: Any = value.items() if isinstance(value, dict) else enumerate(value)
     return [path, *(p for key, v in inner for p in places(v, (*path, key)))]
 
 
@@ -588,8 +589,10 @@ PLACES = [path for path in places(BASE) if path]
 
 
 @given(st.lists(st.tuples(st.sampled_from(PLACES), JSON), min_size=1, max_size=3))
-def test_mutated_documents_are_read_or_refused_as_the_schema_says(changes):
-    document: Any = copy.deepcopy(BASE)
+def test_mutated_documents_are_read_or_refused_as_the_schema_says(
+    changes: list[tuple[tuple[Any, ...], Json]],
+) -> None:
+    document: Json = copy.deepcopy(BASE)
     for (*parents, last), value in changes:
         at = document
         try:
@@ -611,7 +614,9 @@ def test_mutated_documents_are_read_or_refused_as_the_schema_says(changes):
 
 
 @given(st.sampled_from(sorted(presets.SUMMARIES)), st.data())
-def test_presets_less_a_part_are_read_or_refused(name, data):
+def test_presets_less_a_part_are_read_or_refused(
+    name: str, data: st.DataObject
+) -> None:
     document = presets.document(name)
     lists = [
         key for key, value in document.items() if isinstance(value, list) and value

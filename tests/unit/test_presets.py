@@ -5,13 +5,14 @@ import json
 from collections import Counter
 from importlib import resources
 from itertools import combinations
+from pathlib import Path
 
 import jsonschema
 import pytest
 
 from topoalloc import presets
 from topoalloc._errors import InvalidRequestError
-from topoalloc._machine import Level, Machine
+from topoalloc._machine import Device, Level, Machine
 
 # packages, NUMANodes, localities, L3s, cores, PUs, and devices of each class
 SHAPES = {
@@ -31,7 +32,7 @@ SHAPES = {
 }
 
 
-def compute_nics(machine):
+def compute_nics(machine: Machine) -> list[Device]:
     return [
         d
         for d in machine.devices
@@ -39,15 +40,15 @@ def compute_nics(machine):
     ]
 
 
-def gpus(machine):
+def gpus(machine: Machine) -> list[Device]:
     return [d for d in machine.devices if d.device_class == "gpu" and d.parent is None]
 
 
-def levels_to_nics(machine, gpu):
+def levels_to_nics(machine: Machine, gpu: Device) -> Counter[str]:
     return Counter(str(machine.distance(gpu, nic)) for nic in compute_nics(machine))
 
 
-def test_every_preset_is_named_and_described(repository):
+def test_every_preset_is_named_and_described(repository: Path) -> None:
     assert Machine.presets() == tuple(sorted(SHAPES))
     assert set(presets.SUMMARIES) == set(SHAPES)
     page = (repository / "docs" / "machine.md").read_text()
@@ -56,7 +57,7 @@ def test_every_preset_is_named_and_described(repository):
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_shape(name):
+def test_shape(name: str) -> None:
     machine = Machine.preset(name)
     machine.check_consistency()
     assert machine.name == name
@@ -73,7 +74,7 @@ def test_shape(name):
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_document_is_valid_and_says_where_it_comes_from(name):
+def test_document_is_valid_and_says_where_it_comes_from(name: str) -> None:
     document = presets.document(name)
     text = resources.files("topoalloc").joinpath("schemas/machine.json").read_text()
     validator = jsonschema.Draft202012Validator(json.loads(text))
@@ -84,7 +85,7 @@ def test_document_is_valid_and_says_where_it_comes_from(name):
 
 
 @pytest.mark.parametrize("name", SHAPES)
-def test_json_form_makes_an_equal_machine(name):
+def test_json_form_makes_an_equal_machine(name: str) -> None:
     machine = Machine.preset(name)
     document = json.loads(json.dumps(machine.to_dict()))
     again = Machine.from_dict(document)
@@ -94,11 +95,11 @@ def test_json_form_makes_an_equal_machine(name):
     assert again.devices == machine.devices
 
 
-def test_every_digest_is_its_own():
+def test_every_digest_is_its_own() -> None:
     assert len({Machine.preset(name).digest for name in SHAPES}) == len(SHAPES)
 
 
-def test_unknown_name_is_refused():
+def test_unknown_name_is_refused() -> None:
     with pytest.raises(
         InvalidRequestError, match="preset: 'dgx-9', want one of aws-p5"
     ):
@@ -106,9 +107,9 @@ def test_unknown_name_is_refused():
 
 
 @pytest.mark.parametrize("name", ["dgx-h100", "dgx-h200"])
-def test_dgx_hopper_has_one_nic_behind_the_switch_of_each_gpu(name):
+def test_dgx_hopper_has_one_nic_behind_the_switch_of_each_gpu(name: str) -> None:
     machine = Machine.preset(name)
-    want = "0 3 4 5 6 9 10 11".split()
+    want = (0, 3, 4, 5, 6, 9, 10, 11)
     for gpu, nic in zip(gpus(machine), want, strict=True):
         assert machine.distance(gpu, f"mlx5_{nic}") is Level.BRIDGES
         assert levels_to_nics(machine, gpu) == {"bridges": 1, "numa": 3, "machine": 4}
@@ -116,7 +117,7 @@ def test_dgx_hopper_has_one_nic_behind_the_switch_of_each_gpu(name):
     assert machine.numa_nodes[1].cpuset == "56-111,168-223"
 
 
-def test_dgx_h100_storage_nics_are_told_apart_and_have_two_ports():
+def test_dgx_h100_storage_nics_are_told_apart_and_have_two_ports() -> None:
     machine = Machine.preset("dgx-h100")
     storage = [d for d in machine.devices if d.attributes.get("role") == "storage"]
     assert [d.aliases for d in storage] == [
@@ -142,13 +143,13 @@ def test_dgx_h100_storage_nics_are_told_apart_and_have_two_ports():
         ("workstation-sys", 0),
     ],
 )
-def test_links_join_every_two_gpus(name, mb_s):
+def test_links_join_every_two_gpus(name: str, mb_s: int) -> None:
     machine = Machine.preset(name)
     links = {machine.link(a, b) for a, b in combinations(gpus(machine), 2)}
     assert links == {mb_s}
 
 
-def test_dgx_a100_has_gpus_on_four_of_eight_numa_nodes():
+def test_dgx_a100_has_gpus_on_four_of_eight_numa_nodes() -> None:
     machine = Machine.preset("dgx-a100")
     nodes = [gpu.numa_nodes for gpu in gpus(machine)]
     assert nodes == [(3,), (3,), (1,), (1,), (7,), (7,), (5,), (5,)]
@@ -160,7 +161,7 @@ def test_dgx_a100_has_gpus_on_four_of_eight_numa_nodes():
     assert machine.locality_distance(0, 4) == 32
 
 
-def test_hgx_pairs_are_one_switch():
+def test_hgx_pairs_are_one_switch() -> None:
     machine = Machine.preset("hgx-h100-2gpu2nic")
     for index, gpu in enumerate(gpus(machine)):
         assert levels_to_nics(machine, gpu) == {"switch": 2, "numa": 2, "machine": 4}
@@ -168,7 +169,7 @@ def test_hgx_pairs_are_one_switch():
         assert gpu.switch == index // 2
 
 
-def test_aws_p5en_has_four_nics_a_switch():
+def test_aws_p5en_has_four_nics_a_switch() -> None:
     machine = Machine.preset("aws-p5en")
     for gpu in gpus(machine):
         assert levels_to_nics(machine, gpu) == {"switch": 4, "numa": 4, "machine": 8}
@@ -177,13 +178,13 @@ def test_aws_p5en_has_four_nics_a_switch():
     assert machine.cores[0].cpuset == "0,96"
 
 
-def test_mi300x_has_one_nic_a_gpu():
+def test_mi300x_has_one_nic_a_gpu() -> None:
     machine = Machine.preset("mi300x")
     for gpu in gpus(machine):
         assert levels_to_nics(machine, gpu) == {"bridges": 1, "numa": 3, "machine": 4}
 
 
-def test_gb200_gpus_share_a_numa_node_and_no_root_with_nics():
+def test_gb200_gpus_share_a_numa_node_and_no_root_with_nics() -> None:
     machine = Machine.preset("gb200-tray")
     for gpu in gpus(machine):
         assert levels_to_nics(machine, gpu) == {"numa": 4, "machine": 4}
@@ -196,26 +197,26 @@ def test_gb200_gpus_share_a_numa_node_and_no_root_with_nics():
     assert machine.localities[1].numa_nodes == (1, *range(18, 34))
 
 
-def test_gh200_is_one_locality():
+def test_gh200_is_one_locality() -> None:
     machine = Machine.preset("gh200")
     assert machine.device("gpu0").localities == (0,)
     assert machine.localities[0].numa_nodes == tuple(range(9))
 
 
-def test_snc4_has_four_numa_nodes_inside_an_l3():
+def test_snc4_has_four_numa_nodes_inside_an_l3() -> None:
     machine = Machine.preset("intel-snc4")
     assert machine.l3s[0].localities == (0, 1, 2, 3)
     assert machine.localities[0].l3s == (0,)
     assert machine.localities[1].cpuset == "14-27,126-139"
 
 
-def test_epyc_nps4_has_two_l3s_inside_a_numa_node():
+def test_epyc_nps4_has_two_l3s_inside_a_numa_node() -> None:
     machine = Machine.preset("epyc-nps4")
     assert machine.localities[7].l3s == (14, 15)
     assert machine.l3s[0].cpuset == "0-7,128-135"
 
 
-def test_workstation_is_sys_but_for_the_nics_of_gpu6():
+def test_workstation_is_sys_but_for_the_nics_of_gpu6() -> None:
     machine = Machine.preset("workstation-sys")
     everything = {
         (a.name, b.name): machine.distance(a, b)
@@ -227,7 +228,7 @@ def test_workstation_is_sys_but_for_the_nics_of_gpu6():
     assert set(everything.values()) == {Level.MACHINE}
 
 
-def test_mig_partitions_draw_on_their_gpu():
+def test_mig_partitions_draw_on_their_gpu() -> None:
     machine = Machine.preset("dgx-h100-mig")
     gpu = machine.device("gpu0")
     parts = [d for d in machine.devices if d.parent == gpu]
@@ -250,4 +251,4 @@ def test_mig_partitions_draw_on_their_gpu():
     assert second_3g.name.startswith("gpu0/")
     assert machine.distance(gpu, second_3g) is Level.SELF
     assert machine.link(second_3g, "gpu1") == 450_000
-    assert machine.device(gpu.pci_address) == gpu
+    assert machine.device("0000:1b:00.0") == gpu
