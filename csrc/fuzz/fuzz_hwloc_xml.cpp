@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Mutates hwloc XML files and reads each mutant: the answer must be a MachineSpec, from
-// which Machine::build makes a Machine or a FormatError, or a FormatError that names source
-// and line, within the time bound. Anything else ends the run with status 1; a crash or a
-// sanitizer report ends it by itself. Mutant i of a seed is the same everywhere, so
+// which Machine::build makes a Machine or a FormatError, or a FormatError that names
+// source and line, within the time bound. Anything else ends the run with status 1; a
+// crash or a sanitizer report ends it by itself. Mutant i of a seed is the same
+// everywhere, so
 // `--only i` repeats one.
 //
 //   fuzz_hwloc_xml [--seed N] [--mutants N] [--max-ms N] [--only N] FILE...
@@ -50,7 +51,8 @@ std::size_t below(Engine& engine, std::size_t bound) {
 
 void flip_bit(Engine& engine, std::string& text) {
     char& byte = text[below(engine, text.size())];
-    byte = static_cast<char>(static_cast<unsigned char>(byte) ^ (1U << below(engine, 8)));
+    byte =
+        static_cast<char>(static_cast<unsigned char>(byte) ^ (1U << below(engine, 8)));
 }
 
 void set_byte(Engine& engine, std::string& text) {
@@ -64,13 +66,14 @@ void truncate(Engine& engine, std::string& text) {
 
 void erase_chunk(Engine& engine, std::string& text) {
     const std::size_t begin = below(engine, text.size());
-    text.erase(begin, 1 + below(engine, std::min<std::size_t>(text.size() - begin, 400)));
+    text.erase(begin,
+               1 + below(engine, std::min<std::size_t>(text.size() - begin, 400)));
 }
 
 void repeat_chunk(Engine& engine, std::string& text) {
     const std::size_t begin = below(engine, text.size());
-    const std::string chunk =
-        text.substr(begin, 1 + below(engine, std::min<std::size_t>(text.size() - begin, 400)));
+    const std::string chunk = text.substr(
+        begin, 1 + below(engine, std::min<std::size_t>(text.size() - begin, 400)));
     text.insert(below(engine, text.size()), chunk);
 }
 
@@ -97,17 +100,32 @@ void repeat_line(Engine& engine, std::string& text) {
 // Replaces a run of digits, so that indices, sizes, counts and sets are hit.
 void change_number(Engine& engine, std::string& text) {
     constexpr std::string_view digits = "0123456789";
-    constexpr std::array<std::string_view, 16> values = {
-        "0", "1", "2", "7", "31", "64", "255", "65535", "65536", "1048576", "4294967295",
-        "4294967296", "18446744073709551615", "18446744073709551616", "-1", "1e308"};
+    constexpr std::array<std::string_view, 16> values = {"0",
+                                                         "1",
+                                                         "2",
+                                                         "7",
+                                                         "31",
+                                                         "64",
+                                                         "255",
+                                                         "65535",
+                                                         "65536",
+                                                         "1048576",
+                                                         "4294967295",
+                                                         "4294967296",
+                                                         "18446744073709551615",
+                                                         "18446744073709551616",
+                                                         "-1",
+                                                         "1e308"};
     const std::size_t begin = text.find_first_of(digits, below(engine, text.size()));
     if (begin == std::string::npos) {
         return;
     }
-    const std::size_t end = std::min(text.find_first_not_of(digits, begin), text.size());
+    const std::size_t end =
+        std::min(text.find_first_not_of(digits, begin), text.size());
     const bool is_near = below(engine, 2) == 0;
-    const std::string value =
-        is_near ? std::to_string(below(engine, 300)) : std::string(values[below(engine, values.size())]);
+    const std::string value = is_near
+                                  ? std::to_string(below(engine, 300))
+                                  : std::string(values[below(engine, values.size())]);
     text.replace(begin, end - begin, value);
 }
 
@@ -115,7 +133,8 @@ void change_number(Engine& engine, std::string& text) {
 void swap_values(Engine& engine, std::string& text) {
     const auto any_value = [&]() -> std::pair<std::size_t, std::size_t> {
         const std::size_t begin = text.find("=\"", below(engine, text.size()));
-        const std::size_t end = begin == std::string::npos ? begin : text.find('"', begin + 2);
+        const std::size_t end =
+            begin == std::string::npos ? begin : text.find('"', begin + 2);
         return end == std::string::npos ? std::pair<std::size_t, std::size_t>(0, 0)
                                         : std::pair(begin + 2, end - begin - 2);
     };
@@ -133,11 +152,19 @@ void swap_values(Engine& engine, std::string& text) {
     text.replace(first.first, first.second, two);
 }
 
-std::string mutant_of(const std::string& original, std::uint64_t seed, std::uint64_t number) {
+std::string mutant_of(const std::string& original,
+                      std::uint64_t seed,
+                      std::uint64_t number) {
     using Mutation = void (*)(Engine&, std::string&);
-    constexpr std::array<Mutation, 9> mutations = {flip_bit,    set_byte,    truncate,
-                                                   erase_chunk, repeat_chunk, erase_line,
-                                                   repeat_line, change_number, swap_values};
+    constexpr std::array<Mutation, 9> mutations = {flip_bit,
+                                                   set_byte,
+                                                   truncate,
+                                                   erase_chunk,
+                                                   repeat_chunk,
+                                                   erase_line,
+                                                   repeat_line,
+                                                   change_number,
+                                                   swap_values};
     Engine engine(seed * 0x9e3779b97f4a7c15U + number);
     std::string text = original;
     const std::size_t rounds = 1 + below(engine, 3);
@@ -154,7 +181,8 @@ bool names_line(std::string_view message, std::string_view source) {
     }
     message.remove_prefix(source.size() + 1);
     const std::size_t digits = message.find_first_not_of("0123456789");
-    return digits != 0 && digits != std::string_view::npos && message.substr(digits, 2) == ": ";
+    return digits != 0 && digits != std::string_view::npos &&
+           message.substr(digits, 2) == ": ";
 }
 
 // Empty, or what is wrong.
@@ -165,7 +193,9 @@ std::string try_mutant(const std::string& text, Tally& tally) {
         spec = topoalloc::read_hwloc_xml(text, source);
     } catch (const topoalloc::FormatError& error) {
         ++tally.refused_by_reader;
-        return names_line(error.what(), source) ? "" : std::string("no line: ") + error.what();
+        return names_line(error.what(), source)
+                   ? ""
+                   : std::string("no line: ") + error.what();
     } catch (const std::exception& error) {
         return std::string("reader: ") + error.what();
     }
@@ -181,7 +211,9 @@ std::string try_mutant(const std::string& text, Tally& tally) {
     return "";
 }
 
-bool run_file(const std::string& path, const Options& options, std::uint64_t mutants,
+bool run_file(const std::string& path,
+              const Options& options,
+              std::uint64_t mutants,
               Tally& tally) {
     std::ifstream file(path, std::ios::binary);
     const std::string original((std::istreambuf_iterator<char>(file)),
@@ -203,8 +235,8 @@ bool run_file(const std::string& path, const Options& options, std::uint64_t mut
             wrong = "took " + std::to_string(took.count()) + " ms";
         }
         if (!wrong.empty()) {
-            std::cerr << path << " --seed " << options.seed << " --only " << i << ": " << wrong
-                      << '\n';
+            std::cerr << path << " --seed " << options.seed << " --only " << i << ": "
+                      << wrong << '\n';
             return false;
         }
     }
@@ -241,7 +273,8 @@ int main(int count, char** arguments) {
         std::cerr << "files: none, want hwloc XML files to mutate\n";
         return 2;
     }
-    const std::uint64_t each = (options.mutants + options.files.size() - 1) / options.files.size();
+    const std::uint64_t each =
+        (options.mutants + options.files.size() - 1) / options.files.size();
     Tally tally;
     for (const std::string& path : options.files) {
         if (!run_file(path, options, each, tally)) {

@@ -26,10 +26,12 @@ std::string events_of(std::string_view text) {
             shown += "'" + std::string(tokens.text()) + "'";
             continue;
         }
-        shown += (event == XmlTokenizer::Event::start ? "+" : "-") + std::string(tokens.name());
+        shown += (event == XmlTokenizer::Event::start ? "+" : "-") +
+                 std::string(tokens.name());
         if (event == XmlTokenizer::Event::start) {
             for (const XmlAttribute& each : tokens.attributes()) {
-                shown += "(" + std::string(each.name) + "=" + std::string(each.value) + ")";
+                shown +=
+                    "(" + std::string(each.name) + "=" + std::string(each.value) + ")";
             }
         }
     }
@@ -49,16 +51,19 @@ TEST(HwlocXmlTokens, ReadsElementsAttributesAndText) {
 }
 
 TEST(HwlocXmlTokens, DecodesReferences) {
-    EXPECT_EQ(events_of("<a x=\"&lt;&gt;&amp;&quot;&apos;&#65;&#x42;&#xe9;&#x20ac;&#x1F600;\"/>"),
-              "+a(x=<>&\"'AB\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80) -a");
+    EXPECT_EQ(
+        events_of(
+            "<a x=\"&lt;&gt;&amp;&quot;&apos;&#65;&#x42;&#xe9;&#x20ac;&#x1F600;\"/>"),
+        "+a(x=<>&\"'AB\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80) -a");
     EXPECT_EQ(events_of("<a>1 &amp; 2</a>"), "+a '1 & 2' -a");
     EXPECT_EQ(events_of("<a x=\"&amp;lt;\"/>"), "+a(x=&lt;) -a");  // not decoded twice
 }
 
 TEST(HwlocXmlTokens, SkipsWhatIsNoContent) {
-    EXPECT_EQ(events_of("\xef\xbb\xbf<?xml version=\"1.0\"?>\n<!DOCTYPE a SYSTEM \"a.dtd\">"
-                        "<!-- <b> --><a><?p q?><!----></a>\n<!-- end -->\n"),
-              "+a -a");
+    EXPECT_EQ(
+        events_of("\xef\xbb\xbf<?xml version=\"1.0\"?>\n<!DOCTYPE a SYSTEM \"a.dtd\">"
+                  "<!-- <b> --><a><?p q?><!----></a>\n<!-- end -->\n"),
+        "+a -a");
     EXPECT_EQ(events_of("<a><![CDATA[<&>]]></a>"), "+a '<&>' -a");
 }
 
@@ -113,7 +118,8 @@ TEST(HwlocXmlTokens, RefusesWithTheLine) {
         {"<a>\xe2\x82", "t.xml:1: bytes: not UTF-8"},              // cut
     };
     for (const Refusal& each : cases) {
-        EXPECT_EQ(error_of(each.text).substr(0, std::string(each.message).size()), each.message)
+        EXPECT_EQ(error_of(each.text).substr(0, std::string(each.message).size()),
+                  each.message)
             << each.text;
     }
 }
@@ -123,25 +129,29 @@ TEST(HwlocXmlTokens, BoundsDepthAttributesAndSize) {
     for (std::size_t i = 0; i <= XmlLimits::depth; ++i) {
         deep += "<a>\n";
     }
-    EXPECT_EQ(error_of(deep), "t.xml:257: <a>: nested too deep, want at most 256 levels");
+    EXPECT_EQ(error_of(deep),
+              "t.xml:257: <a>: nested too deep, want at most 256 levels");
     std::string wide = "<a";
     for (std::size_t i = 0; i <= XmlLimits::attributes; ++i) {
         wide += " x" + std::to_string(i) + "=\"\"";
     }
-    EXPECT_EQ(error_of(wide + "/>"), "t.xml:1: attributes: too many, want at most 64 in an element");
+    EXPECT_EQ(error_of(wide + "/>"),
+              "t.xml:1: attributes: too many, want at most 64 in an element");
     const std::string large(XmlLimits::bytes + 1, ' ');
     EXPECT_EQ(error_of(large), "t.xml:1: 67108865 bytes, want at most 67108864");
 }
 
 TEST(HwlocXmlTokens, AcceptsTheNulOfAnExportBuffer) {
     EXPECT_EQ(events_of(std::string_view("<a/>\0", 5)), "+a -a");
-    EXPECT_EQ(error_of(std::string_view("<a\0/>", 6)).substr(0, 27), "t.xml:1: control character ");
+    EXPECT_EQ(error_of(std::string_view("<a\0/>", 6)).substr(0, 27),
+              "t.xml:1: control character ");
 }
 
 TEST(HwlocXmlTokens, QuotesWithoutCuttingCharacters) {
     EXPECT_EQ(in_quotes("x"), "\"x\"");
     EXPECT_EQ(in_quotes(std::string(61, 'x')), '"' + std::string(60, 'x') + "...\"");
-    EXPECT_EQ(in_quotes(std::string(59, 'x') + "\xc3\xa9z"), '"' + std::string(59, 'x') + "...\"");
+    EXPECT_EQ(in_quotes(std::string(59, 'x') + "\xc3\xa9z"),
+              '"' + std::string(59, 'x') + "...\"");
 }
 
 }  // namespace

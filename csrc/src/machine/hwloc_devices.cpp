@@ -39,7 +39,8 @@ struct OsDevice {
     Backend backend = Backend::other;
 };
 
-/// What pci_type says: "0302 [10de:1db8] [10de:131d] a1", with one number more in version 3.
+/// What pci_type says: "0302 [10de:1db8] [10de:131d] a1", with one number more in
+/// version 3.
 struct PciIds {
     std::uint32_t class_id = 0;
     std::uint32_t vendor = 0;
@@ -57,13 +58,13 @@ struct DeviceId {
 // Virtual functions by device id, where "Virtual Function" may be missing from the name
 // (the recording had no pci.ids). From the public PCI ID list.
 constexpr std::array<DeviceId, 21> virtual_functions = {{
-    {0x1137, 0x0071}, {0x1137, 0x00cf},                                      // Cisco VIC
+    {0x1137, 0x0071}, {0x1137, 0x00cf},  // Cisco VIC
     {0x15b3, 0x1002}, {0x15b3, 0x1004}, {0x15b3, 0x1012}, {0x15b3, 0x1014},  // ConnectX
     {0x15b3, 0x1016}, {0x15b3, 0x1018}, {0x15b3, 0x101a}, {0x15b3, 0x101c},
-    {0x15b3, 0x101e},
-    {0x8086, 0x10ca}, {0x8086, 0x10ed}, {0x8086, 0x1515}, {0x8086, 0x1520},  // Intel
+    {0x15b3, 0x101e}, {0x8086, 0x10ca}, {0x8086, 0x10ed}, {0x8086, 0x1515},
+    {0x8086, 0x1520},  // Intel
     {0x8086, 0x154c}, {0x8086, 0x1565}, {0x8086, 0x1889}, {0x8086, 0x37cd},
-    {0x14e4, 0x16dc}, {0x14e4, 0x1806},                                      // Broadcom
+    {0x14e4, 0x16dc}, {0x14e4, 0x1806},  // Broadcom
 }};
 
 std::string hex_id(std::uint32_t value, int digits) {
@@ -78,7 +79,8 @@ AttributeValue one(Scalar value) {
 
 // Reads "%x" fields out of text by a pattern of 'x' (a field) and literal characters.
 // Returns the number of fields read before the first mismatch.
-std::size_t scan_hex(std::string_view text, std::string_view pattern,
+std::size_t scan_hex(std::string_view text,
+                     std::string_view pattern,
                      std::span<std::uint32_t> fields) {
     std::size_t count = 0;
     for (const char expected : pattern) {
@@ -101,7 +103,8 @@ std::size_t scan_hex(std::string_view text, std::string_view pattern,
 }
 
 // The number at the end of "nvml12" for the prefix "nvml".
-std::optional<std::int64_t> index_in_name(std::string_view name, std::string_view prefix) {
+std::optional<std::int64_t> index_in_name(std::string_view name,
+                                          std::string_view prefix) {
     if (!name.starts_with(prefix)) {
         return std::nullopt;
     }
@@ -128,9 +131,10 @@ bool is_management_display(const PciIds& ids) {
 
 bool is_known_virtual_function(const PciIds& ids, std::string_view model) {
     return model.find("Virtual Function") != std::string_view::npos ||
-           std::any_of(virtual_functions.begin(), virtual_functions.end(), [&](DeviceId id) {
-               return id.vendor == ids.vendor && id.device == ids.device;
-           });
+           std::any_of(
+               virtual_functions.begin(), virtual_functions.end(), [&](DeviceId id) {
+                   return id.vendor == ids.vendor && id.device == ids.device;
+               });
 }
 
 class DeviceReader {
@@ -150,9 +154,13 @@ class DeviceReader {
     [[noreturn]] void fail(const XmlObject& object, const std::string& message) const {
         source_.fail(object.offset, message);
     }
-    [[nodiscard]] std::string_view info(const XmlObject& object, std::string_view name) const {
+    [[nodiscard]] std::string_view info(const XmlObject& object,
+                                        std::string_view name) const {
         const XmlInfo* found = xml_.find_info(object, name);
         return found == nullptr ? std::string_view{} : found->value;
+    }
+    [[nodiscard]] const XmlDetails& details(const XmlObject& object) const {
+        return xml_.details_of(object);
     }
     [[nodiscard]] std::uint32_t nearest(std::uint32_t object, ObjectType type) const;
     [[nodiscard]] const XmlObject& object_of(const OsDevice& os) const {
@@ -182,13 +190,17 @@ class DeviceReader {
     void describe_nvme(const OsDevice& os, DeviceSpec& device) const;
     void set_text(DeviceSpec& device, const char* name, std::string_view value) const;
     void set_uuid(DeviceSpec& device, std::string_view value) const;
-    void set_amount(DeviceSpec& device, const char* name, const OsDevice& os,
-                    std::string_view info_name, std::uint64_t unit) const;
+    void set_amount(DeviceSpec& device,
+                    const char* name,
+                    const OsDevice& os,
+                    std::string_view info_name,
+                    std::uint64_t unit) const;
 
     void join_virtual_functions();
     void add_links();
-    void add_matrix_links(const XmlMatrix& matrix,
-                          std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint64_t>& links);
+    void add_matrix_links(
+        const XmlMatrix& matrix,
+        std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint64_t>& links);
     void index_by_gp();
     [[nodiscard]] std::vector<std::uint32_t> ends_of(const XmlMatrix& matrix) const;
     [[nodiscard]] bool is_switch(const XmlObject& object) const;
@@ -200,12 +212,15 @@ class DeviceReader {
     MachineSpec& spec_;
     std::vector<std::uint32_t> bridge_of_object_;  // into spec_.bridges, or no_index
     std::vector<std::uint32_t> device_of_object_;  // into spec_.devices, or no_index
-    std::vector<std::uint32_t> root_of_bridge_;    // the host bridge above, of spec_.bridges
+    std::vector<std::uint32_t>
+        root_of_bridge_;  // the host bridge above, of spec_.bridges
     std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint32_t> made_hosts_;
-    std::vector<std::vector<OsDevice>> children_;  // OS devices by object that holds them
-    std::vector<Found> found_;                     // beside spec_.devices
+    std::vector<std::vector<OsDevice>>
+        children_;              // OS devices by object that holds them
+    std::vector<Found> found_;  // beside spec_.devices
     std::unordered_map<std::uint64_t, std::uint32_t> object_of_gp_;
-    std::map<std::uint32_t, std::vector<std::uint32_t>> nodes_of_object_;  // local NUMANodes
+    std::map<std::uint32_t, std::vector<std::uint32_t>>
+        nodes_of_object_;  // local NUMANodes
     std::vector<std::uint32_t> all_nodes_;
 };
 
@@ -223,7 +238,8 @@ void DeviceReader::read() {
             read_bridge(i);
         } else if (xml_.objects[i].type == ObjectType::os_device) {
             const std::uint32_t function = nearest(i, ObjectType::pci_device);
-            const std::uint32_t holder = function == no_index ? xml_.objects[i].parent : function;
+            const std::uint32_t holder =
+                function == no_index ? xml_.objects[i].parent : function;
             children_[holder].push_back(os_device_of(i));
         }
     }
@@ -248,21 +264,28 @@ std::uint32_t DeviceReader::nearest(std::uint32_t object, ObjectType type) const
 void DeviceReader::read_bridge(std::uint32_t index) {
     const XmlObject& object = xml_.objects[index];
     if (spec_.bridges.size() >= MachineLimits::bridges - 1) {
-        fail(object, "bridges: too many, want at most " + std::to_string(MachineLimits::bridges));
+        fail(object,
+             "bridges: too many, want at most " +
+                 std::to_string(MachineLimits::bridges));
     }
     // "0000:[2b-3b]": domain, secondary and subordinate bus of what is below.
     std::array<std::uint32_t, 3> below{};
     constexpr std::uint32_t highest_bus = 255;
-    const bool is_read = scan_hex(object.bridge_pci, "x:[x-x]", below) == below.size();
+    const bool is_read =
+        scan_hex(details(object).bridge_pci, "x:[x-x]", below) == below.size();
     if (!is_read || below[1] > highest_bus || below[2] > highest_bus) {
-        fail(object, "bridge_pci " + in_quotes(object.bridge_pci) + ": no PCI buses, want \"0000:[2b-3b]\"");
+        fail(object,
+             "bridge_pci " + in_quotes(details(object).bridge_pci) +
+                 ": no PCI buses, want \"0000:[2b-3b]\"");
     }
     // The side above: 0 is the host, 1 is PCI. The side below is PCI in all versions.
-    if (object.bridge_type != "0-1" && object.bridge_type != "1-1") {
-        fail(object, "bridge_type " + in_quotes(object.bridge_type) + ": unknown, want 0-1 or 1-1");
+    if (details(object).bridge_type != "0-1" && details(object).bridge_type != "1-1") {
+        fail(object,
+             "bridge_type " + in_quotes(details(object).bridge_type) +
+                 ": unknown, want 0-1 or 1-1");
     }
     BridgeSpec bridge;
-    bridge.is_host = object.bridge_type == "0-1";
+    bridge.is_host = details(object).bridge_type == "0-1";
     const std::uint32_t above = nearest(object.parent, ObjectType::bridge);
     if (bridge.is_host) {
         if (above != no_index) {
@@ -272,9 +295,11 @@ void DeviceReader::read_bridge(std::uint32_t index) {
         return;
     }
     bridge.address = address_of(object);
-    // Without the host bridge (a filtered recording) the bus that it is on stands for it.
-    bridge.parent = above == no_index ? host_bridge(bridge.address->domain, bridge.address->bus)
-                                      : bridge_of_object_[above];
+    // Without the host bridge (a filtered recording) the bus that it is on stands for
+    // it.
+    bridge.parent = above == no_index
+                        ? host_bridge(bridge.address->domain, bridge.address->bus)
+                        : bridge_of_object_[above];
     bridge.name = bridge.address->to_string();
     bridge_of_object_[index] = static_cast<std::uint32_t>(spec_.bridges.size());
     root_of_bridge_.push_back(root_of_bridge_[bridge.parent]);
@@ -287,7 +312,8 @@ std::uint32_t DeviceReader::host_bridge(std::uint32_t domain, std::uint32_t bus)
     const auto [at, is_new] = made_hosts_.emplace(std::pair(domain, bus), next);
     if (is_new) {
         std::array<char, 24> name{};
-        const int length = std::snprintf(name.data(), name.size(), "pci%04x:%02x", domain, bus);
+        const int length =
+            std::snprintf(name.data(), name.size(), "pci%04x:%02x", domain, bus);
         BridgeSpec bridge;
         bridge.is_host = true;
         bridge.name.assign(name.data(), static_cast<std::size_t>(length));
@@ -298,21 +324,26 @@ std::uint32_t DeviceReader::host_bridge(std::uint32_t domain, std::uint32_t bus)
 }
 
 PciAddress DeviceReader::address_of(const XmlObject& object) const {
-    const auto address = PciAddress::parse(object.pci_busid);
+    const auto address = PciAddress::parse(details(object).pci_busid);
     if (!address.has_value()) {
-        fail(object, "pci_busid " + in_quotes(object.pci_busid) + ": no address, want \"0000:1b:00.0\"");
+        fail(object,
+             "pci_busid " + in_quotes(details(object).pci_busid) +
+                 ": no address, want \"0000:1b:00.0\"");
     }
     return *address;
 }
 
 PciIds DeviceReader::ids_of(const XmlObject& object) const {
     std::array<std::uint32_t, 7> f{};
-    const std::size_t count = scan_hex(object.pci_type, "x [x:x] [x:x] x x", f);
+    const std::size_t count =
+        scan_hex(details(object).pci_type, "x [x:x] [x:x] x x", f);
     constexpr std::uint32_t most = 0xffff;
-    const bool is_small = std::all_of(f.begin(), f.end(), [](std::uint32_t x) { return x <= most; });
+    const bool is_small =
+        std::all_of(f.begin(), f.end(), [](std::uint32_t x) { return x <= most; });
     if ((count != 6 && count != 7) || !is_small) {
-        fail(object, "pci_type " + in_quotes(object.pci_type) +
-                         ": no PCI ids, want \"0302 [10de:1db8] [10de:131d] a1\"");
+        fail(object,
+             "pci_type " + in_quotes(details(object).pci_type) +
+                 ": no PCI ids, want \"0302 [10de:1db8] [10de:131d] a1\"");
     }
     return {f[0], f[1], f[2], f[3], f[4], f[5]};
 }
@@ -321,19 +352,23 @@ PciIds DeviceReader::ids_of(const XmlObject& object) const {
 std::int64_t DeviceReader::speed_of(const XmlObject& object) const {
     constexpr double most_gb_s = 1e6;
     constexpr double mb_in_gb = 1000;
-    return object.pci_link_speed.empty()
+    return details(object).pci_link_speed.empty()
                ? 0
-               : std::llround(mb_in_gb * parse_decimal(source_, object.offset, "pci_link_speed",
-                                                       object.pci_link_speed, most_gb_s));
+               : std::llround(mb_in_gb * parse_decimal(source_,
+                                                       object.offset,
+                                                       "pci_link_speed",
+                                                       details(object).pci_link_speed,
+                                                       most_gb_s));
 }
 
 OsDevice DeviceReader::os_device_of(std::uint32_t index) const {
     const XmlObject& object = xml_.objects[index];
     OsDevice os;
     os.object = index;
-    const std::uint64_t type =
-        parse_number(source_, object.offset, "osdev_type", object.osdev_type, 0xffffffffU);
-    if (xml_.version == 3) {  // a bit mask; InfiniBand is network and OpenFabrics in one
+    const std::uint64_t type = parse_number(
+        source_, object.offset, "osdev_type", details(object).osdev_type, 0xffffffffU);
+    if (xml_.version ==
+        3) {  // a bit mask; InfiniBand is network and OpenFabrics in one
         os.is_block = (type & 1U) != 0;
         os.is_openfabrics = (type & 32U) != 0;
         os.is_net = (type & 16U) != 0 && !os.is_openfabrics;
@@ -348,8 +383,9 @@ OsDevice DeviceReader::os_device_of(std::uint32_t index) const {
 
 Backend DeviceReader::backend_of(const XmlObject& object) const {
     // Where it is said changed over time: a subtype, infos, or the name alone.
-    for (const std::string_view said :
-         {object.subtype, info(object, "CoProcType"), info(object, "Backend")}) {
+    for (const std::string_view said : {details(object).subtype,
+                                        info(object, "CoProcType"),
+                                        info(object, "Backend")}) {
         for (const BackendName& each : backend_names) {
             if (said == each.subtype) {
                 return each.backend;
@@ -357,7 +393,7 @@ Backend DeviceReader::backend_of(const XmlObject& object) const {
         }
     }
     for (const BackendName& each : backend_names) {
-        if (index_in_name(object.name, each.prefix).has_value()) {
+        if (index_in_name(details(object).name, each.prefix).has_value()) {
             return each.backend;
         }
     }
@@ -376,7 +412,9 @@ std::string DeviceReader::class_of(const PciIds& ids,
     constexpr std::uint32_t infiniband = 0x0c06;
     constexpr std::uint32_t usb = 0x0c03;
     const std::uint32_t base = ids.class_id >> 8U;
-    const auto any = [&](auto is) { return std::any_of(children.begin(), children.end(), is); };
+    const auto any = [&](auto is) {
+        return std::any_of(children.begin(), children.end(), is);
+    };
     if (is_management_display(ids)) {
         return {};
     }
@@ -384,9 +422,12 @@ std::string DeviceReader::class_of(const PciIds& ids,
         any(is_vendor_gpu)) {
         return "gpu";
     }
-    // A network adapter behind USB is no device of the PCI function that is the USB host.
-    const bool has_net = any([](const OsDevice& os) { return os.is_net || os.is_openfabrics; });
-    if (base == 0x02 || ids.class_id == infiniband || (has_net && ids.class_id != usb)) {
+    // A network adapter behind USB is no device of the PCI function that is the USB
+    // host.
+    const bool has_net =
+        any([](const OsDevice& os) { return os.is_net || os.is_openfabrics; });
+    if (base == 0x02 || ids.class_id == infiniband ||
+        (has_net && ids.class_id != usb)) {
         return "nic";
     }
     const bool has_block = any([](const OsDevice& os) { return os.is_block; });
@@ -412,9 +453,10 @@ void DeviceReader::read_function(std::uint32_t index) {
     add(std::move(device), {index, ids, is_virtual}, children);
 }
 
-// Accelerators that hwloc could not tie to PCI (on a board without it). The same GPU may
-// come from several backends with nothing to join them by: one backend's view is taken.
-// OS devices of other kinds without PCI (lo, docker0, loop0, dax0.0) are no devices.
+// Accelerators that hwloc could not tie to PCI (on a board without it). The same GPU
+// may come from several backends with nothing to join them by: one backend's view is
+// taken. OS devices of other kinds without PCI (lo, docker0, loop0, dax0.0) are no
+// devices.
 void DeviceReader::read_lone_accelerators() {
     for (std::uint32_t i = 0; i < children_.size(); ++i) {
         if (xml_.objects[i].type == ObjectType::pci_device || children_[i].empty()) {
@@ -430,16 +472,20 @@ void DeviceReader::read_lone_accelerators() {
             }
             DeviceSpec device;
             device.device_class = "gpu";
-            device_of_object_[os.object] = static_cast<std::uint32_t>(spec_.devices.size());
+            device_of_object_[os.object] =
+                static_cast<std::uint32_t>(spec_.devices.size());
             add(std::move(device), {os.object, std::nullopt, false}, {os});
         }
     }
 }
 
-void DeviceReader::add(DeviceSpec device, Found found, const std::vector<OsDevice>& children) {
+void DeviceReader::add(DeviceSpec device,
+                       Found found,
+                       const std::vector<OsDevice>& children) {
     if (spec_.devices.size() == MachineLimits::devices) {
         fail(xml_.objects[found.object],
-             "devices: too many, want at most " + std::to_string(MachineLimits::devices));
+             "devices: too many, want at most " +
+                 std::to_string(MachineLimits::devices));
     }
     add_locality(found.object, device);
     describe(children, device);
@@ -452,7 +498,9 @@ void DeviceReader::add(DeviceSpec device, Found found, const std::vector<OsDevic
     spec_.devices.push_back(std::move(device));
 }
 
-void DeviceReader::add_pci(const XmlObject& object, const PciIds& ids, DeviceSpec& device) const {
+void DeviceReader::add_pci(const XmlObject& object,
+                           const PciIds& ids,
+                           DeviceSpec& device) const {
     // Identifiers are text in the form of the files in /sys/bus/pci: "0x10de".
     const std::array<std::pair<const char*, std::uint32_t>, 4> texts = {
         {{"vendor_id", ids.vendor},
@@ -474,7 +522,8 @@ void DeviceReader::add_pci(const XmlObject& object, const PciIds& ids, DeviceSpe
     const std::uint32_t port = nearest(object.parent, ObjectType::bridge);
     if (port != no_index) {
         device.bridge = bridge_of_object_[port];
-        device.attributes["pcie_root"] = one(spec_.bridges[root_of_bridge_[device.bridge]].name);
+        device.attributes["pcie_root"] =
+            one(spec_.bridges[root_of_bridge_[device.bridge]].name);
         // Each end may have been recorded while it saved power.
         speed = std::max(speed, speed_of(xml_.objects[port]));
     }
@@ -483,7 +532,8 @@ void DeviceReader::add_pci(const XmlObject& object, const PciIds& ids, DeviceSpe
     }
 }
 
-void DeviceReader::add_names(const std::vector<OsDevice>& children, DeviceSpec& device) const {
+void DeviceReader::add_names(const std::vector<OsDevice>& children,
+                             DeviceSpec& device) const {
     // Lower is better; ties go to the first in the file.
     const auto rank = [&](const OsDevice& os) -> int {
         if (device.device_class == "gpu") {
@@ -495,11 +545,13 @@ void DeviceReader::add_names(const std::vector<OsDevice>& children, DeviceSpec& 
         return os.is_openfabrics ? 0 : (os.is_net ? 1 : 2);
     };
     std::vector<OsDevice> sorted = children;
-    std::stable_sort(sorted.begin(), sorted.end(),
-                     [&](const OsDevice& a, const OsDevice& b) { return rank(a) < rank(b); });
+    std::stable_sort(
+        sorted.begin(), sorted.end(), [&](const OsDevice& a, const OsDevice& b) {
+            return rank(a) < rank(b);
+        });
     AttributeValue names{{}, true};
     for (const OsDevice& os : sorted) {
-        const std::string name(object_of(os).name);
+        const std::string name(details(object_of(os)).name);
         if (name.empty()) {
             continue;
         }
@@ -526,7 +578,8 @@ void DeviceReader::add_locality(std::uint32_t index, DeviceSpec& device) {
     }
     device.numa_nodes = at->second;
     // All nodes of a Machine with several is what firmware that knows nothing leads to.
-    const bool is_known = at->second.size() < all_nodes_.size() || all_nodes_.size() == 1;
+    const bool is_known =
+        at->second.size() < all_nodes_.size() || all_nodes_.size() == 1;
     if (is_known && !at->second.empty()) {
         AttributeValue nodes{{}, at->second.size() > 1};
         for (const std::uint32_t node : at->second) {
@@ -540,7 +593,8 @@ void DeviceReader::add_locality(std::uint32_t index, DeviceSpec& device) {
 std::vector<std::uint32_t> DeviceReader::local_nodes(const XmlObject& object) const {
     std::vector<std::uint32_t> nodes;
     if (!object.nodeset.empty()) {
-        const Bitmap nodeset = parse_set(source_, object.offset, "nodeset", object.nodeset);
+        const Bitmap nodeset =
+            parse_set(source_, object.offset, "nodeset", object.nodeset);
         nodeset.for_each([&](std::size_t node) {
             const auto os_index = static_cast<std::uint32_t>(node);
             // Nodes that are offline, or hidden from the recording, have no object.
@@ -559,7 +613,9 @@ std::vector<std::uint32_t> DeviceReader::local_nodes(const XmlObject& object) co
     return nodes;
 }
 
-void DeviceReader::set_text(DeviceSpec& device, const char* name, std::string_view value) const {
+void DeviceReader::set_text(DeviceSpec& device,
+                            const char* name,
+                            std::string_view value) const {
     if (!value.empty()) {
         device.attributes.try_emplace(name, one(std::string(value)));
     }
@@ -572,8 +628,11 @@ void DeviceReader::set_uuid(DeviceSpec& device, std::string_view value) const {
 }
 
 // A number in an info, "16671616" or (version 3) "16671616KiB", into a capacity.
-void DeviceReader::set_amount(DeviceSpec& device, const char* name, const OsDevice& os,
-                              std::string_view info_name, std::uint64_t unit) const {
+void DeviceReader::set_amount(DeviceSpec& device,
+                              const char* name,
+                              const OsDevice& os,
+                              std::string_view info_name,
+                              std::uint64_t unit) const {
     const XmlInfo* found = xml_.find_info(object_of(os), info_name);
     if (found == nullptr || device.capacities.contains(name)) {
         return;
@@ -582,22 +641,25 @@ void DeviceReader::set_amount(DeviceSpec& device, const char* name, const OsDevi
     if (unit == 1024 && digits.ends_with("KiB")) {
         digits.remove_suffix(3);
     }
-    const std::uint64_t value =
-        parse_number(source_, found->offset, info_name, digits, MachineLimits::bytes / unit);
+    const std::uint64_t value = parse_number(
+        source_, found->offset, info_name, digits, MachineLimits::bytes / unit);
     if (value != 0) {
         device.capacities[name] = value * unit;
     }
 }
 
-void DeviceReader::describe(const std::vector<OsDevice>& children, DeviceSpec& device) const {
+void DeviceReader::describe(const std::vector<OsDevice>& children,
+                            DeviceSpec& device) const {
     std::vector<OsDevice> best_first = children;
-    std::stable_sort(best_first.begin(), best_first.end(),
-                     [](const OsDevice& a, const OsDevice& b) { return a.backend < b.backend; });
+    std::stable_sort(
+        best_first.begin(), best_first.end(), [](const OsDevice& a, const OsDevice& b) {
+            return a.backend < b.backend;
+        });
     AttributeValue backends{{}, true};
     for (const OsDevice& os : best_first) {
         if (os.backend != Backend::other) {
-            backends.values.emplace_back(
-                std::string(backend_names[static_cast<std::size_t>(os.backend)].subtype));
+            backends.values.emplace_back(std::string(
+                backend_names[static_cast<std::size_t>(os.backend)].subtype));
         }
     }
     if (!backends.values.empty()) {
@@ -605,16 +667,18 @@ void DeviceReader::describe(const std::vector<OsDevice>& children, DeviceSpec& d
     }
     if (device.device_class == "gpu") {
         // What a driver calls the board says more than the PCI ID list.
-        const auto names_model = std::find_if(
-            best_first.begin(), best_first.end(),
-            [&](const OsDevice& os) { return !info(object_of(os), "GPUModel").empty(); });
+        const auto names_model =
+            std::find_if(best_first.begin(), best_first.end(), [&](const OsDevice& os) {
+                return !info(object_of(os), "GPUModel").empty();
+            });
         if (names_model != best_first.end()) {
             device.attributes.erase("model");
         }
     } else if (device.device_class == "nic") {
         device.attributes["rdma"] =
-            one(std::any_of(children.begin(), children.end(),
-                            [](const OsDevice& os) { return os.is_openfabrics; }));
+            one(std::any_of(children.begin(), children.end(), [](const OsDevice& os) {
+                return os.is_openfabrics;
+            }));
     }
     for (const OsDevice& os : best_first) {
         if (device.device_class == "gpu") {
@@ -642,15 +706,20 @@ void DeviceReader::describe_gpu(const OsDevice& os, DeviceSpec& device) const {
         set_text(device, "xgmi_hive_id", hive);
     }
     if (is_vendor_gpu(os)) {
-        const BackendName& backend = backend_names[static_cast<std::size_t>(os.backend)];
-        const auto index = index_in_name(object.name, backend.prefix);
+        const BackendName& backend =
+            backend_names[static_cast<std::size_t>(os.backend)];
+        const auto index = index_in_name(details(object).name, backend.prefix);
         if (index.has_value()) {
-            device.attributes.try_emplace(std::string(backend.index_attribute), one(*index));
+            device.attributes.try_emplace(std::string(backend.index_attribute),
+                                          one(*index));
         }
     }
     constexpr std::uint64_t kib = 1024;
-    for (const char* name : {"RSMIVRAMSize", "CUDAGlobalMemorySize", "LevelZeroHBMSize",
-                             "LevelZeroDDRSize", "OpenCLGlobalMemorySize"}) {
+    for (const char* name : {"RSMIVRAMSize",
+                             "CUDAGlobalMemorySize",
+                             "LevelZeroHBMSize",
+                             "LevelZeroDDRSize",
+                             "OpenCLGlobalMemorySize"}) {
         set_amount(device, "memory", os, name, kib);
     }
     set_amount(device, "multiprocessors", os, "CUDAMultiProcessors", 1);
@@ -685,8 +754,8 @@ void DeviceReader::describe_nvme(const OsDevice& os, DeviceSpec& device) const {
         return;
     }
     const XmlObject& object = object_of(os);
-    // The drive's model says more than the PCI ID list; for a drive that LVM uses whole,
-    // udev gives the id of the volume instead.
+    // The drive's model says more than the PCI ID list; for a drive that LVM uses
+    // whole, udev gives the id of the volume instead.
     const std::string_view model = info(object, "Model");
     if (!model.empty() && !model.starts_with("LVM PV ")) {
         device.attributes["model"] = one(std::string(model));
@@ -697,8 +766,8 @@ void DeviceReader::describe_nvme(const OsDevice& os, DeviceSpec& device) const {
 }
 
 // A virtual function becomes a partition of the physical one when only one function can
-// be that: same class, vendor, bus and bridge, lower address. Of several (two ports) the
-// file does not tell which; then it stays a device of its own.
+// be that: same class, vendor, bus and bridge, lower address. Of several (two ports)
+// the file does not tell which; then it stays a device of its own.
 void DeviceReader::join_virtual_functions() {
     for (std::uint32_t v = 0; v < spec_.devices.size(); ++v) {
         if (!found_[v].is_virtual_function) {
@@ -709,13 +778,13 @@ void DeviceReader::join_virtual_functions() {
         std::uint32_t candidates = 0;
         for (std::uint32_t p = 0; p < spec_.devices.size(); ++p) {
             const DeviceSpec& root = spec_.devices[p];
-            const bool is_near = root.pci_address.has_value() && !found_[p].is_virtual_function &&
-                                 root.device_class == part.device_class &&
-                                 root.bridge == part.bridge &&
-                                 root.pci_address->domain == part.pci_address->domain &&
-                                 root.pci_address->bus == part.pci_address->bus &&
-                                 *root.pci_address < *part.pci_address &&
-                                 found_[p].ids->vendor == found_[v].ids->vendor;
+            const bool is_near =
+                root.pci_address.has_value() && !found_[p].is_virtual_function &&
+                root.device_class == part.device_class && root.bridge == part.bridge &&
+                root.pci_address->domain == part.pci_address->domain &&
+                root.pci_address->bus == part.pci_address->bus &&
+                *root.pci_address < *part.pci_address &&
+                found_[p].ids->vendor == found_[v].ids->vendor;
             if (is_near) {
                 only = p;
                 ++candidates;
@@ -734,11 +803,13 @@ bool DeviceReader::is_switch(const XmlObject& object) const {
     if (object.type != ObjectType::pci_device) {
         return false;
     }
-    // Older recordings have no subtype: a bridge of class "other" by NVIDIA is an NVSwitch.
+    // Older recordings have no subtype: a bridge of class "other" by NVIDIA is an
+    // NVSwitch.
     constexpr std::uint32_t other_bridge = 0x0680;
     constexpr std::uint32_t nvidia = 0x10de;
     const PciIds ids = ids_of(object);
-    return object.subtype == "NVSwitch" || (ids.class_id == other_bridge && ids.vendor == nvidia);
+    return details(object).subtype == "NVSwitch" ||
+           (ids.class_id == other_bridge && ids.vendor == nvidia);
 }
 
 void DeviceReader::index_by_gp() {
@@ -746,7 +817,10 @@ void DeviceReader::index_by_gp() {
     for (std::uint32_t i = 0; i < xml_.objects.size(); ++i) {
         const XmlObject& object = xml_.objects[i];
         if (!object.gp_index.empty()) {
-            object_of_gp_.emplace(parse_number(source_, object.offset, "gp_index", object.gp_index,
+            object_of_gp_.emplace(parse_number(source_,
+                                               object.offset,
+                                               "gp_index",
+                                               object.gp_index,
                                                ~std::uint64_t{0}),
                                   i);
         }
@@ -759,15 +833,17 @@ std::vector<std::uint32_t> DeviceReader::ends_of(const XmlMatrix& matrix) const 
     for (const auto& [type, index] : matrix.objects) {
         const auto found = object_of_gp_.find(index);
         if (found == object_of_gp_.end()) {
-            source_.fail(matrix.offset, "distances: object " + in_quotes(type) + ' ' +
-                                            std::to_string(index) +
-                                            " is not in the file, want a gp_index of it");
+            source_.fail(matrix.offset,
+                         "distances: object " + in_quotes(type) + ' ' +
+                             std::to_string(index) +
+                             " is not in the file, want a gp_index of it");
         }
         const std::uint32_t device = device_of_object_[found->second];
         if (device != no_index && spec_.devices[device].parent == no_index) {
             ends.push_back(device);
         } else {
-            ends.push_back(is_switch(xml_.objects[found->second]) ? switch_end : no_index);
+            ends.push_back(is_switch(xml_.objects[found->second]) ? switch_end
+                                                                  : no_index);
         }
     }
     return ends;
@@ -784,9 +860,10 @@ void DeviceReader::add_matrix_links(
     std::vector<std::uint64_t> down(count, 0);
     const auto checked = [&](std::uint64_t value) {
         if (value > MachineLimits::link_mb_s) {
-            source_.fail(matrix.offset, "bandwidth " + std::to_string(value) +
-                                            ": too large, want at most " +
-                                            std::to_string(MachineLimits::link_mb_s) + " MB/s");
+            source_.fail(matrix.offset,
+                         "bandwidth " + std::to_string(value) +
+                             ": too large, want at most " +
+                             std::to_string(MachineLimits::link_mb_s) + " MB/s");
         }
         return value;
     };
@@ -804,8 +881,8 @@ void DeviceReader::add_matrix_links(
                 continue;
             }
             const std::uint64_t direct = checked(matrix.values[i * count + j]);
-            const std::uint64_t best =
-                std::min(std::max(direct, std::min(up[i], down[j])), MachineLimits::link_mb_s);
+            const std::uint64_t best = std::min(
+                std::max(direct, std::min(up[i], down[j])), MachineLimits::link_mb_s);
             if (best != 0) {
                 std::uint64_t& link = links[{ends[i], ends[j]}];
                 link = std::max(link, best);

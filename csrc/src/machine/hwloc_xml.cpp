@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// read_hwloc_xml: text to tokens (hwloc_xml_tokens), tokens to objects (hwloc_xml_objects),
-// objects to a MachineSpec: here for CPUs and memory, in hwloc_devices for the rest.
-// docs/design/0004-hwloc-xml-reader.md says why this is no library's work.
+// read_hwloc_xml: text to tokens (hwloc_xml_tokens), tokens to objects
+// (hwloc_xml_objects), objects to a MachineSpec: here for CPUs and memory, in
+// hwloc_devices for the rest. docs/design/0004-hwloc-xml-reader.md says why this is no
+// library's work.
 #include "machine/hwloc_devices.hpp"
 #include "machine/hwloc_xml_objects.hpp"
 #include "topoalloc/errors.hpp"
@@ -19,10 +20,10 @@ namespace {
 
 using hwloc::HwlocLimits;
 using hwloc::HwlocXml;
+using hwloc::in_quotes;
 using hwloc::ObjectType;
 using hwloc::parse_number;
 using hwloc::parse_set;
-using hwloc::in_quotes;
 using hwloc::XmlInfo;
 using hwloc::XmlMatrix;
 using hwloc::XmlObject;
@@ -52,7 +53,8 @@ bool shapes_order(const HwlocXml& xml, const XmlObject& object) {
     if (object.is_covered || xml.cpuset(object).count() < 2) {
         return false;
     }
-    for (std::uint32_t up = object.parent; up != no_index; up = xml.objects[up].parent) {
+    for (std::uint32_t up = object.parent; up != no_index;
+         up = xml.objects[up].parent) {
         const XmlObject& above = xml.objects[up];
         if (above.cpuset == no_index || !(xml.cpuset(above) == xml.cpuset(object))) {
             return true;
@@ -67,15 +69,17 @@ bool shapes_order(const HwlocXml& xml, const XmlObject& object) {
 void add_objects(const HwlocXml& xml, MachineSpec& spec) {
     spec.objects.reserve(xml.objects.size());
     for (const XmlObject& object : xml.objects) {
-        const bool is_normal = hwloc::is_normal(object.type) && object.type != ObjectType::machine;
+        const bool is_normal =
+            hwloc::is_normal(object.type) && object.type != ObjectType::machine;
         // A Package or Core whose PUs are all offline has an empty cpuset.
         if (!is_normal || xml.cpuset(object).empty()) {
             continue;
         }
         const std::optional<ObjectKind> kind = kind_of(object.type);
         if (kind.has_value() || shapes_order(xml, object)) {
-            spec.objects.push_back(
-                {kind.value_or(ObjectKind::group), object.os_index, xml.cpuset(object)});
+            spec.objects.push_back({kind.value_or(ObjectKind::group),
+                                    object.os_index,
+                                    xml.cpuset(object)});
         }
     }
 }
@@ -86,8 +90,9 @@ struct KindName {
 };
 
 MemoryKind memory_kind(std::string_view subtype) {
-    // SPM (specific-purpose memory) that hwloc could not name is high-bandwidth memory as a
-    // rule, says hwloc, and never what a process gets by default. MCDRAM is that of KNL.
+    // SPM (specific-purpose memory) that hwloc could not name is high-bandwidth memory
+    // as a rule, says hwloc, and never what a process gets by default. MCDRAM is that
+    // of KNL.
     constexpr std::array<KindName, 7> names = {{{"HBM", MemoryKind::hbm},
                                                 {"MCDRAM", MemoryKind::hbm},
                                                 {"SPM", MemoryKind::hbm},
@@ -111,7 +116,8 @@ std::string_view subtype_of_tier(std::uint64_t kinds) {
     if ((kinds & 32U) != 0) {
         return "CXL";
     }
-    constexpr std::array<std::string_view, 5> names = {"HBM", "DRAM", "GPUMemory", "SPM", "NVM"};
+    constexpr std::array<std::string_view, 5> names = {
+        "HBM", "DRAM", "GPUMemory", "SPM", "NVM"};
     for (std::size_t bit = 0; bit < names.size(); ++bit) {
         if (((kinds >> bit) & 1U) != 0) {
             return names[bit];
@@ -122,7 +128,8 @@ std::string_view subtype_of_tier(std::uint64_t kinds) {
 
 class MemoryReader {
   public:
-    MemoryReader(const XmlSource& source, const HwlocXml& xml) : source_(source), xml_(xml) {}
+    MemoryReader(const XmlSource& source, const HwlocXml& xml)
+        : source_(source), xml_(xml) {}
 
     void read(MachineSpec& spec) {
         for (const XmlPageType& page : xml_.page_types) {
@@ -134,9 +141,11 @@ class MemoryReader {
                 add_node(i, spec);
             }
         }
-        // Version 1 shows the memory of a Machine that is no NUMA machine at the Machine.
+        // Version 1 shows the memory of a Machine that is no NUMA machine at the
+        // Machine.
         const XmlObject& machine = xml_.objects.front();
-        if (spec.numa_nodes.empty() && xml_.version == 1 && !machine.local_memory.empty()) {
+        if (spec.numa_nodes.empty() && xml_.version == 1 &&
+            !xml_.details_of(machine).local_memory.empty()) {
             NumaNodeSpec node;
             node.cpuset = xml_.cpuset(machine);
             node.parent_cpuset = node.cpuset;
@@ -149,17 +158,22 @@ class MemoryReader {
     void add_node(std::uint32_t index, MachineSpec& spec) {
         const XmlObject& object = xml_.objects[index];
         if (object.os_index >= HwlocLimits::indices) {
-            source_.fail(object.offset, "NUMANode os_index " + in_quotes(object.os_index_text) +
-                                            ": no index, want one below " +
-                                            std::to_string(HwlocLimits::indices));
+            source_.fail(object.offset,
+                         "NUMANode os_index " +
+                             in_quotes(xml_.details_of(object).os_index_text) +
+                             ": no index, want one below " +
+                             std::to_string(HwlocLimits::indices));
         }
         if (!seen_.insert(object.os_index).second) {
-            source_.fail(object.offset, "NUMANode os_index " + in_quotes(object.os_index_text) +
-                                            ": given twice, want one NUMANode");
+            source_.fail(object.offset,
+                         "NUMANode os_index " +
+                             in_quotes(xml_.details_of(object).os_index_text) +
+                             ": given twice, want one NUMANode");
         }
         if (spec.numa_nodes.size() == MachineLimits::numa_nodes) {
-            source_.fail(object.offset, "NUMANodes: too many, want at most " +
-                                            std::to_string(MachineLimits::numa_nodes));
+            source_.fail(object.offset,
+                         "NUMANodes: too many, want at most " +
+                             std::to_string(MachineLimits::numa_nodes));
         }
         NumaNodeSpec node;
         node.os_index = object.os_index;
@@ -172,8 +186,9 @@ class MemoryReader {
         const bool is_parent = xml_.version == 1 && !node.cpuset.empty();
         node.parent_cpuset = is_parent ? node.cpuset : xml_.cpuset(*parent);
         if (!node.cpuset.is_subset_of(xml_.cpuset(xml_.objects.front()))) {
-            source_.fail(object.offset, "NUMANode cpuset " + in_quotes(object.cpuset_text) +
-                                            ": not inside the Machine, want a part of it");
+            source_.fail(object.offset,
+                         "NUMANode cpuset " + in_quotes(object.cpuset_text) +
+                             ": not inside the Machine, want a part of it");
         }
         node.kind = memory_kind(subtype_of(object));
         set_bytes(index, object, node);
@@ -181,8 +196,8 @@ class MemoryReader {
     }
 
     [[nodiscard]] std::string_view subtype_of(const XmlObject& object) const {
-        if (!object.subtype.empty()) {
-            return object.subtype;
+        if (!xml_.details_of(object).subtype.empty()) {
+            return xml_.details_of(object).subtype;
         }
         if (xml_.version == 1) {  // an info then, an attribute since
             const XmlInfo* info = xml_.find_info(object, "Type");
@@ -195,7 +210,8 @@ class MemoryReader {
     void read_tiers() {
         kinds_of_node_.assign(HwlocLimits::indices, 0);
         for (const hwloc::XmlMemoryTier& tier : xml_.memory_tiers) {
-            const Bitmap nodes = parse_set(source_, tier.offset, "nodeset", tier.nodeset);
+            const Bitmap nodes =
+                parse_set(source_, tier.offset, "nodeset", tier.nodeset);
             nodes.for_each([&](std::size_t node) {
                 if (kinds_of_node_[node] == 0) {
                     kinds_of_node_[node] = tier.kinds;
@@ -206,27 +222,36 @@ class MemoryReader {
 
     // local_memory counts all pages. The smallest page is the base page; the others are
     // huge pages, set aside.
-    void set_bytes(std::uint32_t index, const XmlObject& object, NumaNodeSpec& node) const {
-        node.base_bytes = object.local_memory.empty()
+    void set_bytes(std::uint32_t index,
+                   const XmlObject& object,
+                   NumaNodeSpec& node) const {
+        node.base_bytes = xml_.details_of(object).local_memory.empty()
                               ? 0
-                              : parse_number(source_, object.offset, "local_memory",
-                                             object.local_memory, MachineLimits::bytes);
+                              : parse_number(source_,
+                                             object.offset,
+                                             "local_memory",
+                                             xml_.details_of(object).local_memory,
+                                             MachineLimits::bytes);
         const auto found = pages_.find(index);
         if (found == pages_.end()) {
             return;
         }
-        const auto base = std::min_element(
-            found->second.begin(), found->second.end(),
-            [](const XmlPageType* a, const XmlPageType* b) { return a->size < b->size; });
+        const auto base =
+            std::min_element(found->second.begin(),
+                             found->second.end(),
+                             [](const XmlPageType* a, const XmlPageType* b) {
+                                 return a->size < b->size;
+                             });
         for (const XmlPageType* page : found->second) {
             if (page->size == (*base)->size || page->count == 0) {
                 continue;
             }
             // Both are at most 2^50: division keeps the product from overflowing.
             if (page->count > node.base_bytes / page->size) {
-                source_.fail(page->offset, "page_type: " + std::to_string(page->count) +
-                                               " pages of " + std::to_string(page->size) +
-                                               " bytes, want at most local_memory");
+                source_.fail(page->offset,
+                             "page_type: " + std::to_string(page->count) +
+                                 " pages of " + std::to_string(page->size) +
+                                 " bytes, want at most local_memory");
             }
             node.base_bytes -= page->count * page->size;
             node.hugepages[page->size] += page->count * page->size;
@@ -241,7 +266,8 @@ class MemoryReader {
 };
 
 // The NUMANodes of a matrix, by os_index.
-std::vector<std::uint32_t> nodes_of(const XmlSource& source, const HwlocXml& xml,
+std::vector<std::uint32_t> nodes_of(const XmlSource& source,
+                                    const HwlocXml& xml,
                                     const XmlMatrix& matrix) {
     std::map<std::uint64_t, std::uint32_t> by_index;
     for (const XmlObject& object : xml.objects) {
@@ -251,7 +277,10 @@ std::vector<std::uint32_t> nodes_of(const XmlSource& source, const HwlocXml& xml
         if (matrix.is_by_os_index) {
             by_index[object.os_index] = object.os_index;
         } else if (!object.gp_index.empty()) {
-            by_index[parse_number(source, object.offset, "gp_index", object.gp_index,
+            by_index[parse_number(source,
+                                  object.offset,
+                                  "gp_index",
+                                  object.gp_index,
                                   ~std::uint64_t{0})] = object.os_index;
         }
     }
@@ -259,11 +288,13 @@ std::vector<std::uint32_t> nodes_of(const XmlSource& source, const HwlocXml& xml
     std::set<std::uint32_t> seen;
     for (const auto& [type, index] : matrix.objects) {
         const auto found = by_index.find(index);
-        if (type != "NUMANode" || found == by_index.end() || !seen.insert(found->second).second) {
-            source.fail(matrix.offset, "distances: object " + in_quotes(type) + ' ' +
-                                           std::to_string(index) +
-                                           " is no NUMANode of the file or given twice, want "
-                                           "each NUMANode once");
+        if (type != "NUMANode" || found == by_index.end() ||
+            !seen.insert(found->second).second) {
+            source.fail(matrix.offset,
+                        "distances: object " + in_quotes(type) + ' ' +
+                            std::to_string(index) +
+                            " is no NUMANode of the file or given twice, want "
+                            "each NUMANode once");
         }
         nodes.push_back(found->second);
     }
@@ -273,11 +304,12 @@ std::vector<std::uint32_t> nodes_of(const XmlSource& source, const HwlocXml& xml
 bool is_numa_latency(const XmlMatrix& matrix) {
     constexpr std::uint64_t means_latency = 4;
     return matrix.is_version_1 || matrix.name == "NUMALatency" ||
-           (matrix.name.empty() && matrix.type == "NUMANode" && (matrix.kind & means_latency) != 0);
+           (matrix.name.empty() && matrix.type == "NUMANode" &&
+            (matrix.kind & means_latency) != 0);
 }
 
-// The first NUMA latency matrix: the firmware's, as hwloc writes it first. In version 1 a
-// matrix does not name its objects; one of another size is between other objects.
+// The first NUMA latency matrix: the firmware's, as hwloc writes it first. In version 1
+// a matrix does not name its objects; one of another size is between other objects.
 void add_distances(const XmlSource& source, const HwlocXml& xml, MachineSpec& spec) {
     std::vector<std::uint32_t> in_order;
     for (const NumaNodeSpec& node : spec.numa_nodes) {
@@ -290,13 +322,15 @@ void add_distances(const XmlSource& source, const HwlocXml& xml, MachineSpec& sp
         }
         for (const std::uint64_t value : matrix.values) {
             if (value > MachineLimits::distance) {
-                source.fail(matrix.offset, "distance " + std::to_string(value) +
-                                               ": too large, want at most " +
-                                               std::to_string(MachineLimits::distance));
+                source.fail(matrix.offset,
+                            "distance " + std::to_string(value) +
+                                ": too large, want at most " +
+                                std::to_string(MachineLimits::distance));
             }
         }
-        spec.distances = DistanceSpec{
-            matrix.is_version_1 ? in_order : nodes_of(source, xml, matrix), matrix.values};
+        spec.distances =
+            DistanceSpec{matrix.is_version_1 ? in_order : nodes_of(source, xml, matrix),
+                         matrix.values};
         return;
     }
 }
@@ -311,27 +345,29 @@ void add_allowed(const XmlSource& source, const HwlocXml& xml, MachineSpec& spec
             allowed &= parse_set(source, machine.offset, what, text);
         }
     };
-    restrict_to("allowed_cpuset", machine.allowed_cpuset);
-    restrict_to("online_cpuset", machine.online_cpuset);
+    restrict_to("allowed_cpuset", xml.details_of(machine).allowed_cpuset);
+    restrict_to("online_cpuset", xml.details_of(machine).online_cpuset);
     if (!(allowed == all)) {
         spec.allowed_pus = std::move(allowed);
     }
 }
 
-// What hwloc says of the whole: DMI names, operating system, CPU model. The first of a name
-// stays; names that tell of the recording alone are left out.
+// What hwloc says of the whole: DMI names, operating system, CPU model. The first of a
+// name stays; names that tell of the recording alone are left out.
 void add_info(const HwlocXml& xml, MachineSpec& spec) {
     const auto add = [&](const XmlInfo& info) {
-        constexpr std::array<std::string_view, 4> of_recording = {"Backend", "ProcessName",
-                                                                  "LinuxCgroup", "hwlocVersion"};
+        constexpr std::array<std::string_view, 4> of_recording = {
+            "Backend", "ProcessName", "LinuxCgroup", "hwlocVersion"};
         const bool is_of_recording =
-            std::find(of_recording.begin(), of_recording.end(), info.name) != of_recording.end();
+            std::find(of_recording.begin(), of_recording.end(), info.name) !=
+            of_recording.end();
         if (!info.name.empty() && !info.value.empty() && !is_of_recording) {
             spec.info.emplace(info.name, info.value);
         }
     };
     const auto add_all = [&](const XmlObject& object) {
-        for (std::uint32_t i = object.first_info; i != no_index; i = xml.infos[i].next) {
+        for (std::uint32_t i = object.first_info; i != no_index;
+             i = xml.infos[i].next) {
             add(xml.infos[i]);
         }
     };
@@ -339,9 +375,10 @@ void add_info(const HwlocXml& xml, MachineSpec& spec) {
     for (const XmlInfo& info : xml.topology_infos) {
         add(info);
     }
-    const auto package = std::find_if(xml.objects.begin(), xml.objects.end(), [](const auto& o) {
-        return o.type == ObjectType::package;
-    });
+    const auto package =
+        std::find_if(xml.objects.begin(), xml.objects.end(), [](const auto& o) {
+            return o.type == ObjectType::package;
+        });
     if (package != xml.objects.end()) {
         add_all(*package);
     }

@@ -53,30 +53,40 @@ class NameTable {
     std::array<std::uint8_t, slot_count> slots_{};
 };
 
-// Attributes of <object>, and the member that each goes to.
+// All attributes of an <object> that are read.
+struct ObjectAttributes : XmlDetails {
+    std::string_view type_name;
+    std::string_view gp_index;
+    std::string_view cpuset;
+    std::string_view nodeset;
+    std::string_view depth;
+    std::string_view cache_type;
+};
+
+// The attributes, and the member that each goes to.
 struct ObjectAttribute {
     std::string_view name;
-    std::string_view XmlObject::*member;
+    std::string_view ObjectAttributes::* member;
 };
 constexpr std::array<ObjectAttribute, 18> object_attributes = {{
-    {"type", &XmlObject::type_name},
-    {"os_index", &XmlObject::os_index_text},
-    {"gp_index", &XmlObject::gp_index},
-    {"cpuset", &XmlObject::cpuset_text},
-    {"nodeset", &XmlObject::nodeset},
-    {"allowed_cpuset", &XmlObject::allowed_cpuset},
-    {"online_cpuset", &XmlObject::online_cpuset},
-    {"name", &XmlObject::name},
-    {"subtype", &XmlObject::subtype},
-    {"depth", &XmlObject::depth},
-    {"cache_type", &XmlObject::cache_type},
-    {"local_memory", &XmlObject::local_memory},
-    {"bridge_type", &XmlObject::bridge_type},
-    {"bridge_pci", &XmlObject::bridge_pci},
-    {"pci_busid", &XmlObject::pci_busid},
-    {"pci_type", &XmlObject::pci_type},
-    {"pci_link_speed", &XmlObject::pci_link_speed},
-    {"osdev_type", &XmlObject::osdev_type},
+    {"type", &ObjectAttributes::type_name},
+    {"gp_index", &ObjectAttributes::gp_index},
+    {"cpuset", &ObjectAttributes::cpuset},
+    {"nodeset", &ObjectAttributes::nodeset},
+    {"depth", &ObjectAttributes::depth},
+    {"cache_type", &ObjectAttributes::cache_type},
+    {"os_index", &ObjectAttributes::os_index_text},
+    {"name", &ObjectAttributes::name},
+    {"subtype", &ObjectAttributes::subtype},
+    {"allowed_cpuset", &ObjectAttributes::allowed_cpuset},
+    {"online_cpuset", &ObjectAttributes::online_cpuset},
+    {"local_memory", &ObjectAttributes::local_memory},
+    {"bridge_type", &ObjectAttributes::bridge_type},
+    {"bridge_pci", &ObjectAttributes::bridge_pci},
+    {"pci_busid", &ObjectAttributes::pci_busid},
+    {"pci_type", &ObjectAttributes::pci_type},
+    {"pci_link_speed", &ObjectAttributes::pci_link_speed},
+    {"osdev_type", &ObjectAttributes::osdev_type},
 }};
 
 struct TypeName {
@@ -85,19 +95,32 @@ struct TypeName {
 };
 // Names of all versions. "System", "Socket", "Node" and "Cache" are those of version 1.
 constexpr std::array<TypeName, 26> type_names = {{
-    {"PU", ObjectType::pu},           {"Core", ObjectType::core},
-    {"L1Cache", ObjectType::cache},   {"L1iCache", ObjectType::cache},
-    {"L2Cache", ObjectType::cache},   {"L3Cache", ObjectType::l3},
-    {"Bridge", ObjectType::bridge},   {"PCIDev", ObjectType::pci_device},
-    {"OSDev", ObjectType::os_device}, {"NUMANode", ObjectType::numa_node},
-    {"Package", ObjectType::package}, {"Die", ObjectType::die},
-    {"Group", ObjectType::group},     {"Machine", ObjectType::machine},
-    {"MemCache", ObjectType::mem_cache}, {"Misc", ObjectType::misc},
-    {"L2iCache", ObjectType::cache},  {"L3iCache", ObjectType::cache},
-    {"L4Cache", ObjectType::cache},   {"L5Cache", ObjectType::cache},
-    {"Cache", ObjectType::cache},     {"Socket", ObjectType::package},
-    {"System", ObjectType::machine},  {"Node", ObjectType::numa_node},
-    {"PCI", ObjectType::pci_device},  {"OS", ObjectType::os_device},
+    {"PU", ObjectType::pu},
+    {"Core", ObjectType::core},
+    {"L1Cache", ObjectType::cache},
+    {"L1iCache", ObjectType::cache},
+    {"L2Cache", ObjectType::cache},
+    {"L3Cache", ObjectType::l3},
+    {"Bridge", ObjectType::bridge},
+    {"PCIDev", ObjectType::pci_device},
+    {"OSDev", ObjectType::os_device},
+    {"NUMANode", ObjectType::numa_node},
+    {"Package", ObjectType::package},
+    {"Die", ObjectType::die},
+    {"Group", ObjectType::group},
+    {"Machine", ObjectType::machine},
+    {"MemCache", ObjectType::mem_cache},
+    {"Misc", ObjectType::misc},
+    {"L2iCache", ObjectType::cache},
+    {"L3iCache", ObjectType::cache},
+    {"L4Cache", ObjectType::cache},
+    {"L5Cache", ObjectType::cache},
+    {"Cache", ObjectType::cache},
+    {"Socket", ObjectType::package},
+    {"System", ObjectType::machine},
+    {"Node", ObjectType::numa_node},
+    {"PCI", ObjectType::pci_device},
+    {"OS", ObjectType::os_device},
 }};
 
 template <class Row, std::size_t count>
@@ -115,12 +138,14 @@ std::string tag(std::string_view name) {
     return '<' + std::string(name) + '>';
 }
 
-// Matrices that mean something to an allocator. Others (hops, the user's own) are skipped.
+// Matrices that mean something to an allocator. Others (hops, the user's own) are
+// skipped.
 bool is_wanted_matrix(std::string_view name, std::string_view type) {
-    constexpr std::array<std::string_view, 4> names = {"NUMALatency", "NVLinkBandwidth",
-                                                       "XGMIBandwidth", "XeLinkBandwidth"};
+    constexpr std::array<std::string_view, 4> names = {
+        "NUMALatency", "NVLinkBandwidth", "XGMIBandwidth", "XeLinkBandwidth"};
     const bool is_unnamed_numa = name.empty() && type == "NUMANode";
-    return is_unnamed_numa || std::find(names.begin(), names.end(), name) != names.end();
+    return is_unnamed_numa ||
+           std::find(names.begin(), names.end(), name) != names.end();
 }
 
 class ObjectReader {
@@ -130,7 +155,15 @@ class ObjectReader {
 
   private:
     // What an open element is to us: decides what may stand in it.
-    enum class Frame : std::uint8_t { topology, object, matrix, indexes, values, distances, skip };
+    enum class Frame : std::uint8_t {
+        topology,
+        object,
+        matrix,
+        indexes,
+        values,
+        distances,
+        skip
+    };
 
     [[noreturn]] void fail(std::size_t offset, std::string_view message) const {
         source_.fail(offset, message);
@@ -157,8 +190,8 @@ class ObjectReader {
     void finish_matrix();
 
     [[nodiscard]] Frame start_object();
-    void read_attributes(XmlObject& object) const;
-    [[nodiscard]] ObjectType type_of(const XmlObject& object) const;
+    [[nodiscard]] XmlObject make_object();
+    [[nodiscard]] ObjectType type_of(const ObjectAttributes& attributes) const;
     [[nodiscard]] bool may_hold(const XmlObject& parent, ObjectType type) const;
     [[nodiscard]] bool is_in_cpuset_tree(const XmlObject& object) const {
         return is_normal(object.type) ||
@@ -180,7 +213,7 @@ class ObjectReader {
 };
 
 HwlocXml ObjectReader::read() {
-    // An object takes at least some 300 bytes in a real file.
+    // An object takes some 230 to 400 bytes in a real file, infos included.
     xml_.objects.reserve(std::min(source_.text().size() / 256, HwlocLimits::objects));
     while (true) {
         switch (tokens_.next()) {
@@ -265,13 +298,15 @@ void ObjectReader::text() {
         case Frame::skip:
             break;
         default:
-            fail(tokens_.offset(), "text " + in_quotes(tokens_.text()) + ": misplaced, want elements");
+            fail(tokens_.offset(),
+                 "text " + in_quotes(tokens_.text()) + ": misplaced, want elements");
     }
 }
 
 ObjectReader::Frame ObjectReader::start_topology() {
     if (tokens_.name() != "topology") {
-        fail(tokens_.offset(), tag(tokens_.name()) + ": no hwloc topology, want <topology>");
+        fail(tokens_.offset(),
+             tag(tokens_.name()) + ": no hwloc topology, want <topology>");
     }
     // Version 1 has no version attribute.
     const std::string_view version = attribute("version");
@@ -281,7 +316,8 @@ ObjectReader::Frame ObjectReader::start_topology() {
     } else if (major == "2" || major == "3") {
         xml_.version = major == "2" ? 2 : 3;
     } else {
-        fail(tokens_.offset(), "version " + in_quotes(version) + ": unknown, want 1, 2 or 3");
+        fail(tokens_.offset(),
+             "version " + in_quotes(version) + ": unknown, want 1, 2 or 3");
     }
     return Frame::topology;
 }
@@ -300,7 +336,8 @@ ObjectReader::Frame ObjectReader::start_in_topology() {
         xml_.topology_infos.push_back(
             {attribute("name"), attribute("value"), tokens_.offset(), no_index});
     }
-    return Frame::skip;  // support, cpukind, memattr, pci_locality, and what is yet to come
+    return Frame::skip;  // support, cpukind, memattr, pci_locality, and what is yet to
+                         // come
 }
 
 ObjectReader::Frame ObjectReader::start_in_object() {
@@ -335,7 +372,8 @@ ObjectReader::Frame ObjectReader::start_matrix() {
     }
     const std::string_view indexing = attribute("indexing");
     if (!indexing.empty() && indexing != "os" && indexing != "gp") {
-        fail(matrix.offset, "indexing " + in_quotes(indexing) + ": unknown, want os or gp");
+        fail(matrix.offset,
+             "indexing " + in_quotes(indexing) + ": unknown, want os or gp");
     }
     matrix.is_by_os_index = indexing == "os";
     matrix.kind = number("kind", 0xffffffffU);
@@ -354,7 +392,8 @@ ObjectReader::Frame ObjectReader::start_distances() {
     matrix.count = number("nbobjs", HwlocLimits::matrix_objects);
     const std::string_view base = attribute("latency_base");
     if (!base.empty()) {
-        latency_base_ = parse_decimal(source_, matrix.offset, "latency_base", base, 1e9);
+        latency_base_ =
+            parse_decimal(source_, matrix.offset, "latency_base", base, 1e9);
     }
     if (open_objects_.size() != 1) {
         return Frame::skip;  // inside a part of the Machine: not between all NUMANodes
@@ -366,7 +405,8 @@ ObjectReader::Frame ObjectReader::start_distances() {
 void ObjectReader::add_matrix(XmlMatrix matrix) {
     if (xml_.matrices.size() == HwlocLimits::matrices) {
         fail(matrix.offset,
-             "distances: too many, want at most " + std::to_string(HwlocLimits::matrices));
+             "distances: too many, want at most " +
+                 std::to_string(HwlocLimits::matrices));
     }
     xml_.matrices.push_back(std::move(matrix));
 }
@@ -377,7 +417,8 @@ void ObjectReader::add_latency() {
         parse_decimal(source_, tokens_.offset(), "latency", attribute("value"), 1e9);
     const double latency = std::round(value * latency_base_);
     if (latency > static_cast<double>(MachineLimits::distance)) {
-        fail(tokens_.offset(), "latency " + in_quotes(attribute("value")) + ": too large");
+        fail(tokens_.offset(),
+             "latency " + in_quotes(attribute("value")) + ": too large");
     }
     matrix.values.push_back(static_cast<std::uint64_t>(latency));
 }
@@ -390,7 +431,8 @@ void ObjectReader::add_memory_tier() {
 void ObjectReader::add_info() {
     const auto index = static_cast<std::uint32_t>(xml_.infos.size());
     XmlObject& object = xml_.objects[open_objects_.back()];
-    xml_.infos.push_back({attribute("name"), attribute("value"), tokens_.offset(), no_index});
+    xml_.infos.push_back(
+        {attribute("name"), attribute("value"), tokens_.offset(), no_index});
     if (object.first_info == no_index) {
         object.first_info = index;
     } else {
@@ -409,56 +451,74 @@ void ObjectReader::add_page_type() {
 
 // Calls f(word, offset) for each word of white-spaced text.
 template <class F>
-void for_each_word(const XmlSource& source, std::string_view text, std::size_t fallback, F&& f) {
+void for_each_word(const XmlSource& source,
+                   std::string_view text,
+                   std::size_t fallback,
+                   F&& f) {
     constexpr std::string_view spaces = " \t\r\n";
     std::size_t begin = text.find_first_not_of(spaces);
     while (begin != std::string_view::npos) {
-        const std::size_t end = std::min(text.find_first_of(spaces, begin), text.size());
+        const std::size_t end =
+            std::min(text.find_first_of(spaces, begin), text.size());
         const std::string_view word = text.substr(begin, end - begin);
         // Decoded text lies elsewhere: then the element's own place must do.
         const std::string_view whole = source.text();
         const bool is_inside = std::less_equal<>{}(whole.data(), word.data()) &&
                                std::less<>{}(word.data(), whole.data() + whole.size());
-        f(word, is_inside ? static_cast<std::size_t>(word.data() - whole.data()) : fallback);
+        f(word,
+          is_inside ? static_cast<std::size_t>(word.data() - whole.data()) : fallback);
         begin = text.find_first_not_of(spaces, end);
     }
 }
 
 void ObjectReader::read_indexes(std::string_view text) {
     XmlMatrix& matrix = xml_.matrices.back();
-    for_each_word(source_, text, tokens_.offset(), [&](std::string_view word, std::size_t offset) {
-        if (matrix.objects.size() == matrix.count) {
-            fail(offset, "indexes: more than nbobjs, want " + std::to_string(matrix.count));
-        }
-        const std::size_t colon = word.find(':');
-        const bool is_typed = colon != std::string_view::npos;
-        const std::string_view type = is_typed ? word.substr(0, colon) : matrix.type;
-        const std::string_view index = is_typed ? word.substr(colon + 1) : word;
-        matrix.objects.emplace_back(
-            type, parse_number(source_, offset, "index", index, ~std::uint64_t{0}));
-    });
+    for_each_word(
+        source_,
+        text,
+        tokens_.offset(),
+        [&](std::string_view word, std::size_t offset) {
+            if (matrix.objects.size() == matrix.count) {
+                fail(offset,
+                     "indexes: more than nbobjs, want " + std::to_string(matrix.count));
+            }
+            const std::size_t colon = word.find(':');
+            const bool is_typed = colon != std::string_view::npos;
+            const std::string_view type =
+                is_typed ? word.substr(0, colon) : matrix.type;
+            const std::string_view index = is_typed ? word.substr(colon + 1) : word;
+            matrix.objects.emplace_back(
+                type, parse_number(source_, offset, "index", index, ~std::uint64_t{0}));
+        });
 }
 
 void ObjectReader::read_values(std::string_view text) {
     XmlMatrix& matrix = xml_.matrices.back();
     const std::uint64_t wanted = matrix.count * matrix.count;
-    for_each_word(source_, text, tokens_.offset(), [&](std::string_view word, std::size_t offset) {
-        if (matrix.values.size() == wanted) {
-            fail(offset, "u64values: more than nbobjs squared, want " + std::to_string(wanted));
-        }
-        matrix.values.push_back(
-            parse_number(source_, offset, "value", word, ~std::uint64_t{0}));
-    });
+    for_each_word(source_,
+                  text,
+                  tokens_.offset(),
+                  [&](std::string_view word, std::size_t offset) {
+                      if (matrix.values.size() == wanted) {
+                          fail(offset,
+                               "u64values: more than nbobjs squared, want " +
+                                   std::to_string(wanted));
+                      }
+                      matrix.values.push_back(parse_number(
+                          source_, offset, "value", word, ~std::uint64_t{0}));
+                  });
 }
 
 void ObjectReader::finish_matrix() {
     const XmlMatrix& matrix = xml_.matrices.back();
-    const auto check = [&](std::string_view what, std::size_t have, std::uint64_t want) {
-        if (have != want) {
-            fail(matrix.offset, "distances: " + std::to_string(have) + ' ' + std::string(what) +
-                                    ", want " + std::to_string(want));
-        }
-    };
+    const auto check =
+        [&](std::string_view what, std::size_t have, std::uint64_t want) {
+            if (have != want) {
+                fail(matrix.offset,
+                     "distances: " + std::to_string(have) + ' ' + std::string(what) +
+                         ", want " + std::to_string(want));
+            }
+        };
     if (!matrix.is_version_1) {
         check("indexes", matrix.objects.size(), matrix.count);
     }
@@ -471,21 +531,20 @@ ObjectReader::Frame ObjectReader::start_object() {
         fail(tokens_.offset(),
              "objects: too many, want at most " + std::to_string(HwlocLimits::objects));
     }
-    XmlObject object;
-    object.offset = tokens_.offset();
-    read_attributes(object);
-    object.type = type_of(object);
+    XmlObject object = make_object();
     const bool is_top = open_objects_.empty();
     if (is_top && (index != 0 || object.type != ObjectType::machine)) {
-        fail(object.offset, "object " + in_quotes(object.type_name) +
-                                ": at the top, want one Machine that holds all");
+        fail(object.offset,
+             "object " + in_quotes(object.type_name) +
+                 ": at the top, want one Machine that holds all");
     }
     if (!is_top) {
         object.parent = open_objects_.back();
         const XmlObject& parent = xml_.objects[object.parent];
         if (!may_hold(parent, object.type)) {
-            fail(object.offset, "object " + in_quotes(object.type_name) + ": inside " +
-                                    in_quotes(parent.type_name) + ", want it where hwloc has it");
+            fail(object.offset,
+                 "object " + in_quotes(object.type_name) + ": inside " +
+                     in_quotes(parent.type_name) + ", want it where hwloc has it");
         }
     }
     if (is_in_cpuset_tree(object) || is_memory(object.type)) {
@@ -504,34 +563,49 @@ ObjectReader::Frame ObjectReader::start_object() {
     return Frame::object;
 }
 
-void ObjectReader::read_attributes(XmlObject& object) const {
+XmlObject ObjectReader::make_object() {
+    ObjectAttributes attributes;
     for (const XmlAttribute& each : tokens_.attributes()) {
         const std::size_t field = attribute_table.find(each.name);
         if (field != object_attributes.size()) {
-            object.*object_attributes[field].member = each.value;
+            attributes.*object_attributes[field].member = each.value;
         }
     }
+    XmlObject object;
+    object.offset = tokens_.offset();
+    object.type_name = attributes.type_name;
+    object.gp_index = attributes.gp_index;
+    object.cpuset_text = attributes.cpuset;
+    object.nodeset = attributes.nodeset;
+    object.type = type_of(attributes);
     // hwloc writes an unknown index as -1, in some versions as 2^32-1.
-    const std::string_view index = object.os_index_text;
+    const std::string_view index = attributes.os_index_text;
     if (!index.empty() && index != "-1") {
         object.os_index = static_cast<std::uint32_t>(
             parse_number(source_, object.offset, "os_index", index, no_index));
     }
+    if (!is_normal(object.type) || object.type == ObjectType::machine) {
+        object.details = static_cast<std::uint32_t>(xml_.details.size());
+        xml_.details.push_back(attributes);
+    }
+    return object;
 }
 
-ObjectType ObjectReader::type_of(const XmlObject& object) const {
-    const std::size_t row = type_table.find(object.type_name);
+ObjectType ObjectReader::type_of(const ObjectAttributes& attributes) const {
+    const std::size_t row = type_table.find(attributes.type_name);
     if (row == type_names.size()) {
-        fail(object.offset, "object type " + in_quotes(object.type_name) +
-                                ": unknown, want one that hwloc 1 to 3 has");
+        fail(tokens_.offset(),
+             "object type " + in_quotes(attributes.type_name) +
+                 ": unknown, want one that hwloc 1 to 3 has");
     }
     const ObjectType type = type_names[row].type;
     // Version 1: one type for all caches; 1 is data, 2 is instruction, 0 both.
-    if (object.type_name == "Cache" && object.depth == "3" && object.cache_type != "2") {
+    if (attributes.type_name == "Cache" && attributes.depth == "3" &&
+        attributes.cache_type != "2") {
         return ObjectType::l3;
     }
     // Version 1: a Misc with a cpuset is what later is a Group.
-    if (type == ObjectType::misc && xml_.version == 1 && !object.cpuset_text.empty()) {
+    if (type == ObjectType::misc && xml_.version == 1 && !attributes.cpuset.empty()) {
         return ObjectType::group;
     }
     return type;
@@ -561,7 +635,8 @@ bool ObjectReader::may_hold(const XmlObject& parent, ObjectType type) const {
 void ObjectReader::read_cpuset(XmlObject& object) {
     if (object.cpuset_text.empty()) {
         fail(object.offset,
-             "object " + in_quotes(object.type_name) + ": has no cpuset, want one like \"0x0000000f\"");
+             "object " + in_quotes(object.type_name) +
+                 ": has no cpuset, want one like \"0x0000000f\"");
     }
     // Most objects have the cpuset of their parent: caches of a core, a core of one PU.
     if (object.parent != no_index) {
@@ -572,7 +647,8 @@ void ObjectReader::read_cpuset(XmlObject& object) {
         }
     }
     object.cpuset = static_cast<std::uint32_t>(xml_.cpusets.size());
-    xml_.cpusets.push_back(parse_set(source_, object.offset, "cpuset", object.cpuset_text));
+    xml_.cpusets.push_back(
+        parse_set(source_, object.offset, "cpuset", object.cpuset_text));
 }
 
 void ObjectReader::place_in_tree(const XmlObject& object) {
@@ -583,13 +659,15 @@ void ObjectReader::place_in_tree(const XmlObject& object) {
     XmlObject& parent = xml_.objects[object.parent];
     const Bitmap& outer = xml_.cpuset(parent);
     if (!cpuset.is_subset_of(outer)) {
-        fail(object.offset, "cpuset " + in_quotes(object.cpuset_text) + ": not inside " +
-                                in_quotes(parent.cpuset_text) + " of its parent, want a part of it");
+        fail(object.offset,
+             "cpuset " + in_quotes(object.cpuset_text) + ": not inside " +
+                 in_quotes(parent.cpuset_text) + " of its parent, want a part of it");
     }
     Bitmap& held = held_[object.parent];
     if (held.intersects(cpuset)) {
-        fail(object.offset, "cpuset " + in_quotes(object.cpuset_text) +
-                                ": meets that of an object beside it, want them disjoint");
+        fail(object.offset,
+             "cpuset " + in_quotes(object.cpuset_text) +
+                 ": meets that of an object beside it, want them disjoint");
     }
     if (!cpuset.empty()) {
         parent.is_covered = parent.is_covered || cpuset == outer;
@@ -600,12 +678,15 @@ void ObjectReader::place_in_tree(const XmlObject& object) {
 void ObjectReader::check_pu(const XmlObject& object) const {
     const Bitmap& cpuset = xml_.cpuset(object);
     if (object.os_index >= MachineLimits::pus) {
-        fail(object.offset, "PU os_index " + in_quotes(object.os_index_text) +
-                                ": no index, want one below " + std::to_string(MachineLimits::pus));
+        fail(object.offset,
+             "PU os_index: missing or too large, want one below " +
+                 std::to_string(MachineLimits::pus));
     }
     if (cpuset.count() != 1 || !cpuset.test(object.os_index)) {
-        fail(object.offset, "PU cpuset " + in_quotes(object.cpuset_text) + ": not the PU alone, want " +
-                                std::to_string(object.os_index) + " in it");
+        fail(object.offset,
+             "PU cpuset " + in_quotes(object.cpuset_text) +
+                 ": not the PU alone, want " + std::to_string(object.os_index) +
+                 " in it");
     }
 }
 
@@ -619,14 +700,16 @@ void ObjectReader::check_whole() const {
     }
     if (!(xml_.cpuset(machine) == pus_)) {
         const Bitmap extra = xml_.cpuset(machine) - pus_;
-        fail(machine.offset, "Machine cpuset " + in_quotes(machine.cpuset_text) + ": PU " +
-                                 std::to_string(extra.first()) + " has no object, want all PUs");
+        fail(machine.offset,
+             "Machine cpuset " + in_quotes(machine.cpuset_text) + ": PU " +
+                 std::to_string(extra.first()) + " has no object, want all PUs");
     }
 }
 
 }  // namespace
 
-const XmlInfo* HwlocXml::find_info(const XmlObject& object, std::string_view name) const {
+const XmlInfo* HwlocXml::find_info(const XmlObject& object,
+                                   std::string_view name) const {
     for (std::uint32_t i = object.first_info; i != no_index; i = infos[i].next) {
         if (infos[i].name == name) {
             return &infos[i];
@@ -639,39 +722,51 @@ HwlocXml read_objects(const XmlSource& source) {
     return ObjectReader(source).read();
 }
 
-std::uint64_t parse_number(const XmlSource& source, std::size_t offset, std::string_view what,
-                           std::string_view text, std::uint64_t most) {
+std::uint64_t parse_number(const XmlSource& source,
+                           std::size_t offset,
+                           std::string_view what,
+                           std::string_view text,
+                           std::uint64_t most) {
     std::uint64_t value = 0;
     const char* const end = text.data() + text.size();
     const auto [last, error] = std::from_chars(text.data(), end, value);
     if (error != std::errc{} || last != end || value > most) {
-        source.fail(offset, std::string(what) + ' ' + in_quotes(text) + ": no number, want 0 to " +
-                                std::to_string(most));
+        source.fail(offset,
+                    std::string(what) + ' ' + in_quotes(text) +
+                        ": no number, want 0 to " + std::to_string(most));
     }
     return value;
 }
 
-double parse_decimal(const XmlSource& source, std::size_t offset, std::string_view what,
-                     std::string_view text, double most) {
+double parse_decimal(const XmlSource& source,
+                     std::size_t offset,
+                     std::string_view what,
+                     std::string_view text,
+                     double most) {
     double value = 0;
     const char* const end = text.data() + text.size();
     const auto [last, error] = std::from_chars(text.data(), end, value);
     const bool is_number = error == std::errc{} && last == end && std::isfinite(value);
     if (!is_number || value < 0 || value > most) {
-        source.fail(offset, std::string(what) + ' ' + in_quotes(text) +
-                                ": no number of use, want 0 to " +
-                                std::to_string(static_cast<std::uint64_t>(most)));
+        source.fail(offset,
+                    std::string(what) + ' ' + in_quotes(text) +
+                        ": no number of use, want 0 to " +
+                        std::to_string(static_cast<std::uint64_t>(most)));
     }
     return value;
 }
 
-Bitmap parse_set(const XmlSource& source, std::size_t offset, std::string_view what,
+Bitmap parse_set(const XmlSource& source,
+                 std::size_t offset,
+                 std::string_view what,
                  std::string_view text) {
     // Words of 32 bits, the highest first; an empty one is 0.
-    const auto commas = static_cast<std::size_t>(std::count(text.begin(), text.end(), ','));
+    const auto commas =
+        static_cast<std::size_t>(std::count(text.begin(), text.end(), ','));
     const auto refuse = [&](std::string_view want) {
-        source.fail(offset, std::string(what) + ' ' + in_quotes(text) + ": no set, want " +
-                                std::string(want));
+        source.fail(offset,
+                    std::string(what) + ' ' + in_quotes(text) + ": no set, want " +
+                        std::string(want));
     };
     if (text.empty()) {
         refuse("32-bit words like \"0x0000000f\"");

@@ -22,7 +22,8 @@ constexpr std::array<std::uint8_t, 256> make_classes() {
     for (unsigned c = 0; c < 256; ++c) {
         const bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
         const bool is_digit = c >= '0' && c <= '9';
-        if (is_letter || is_digit || c >= 0x80 || c == '_' || c == '-' || c == '.' || c == ':') {
+        if (is_letter || is_digit || c >= 0x80 || c == '_' || c == '-' || c == '.' ||
+            c == ':') {
             classes[c] |= name_char;
         }
     }
@@ -43,7 +44,9 @@ bool is_a(char c, CharClass wanted) {
 // Length of the UTF-8 sequence at `position`, or 0 when it is no valid one.
 std::size_t utf8_length(std::string_view text, std::size_t position) {
     const auto byte = [&](std::size_t i) -> std::uint32_t {
-        return position + i < text.size() ? static_cast<unsigned char>(text[position + i]) : 0;
+        return position + i < text.size()
+                   ? static_cast<unsigned char>(text[position + i])
+                   : 0;
     };
     const std::uint32_t lead = byte(0);
     std::size_t length = 0;
@@ -69,7 +72,9 @@ std::size_t utf8_length(std::string_view text, std::size_t position) {
 }
 
 void append_utf8(std::string& out, std::uint32_t code) {
-    const auto put = [&out](std::uint32_t byte) { out.push_back(static_cast<char>(byte)); };
+    const auto put = [&out](std::uint32_t byte) {
+        out.push_back(static_cast<char>(byte));
+    };
     if (code < 0x80) {
         put(code);
     } else if (code < 0x800) {
@@ -90,11 +95,12 @@ void append_utf8(std::string& out, std::uint32_t code) {
 bool is_xml_character(std::uint32_t code) {
     const bool is_control = code < 0x20 && code != '\t' && code != '\n' && code != '\r';
     const bool is_surrogate = code >= 0xd800 && code <= 0xdfff;
-    return !is_control && !is_surrogate && code <= 0x10ffff && code != 0xfffe && code != 0xffff;
+    return !is_control && !is_surrogate && code <= 0x10ffff && code != 0xfffe &&
+           code != 0xffff;
 }
 
-// True when the eight bytes are ASCII and none is below a space. A line end makes it false:
-// the caller then looks byte by byte.
+// True when the eight bytes are ASCII and none is below a space. A line end makes it
+// false: the caller then looks byte by byte.
 bool is_plain(const char* bytes) {
     std::uint64_t word = 0;
     std::memcpy(&word, bytes, sizeof word);
@@ -117,19 +123,23 @@ std::string in_quotes(std::string_view text) {
 }
 
 void XmlSource::fail(std::size_t offset, std::string_view message) const {
-    const auto end = text_.begin() + static_cast<std::ptrdiff_t>(std::min(offset, text_.size()));
+    const auto end =
+        text_.begin() + static_cast<std::ptrdiff_t>(std::min(offset, text_.size()));
     const auto line = std::count(text_.begin(), end, '\n') + 1;
     throw FormatError(std::string(name_) + ':' + std::to_string(line) + ": " +
                       std::string(message));
 }
 
-XmlTokenizer::XmlTokenizer(const XmlSource& source) : source_(source), text_(source.text()) {
+XmlTokenizer::XmlTokenizer(const XmlSource& source)
+    : source_(source), text_(source.text()) {
     if (text_.size() > XmlLimits::bytes) {
-        fail(0, std::to_string(text_.size()) + " bytes, want at most " +
-                    std::to_string(XmlLimits::bytes));
+        fail(0,
+             std::to_string(text_.size()) + " bytes, want at most " +
+                 std::to_string(XmlLimits::bytes));
     }
     if (!text_.empty() && text_.back() == '\0') {
-        text_.remove_suffix(1);  // hwloc counts the NUL in the length of an export buffer
+        text_.remove_suffix(
+            1);  // hwloc counts the NUL in the length of an export buffer
     }
     check_characters();
     if (at("\xef\xbb\xbf")) {
@@ -188,8 +198,9 @@ XmlTokenizer::Event XmlTokenizer::next() {
         event_offset_ = position_;
         if (position_ == text_.size()) {
             if (!open_.empty()) {
-                fail(position_, "end of file inside <" + std::string(open_.back()) +
-                                    ">, want </" + std::string(open_.back()) + ">");
+                fail(position_,
+                     "end of file inside <" + std::string(open_.back()) + ">, want </" +
+                         std::string(open_.back()) + ">");
             }
             if (!had_root_) {
                 fail(position_, "no element, want <topology>");
@@ -226,7 +237,8 @@ bool XmlTokenizer::skip_text() {
     return true;
 }
 
-// Reads over a comment, a processing instruction or a DOCTYPE; false when there is none.
+// Reads over a comment, a processing instruction or a DOCTYPE; false when there is
+// none.
 bool XmlTokenizer::skip_markup() {
     if (at("<!--")) {
         position_ += 4;
@@ -246,7 +258,8 @@ bool XmlTokenizer::skip_markup() {
 void XmlTokenizer::skip_until(std::string_view terminator, std::string_view what) {
     const std::size_t end = text_.find(terminator, position_);
     if (end == std::string_view::npos) {
-        fail(position_, std::string(what) + ": without an end, want " + std::string(terminator));
+        fail(position_,
+             std::string(what) + ": without an end, want " + std::string(terminator));
     }
     position_ = end + terminator.size();
 }
@@ -260,8 +273,8 @@ void XmlTokenizer::read_cdata() {
     content_ = text_.substr(begin, position_ - 3 - begin);
 }
 
-// hwloc names an external DTD; it is not read. A DTD inside the file is refused: it could
-// declare entities, which no hwloc file does.
+// hwloc names an external DTD; it is not read. A DTD inside the file is refused: it
+// could declare entities, which no hwloc file does.
 void XmlTokenizer::skip_doctype() {
     if (had_doctype_ || had_root_) {
         fail(position_, "DOCTYPE: misplaced, want one before <topology>");
@@ -297,7 +310,8 @@ XmlTokenizer::Event XmlTokenizer::read_start() {
         const std::size_t before = position_;
         skip_space();
         if (position_ == text_.size()) {
-            fail(event_offset_, "<" + std::string(name) + ">: cut off, want the end of the tag");
+            fail(event_offset_,
+                 "<" + std::string(name) + ">: cut off, want the end of the tag");
         }
         if (text_[position_] == '>') {
             ++position_;
@@ -309,13 +323,15 @@ XmlTokenizer::Event XmlTokenizer::read_start() {
             break;
         }
         if (position_ == before) {
-            fail(position_, "<" + std::string(name) + ">: no space, want one before an attribute");
+            fail(position_,
+                 "<" + std::string(name) + ">: no space, want one before an attribute");
         }
         read_attribute();
     }
     if (open_.size() == XmlLimits::depth) {
-        fail(event_offset_, "<" + std::string(name) + ">: nested too deep, want at most " +
-                                std::to_string(XmlLimits::depth) + " levels");
+        fail(event_offset_,
+             "<" + std::string(name) + ">: nested too deep, want at most " +
+                 std::to_string(XmlLimits::depth) + " levels");
     }
     had_root_ = true;
     open_.push_back(name);
@@ -334,7 +350,8 @@ XmlTokenizer::Event XmlTokenizer::read_end() {
     if (open_.empty() || open_.back() != name) {
         const std::string want =
             open_.empty() ? "no end tag" : "</" + std::string(open_.back()) + ">";
-        fail(event_offset_, "</" + std::string(name) + ">: does not match, want " + want);
+        fail(event_offset_,
+             "</" + std::string(name) + ">: does not match, want " + want);
     }
     return close_element();
 }
@@ -350,7 +367,8 @@ void XmlTokenizer::read_attribute() {
     const std::string_view name = read_name("attribute");
     skip_space();
     if (!at("=")) {
-        fail(begin, std::string(name) + ": no value, want " + std::string(name) + "=\"...\"");
+        fail(begin,
+             std::string(name) + ": no value, want " + std::string(name) + "=\"...\"");
     }
     ++position_;
     skip_space();
@@ -371,8 +389,9 @@ void XmlTokenizer::add_attribute(std::size_t offset, XmlAttribute attribute) {
     }
     attribute_marks_ |= mark;
     if (attributes_.size() == XmlLimits::attributes) {
-        fail(offset, "attributes: too many, want at most " +
-                         std::to_string(XmlLimits::attributes) + " in an element");
+        fail(offset,
+             "attributes: too many, want at most " +
+                 std::to_string(XmlLimits::attributes) + " in an element");
     }
     attributes_.push_back(attribute);
 }
@@ -421,7 +440,8 @@ std::string_view XmlTokenizer::decode(std::string_view raw) {
 }
 
 // `position` is that of a '&' in `raw`; moves it behind the reference.
-void XmlTokenizer::decode_reference(std::string_view raw, std::size_t& position,
+void XmlTokenizer::decode_reference(std::string_view raw,
+                                    std::size_t& position,
                                     std::string& out) {
     struct Entity {
         std::string_view name;
@@ -443,18 +463,22 @@ void XmlTokenizer::decode_reference(std::string_view raw, std::size_t& position,
             }
         }
         const bool is_hex = name.starts_with("#x");
-        const std::string_view digits = name.substr(is_hex ? 2 : std::min<std::size_t>(1, name.size()));
+        const std::string_view digits =
+            name.substr(is_hex ? 2 : std::min<std::size_t>(1, name.size()));
         std::uint32_t code = 0;
-        const auto [last, error] = std::from_chars(digits.data(), digits.data() + digits.size(),
-                                                   code, is_hex ? 16 : 10);
+        const auto [last, error] = std::from_chars(
+            digits.data(), digits.data() + digits.size(), code, is_hex ? 16 : 10);
         if (name.starts_with('#') && !digits.empty() && error == std::errc{} &&
-            last == digits.data() + digits.size() && code != 0 && is_xml_character(code)) {
+            last == digits.data() + digits.size() && code != 0 &&
+            is_xml_character(code)) {
             append_utf8(out, code);
             return;
         }
     }
-    fail(offset, "reference " + in_quotes(raw.substr(position - name.size() - 2, name.size() + 2)) +
-                     ": unknown, want &lt; &gt; &amp; &quot; &apos; or a character");
+    fail(offset,
+         "reference " +
+             in_quotes(raw.substr(position - name.size() - 2, name.size() + 2)) +
+             ": unknown, want &lt; &gt; &amp; &quot; &apos; or a character");
 }
 
 }  // namespace topoalloc::hwloc

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A pull tokenizer for the part of XML that hwloc files use: elements, attributes, text,
-// the five named entities and character references. Comments, processing instructions,
-// CDATA and an external DOCTYPE are read over; a DTD is never read and nothing it could
-// declare is expanded. The input is untrusted: sizes and depth are bounded, every byte is
-// checked, and each refusal names the line.
+// A pull tokenizer for the part of XML that hwloc files use: elements, attributes,
+// text, the five named entities and character references. Comments, processing
+// instructions, CDATA and an external DOCTYPE are read over; a DTD is never read and
+// nothing it could declare is expanded. The input is untrusted: sizes and depth are
+// bounded, every byte is checked, and each refusal names the line.
 //
-// One pass, no recursion. Views point into the input, except decoded values, which live in
-// the tokenizer until they are taken from it. Line numbers are counted only when an error
-// needs one.
+// One pass, no recursion. Views point into the input, except decoded values, which live
+// in the tokenizer until they are taken from it. Line numbers are counted only when an
+// error needs one.
 #pragma once
 
 #include <cstddef>
@@ -40,7 +40,8 @@ struct XmlLimits {
 /// Where an input comes from, to say it in errors.
 class XmlSource {
   public:
-    XmlSource(std::string_view text, std::string_view name) : text_(text), name_(name) {}
+    XmlSource(std::string_view text, std::string_view name)
+        : text_(text), name_(name) {}
     [[nodiscard]] std::string_view text() const { return text_; }
     /// @throws FormatError "name:line: message"
     [[noreturn]] void fail(std::size_t offset, std::string_view message) const;
@@ -58,15 +59,17 @@ class XmlTokenizer {
     /// @throws FormatError
     explicit XmlTokenizer(const XmlSource& source);
 
-    /// Reads on. An element without content gives `start`, then `end`. Text that is white
-    /// space alone is not reported. After `finish` it must not be called.
+    /// Reads on. An element without content gives `start`, then `end`. Text that is
+    /// white space alone is not reported. After `finish` it must not be called.
     /// @throws FormatError
     [[nodiscard]] Event next();
 
     /// Of the element that the last `start` or `end` was about.
     [[nodiscard]] std::string_view name() const { return name_; }
     /// Of the last `start`; valid until the next call of next().
-    [[nodiscard]] std::span<const XmlAttribute> attributes() const { return attributes_; }
+    [[nodiscard]] std::span<const XmlAttribute> attributes() const {
+        return attributes_;
+    }
     /// Of the last `text`.
     [[nodiscard]] std::string_view text() const { return content_; }
     /// The decoded values: to be kept as long as views of names and values are.
@@ -91,7 +94,9 @@ class XmlTokenizer {
     void add_attribute(std::size_t offset, XmlAttribute attribute);
     [[nodiscard]] std::string_view read_value();
     [[nodiscard]] std::string_view decode(std::string_view raw);
-    void decode_reference(std::string_view raw, std::size_t& position, std::string& out);
+    void decode_reference(std::string_view raw,
+                          std::size_t& position,
+                          std::string& out);
     [[nodiscard]] Event close_element();
 
     const XmlSource& source_;
