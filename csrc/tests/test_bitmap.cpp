@@ -36,9 +36,18 @@ TEST(Bitmap, test_list_when_written_and_read) {
 }
 
 TEST(Bitmap, test_list_when_malformed) {
-    for (const char* list :
-         {"a", "1-", "-1", "3-1", "1,,2", "1,", ",1", "1048576", "99999999999999999999",
-          "1 2", "0x3", "1-2-3"}) {
+    for (const char* list : {"a",
+                             "1-",
+                             "-1",
+                             "3-1",
+                             "1,,2",
+                             "1,",
+                             ",1",
+                             "1048576",
+                             "99999999999999999999",
+                             "1 2",
+                             "0x3",
+                             "1-2-3"}) {
         EXPECT_THROW(static_cast<void>(Bitmap::parse_list(list)), FormatError) << list;
     }
     try {

@@ -12,9 +12,14 @@
 namespace topoalloc {
 namespace {
 
-Bitmap list(std::string_view text) { return Bitmap::parse_list(text); }
+Bitmap list(std::string_view text) {
+    return Bitmap::parse_list(text);
+}
 
-void add(MachineSpec& spec, ObjectKind kind, std::uint32_t os_index, std::string_view pus) {
+void add(MachineSpec& spec,
+         ObjectKind kind,
+         std::uint32_t os_index,
+         std::string_view pus) {
     spec.objects.push_back({kind, os_index, list(pus)});
 }
 
@@ -25,7 +30,9 @@ void add_pus(MachineSpec& spec, std::string_view pus) {
     });
 }
 
-NumaNodeSpec& add_numa(MachineSpec& spec, std::uint32_t os_index, std::string_view pus) {
+NumaNodeSpec& add_numa(MachineSpec& spec,
+                       std::uint32_t os_index,
+                       std::string_view pus) {
     NumaNodeSpec node;
     node.os_index = os_index;
     node.cpuset = list(pus);
@@ -57,7 +64,10 @@ MachineSpec two_packages() {
         const std::string next = std::to_string(2 * p + 1);
         const std::string sibling = std::to_string(2 * p + 4);
         const std::string last = std::to_string(2 * p + 5);
-        add(spec, ObjectKind::package, p, base + "," + next + "," + sibling + "," + last);
+        add(spec,
+            ObjectKind::package,
+            p,
+            base + "," + next + "," + sibling + "," + last);
         add(spec, ObjectKind::core, 0, base + "," + sibling);
         add(spec, ObjectKind::core, 1, next + "," + last);
         add_numa(spec, p, base + "," + next + "," + sibling + "," + last);
@@ -122,7 +132,9 @@ TEST(Machine, test_l3s_when_several_are_in_a_numa_node) {  // NPS4
         const std::string first = std::to_string(4 * i);
         add_numa(spec, i, first + "-" + std::to_string(4 * i + 3));
         add(spec, ObjectKind::l3, no_index, first + "," + std::to_string(4 * i + 1));
-        add(spec, ObjectKind::l3, no_index,
+        add(spec,
+            ObjectKind::l3,
+            no_index,
             std::to_string(4 * i + 2) + "-" + std::to_string(4 * i + 3));
     }
     const auto m = build(spec);
@@ -240,7 +252,10 @@ struct Refusal {
 
 TEST(Machine, test_error_when_the_tree_is_wrong) {
     const std::vector<Refusal> refusals = {
-        {[](auto& s) { s.objects.clear(); s.numa_nodes.clear(); },
+        {[](auto& s) {
+             s.objects.clear();
+             s.numa_nodes.clear();
+         },
          "objects: no PU, want at least one"},
         {[](auto& s) { add_pus(s, "3"); },
          "objects[14].os_index: 3 occurs twice among PUs, want unique"},
@@ -284,7 +299,10 @@ TEST(Machine, test_error_when_the_tree_is_wrong) {
          "distances.numa_nodes[1]: 0 occurs twice, want unique"},
         {[](auto& s) { s.distances = DistanceSpec{{0}, {std::uint64_t{1} << 32}}; },
          "distances.values[0]: 4294967296, want at most 4294967295"},
-        {[](auto& s) { s.source = "node.xml"; s.objects.clear(); },
+        {[](auto& s) {
+             s.source = "node.xml";
+             s.objects.clear();
+         },
          "node.xml: objects: no PU, want at least one"},
         {[](auto& s) { s.numa_nodes.resize(4097); },
          "numa_nodes: 4097 of them, want at most 4096"},

@@ -129,7 +129,11 @@ TEST(MachineDevices, test_override_when_a_part_is_named) {
 TEST(MachineDevices, test_ultrametric_when_a_tree_is_regular) {
     MachineSpec spec = four_nodes();
     for (std::uint32_t i = 0; i < 8; ++i) {
-        add(spec, "gpu", ("0" + std::to_string(i) + ":00.0").c_str(), no_index, {i % 4});
+        add(spec,
+            "gpu",
+            ("0" + std::to_string(i) + ":00.0").c_str(),
+            no_index,
+            {i % 4});
     }
     EXPECT_TRUE(build(spec)->levels_are_ultrametric());
     spec.level_overrides = {{0, 1, 1}};
@@ -259,7 +263,8 @@ TEST(MachineDevices, test_error_when_devices_are_wrong) {
         {[](auto& s) { s.devices[2].parent = 2; },
          "devices[2].parent: devices[2] has a parent itself, want a root"},
         {[](auto& s) { s.devices[2].draws["absent"] = 1; },
-         "devices[2].draws.absent: not on devices[0], want a capacity or counter of the "
+         "devices[2].draws.absent: not on devices[0], want a capacity or counter of "
+         "the "
          "root"},
         {[](auto& s) { s.devices[0].draws["memory"] = 1; },
          "devices[0].draws: draws of a root, want a parent for these"},
@@ -276,7 +281,11 @@ TEST(MachineDevices, test_error_when_devices_are_wrong) {
          "bridges[0].parent: 0, want a bridge that stands before 0"},
         {[](auto& s) { s.bridges.resize(1); },
          "bridges[0].parent: none of a PCI bridge, want the bridge above it"},
-        {[](auto& s) { add_bridge(s, no_index); add_bridge(s, 0); s.bridges[1].is_host = true; },
+        {[](auto& s) {
+             add_bridge(s, no_index);
+             add_bridge(s, 0);
+             s.bridges[1].is_host = true;
+         },
          "bridges[1].parent: 0 of a host bridge, want none"},
         {[](auto& s) { s.links[0].to = 5; },
          "links[0].to: 5, want a device of the Machine"},
@@ -325,7 +334,8 @@ TEST(MachineDevices, test_build_when_there_are_a_thousand) {
 
 TEST(Level, test_names_when_ours_or_theirs) {
     for (std::size_t i = 0; i < level_count; ++i) {
-        EXPECT_EQ(parse_level(level_name(static_cast<Level>(i))), static_cast<Level>(i));
+        EXPECT_EQ(parse_level(level_name(static_cast<Level>(i))),
+                  static_cast<Level>(i));
     }
     EXPECT_EQ(level_name(Level::switch_), "switch");
     EXPECT_EQ(parse_level("PIX"), Level::switch_);
@@ -341,9 +351,21 @@ TEST(PciAddress, test_text_when_written_and_read) {
     EXPECT_EQ(PciAddress::parse("1b:1f.7")->to_string(), "0000:1b:1f.7");
     EXPECT_EQ(PciAddress::parse("10000:e1:00.0")->to_string(), "10000:e1:00.0");
     EXPECT_EQ(PciAddress::parse("00000000:1B:00.0")->domain, 0U);
-    for (const char* text : {"", "1b", "1b:00", ":1b:00.0", "1b:20.0", "1b:00.8", "1b:00.",
-                             "x:1b:00.0", "0:0:1b:00.0", "100:00.0", "1b:00.0 ", "-1:00.0",
-                             "123456789:00:00.0", ":00.0", ".0"}) {
+    for (const char* text : {"",
+                             "1b",
+                             "1b:00",
+                             ":1b:00.0",
+                             "1b:20.0",
+                             "1b:00.8",
+                             "1b:00.",
+                             "x:1b:00.0",
+                             "0:0:1b:00.0",
+                             "100:00.0",
+                             "1b:00.0 ",
+                             "-1:00.0",
+                             "123456789:00:00.0",
+                             ":00.0",
+                             ".0"}) {
         EXPECT_EQ(PciAddress::parse(text), std::nullopt) << text;
     }
 }
@@ -356,7 +378,8 @@ TEST(NaturalOrder, test_digits_when_compared_as_numbers) {
     EXPECT_LT(compare_natural("n01", "n1"), 0);
     EXPECT_GT(compare_natural("n1", "n01"), 0);
     EXPECT_EQ(compare_natural("n7", "n7"), 0);
-    EXPECT_LT(compare_natural("n99999999999999999999998", "n99999999999999999999999"), 0);
+    EXPECT_LT(compare_natural("n99999999999999999999998", "n99999999999999999999999"),
+              0);
 }
 
 }  // namespace

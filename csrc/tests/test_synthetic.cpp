@@ -71,8 +71,10 @@ TEST(Synthetic, test_counts_when_all_levels_are_typed) {
 }
 
 TEST(Synthetic, test_memory_when_units_are_decimal_or_binary) {
-    EXPECT_EQ(numa_of(*machine_of("numa:1(memory=4GB) pu:2")), Texts{"0:0-1:4000000000"});
-    EXPECT_EQ(numa_of(*machine_of("numa:1(memory=4GiB) pu:2")), Texts{"0:0-1:4294967296"});
+    EXPECT_EQ(numa_of(*machine_of("numa:1(memory=4GB) pu:2")),
+              Texts{"0:0-1:4000000000"});
+    EXPECT_EQ(numa_of(*machine_of("numa:1(memory=4GiB) pu:2")),
+              Texts{"0:0-1:4294967296"});
     EXPECT_EQ(numa_of(*machine_of("numa:1(memory=3kib) pu:2")), Texts{"0:0-1:3072"});
     EXPECT_EQ(numa_of(*machine_of("numa:1(memory=0) pu:2")), Texts{"0:0-1:1073741824"});
     EXPECT_EQ(numa_of(*machine_of("numa:1(memory=0x10) pu:2")), Texts{"0:0-1:16"});
@@ -114,9 +116,9 @@ TEST(Synthetic, test_attached_when_at_several_levels) {
     EXPECT_EQ(numa_of(*machine_of("[numa(memory=7)] pack:2 [numa] core:2 pu:1")),
               (Texts{"0:0-1:0", "1:2-3:0", "2:0-3:7"}));
     EXPECT_EQ(numa_of(*machine_of("pu:2 [numa]")), (Texts{"0:0:0", "1:1:0"}));
-    EXPECT_EQ(numa_of(*machine_of(
-                  "pack:2 [numa(indexes=3,2,1,0)] [numa(memory=1kB)] pu:1")),
-              (Texts{"0:1:1000", "1:1:0", "2:0:1000", "3:0:0"}));
+    EXPECT_EQ(
+        numa_of(*machine_of("pack:2 [numa(indexes=3,2,1,0)] [numa(memory=1kB)] pu:1")),
+        (Texts{"0:1:1000", "1:1:0", "2:0:1000", "3:0:0"}));
     EXPECT_EQ(numa_of(*machine_of("pack:2 [numa(indexes=pack)] [numa] pu:1")),
               (Texts{"0:0:0", "1:1:0", "2:0:0", "3:1:0"}));
 }
@@ -162,20 +164,47 @@ TEST(Synthetic, test_error_when_text_is_wrong) {
     EXPECT_EQ(error_of("numa:2 pu:2(indexes=0,2,1,1)"),
               "synthetic 'numa:2 pu:2(indexes=0,2,1,1)': character 21: index 1 twice, "
               "want unique indexes");
-    for (const char* text :
-         {"", " ", "core:2", "p:2 pu:1", "packages:2 pu:1", "machine:1 pu:1", "l6:2 pu:1",
-          "pack:2(foo=1) pu:2", "numa:2(memory=1GB  indexes=1,0) pu:2",
-          "numa:2(memory=1zB) pu:2", "pu:2 pu:2", "pack:2 [numa", "pack:2 [core] pu:2",
-          "pack:2 numa:2 [numa] core:1 pu:1", "l2:2(memory=3MB) pu:2",
-          "numa:2(size=3MB) pu:2", "pack:2 numa:0 pu:1", "pack:2 numa:-1 pu:1", "pu:2:3",
-          "pack:2,pu:2", "pack:2 3 pu:1", "pack:2 l3:2 l3:2 pu:1", "(", "pu:1(",
-          "pu:1(indexes=", "pu:1(indexes=)", "pu:", "pu:0x", "numa:2 pu:2(indexes=0,2,1)",
-          "numa:2 pu:2(indexes=0,2,1,3,4)", "numa:2 pu:2(indexes=0,2,1,3,)",
-          "numa:2 pu:8(indexes=2*4)", "pack:2 pu:2(indexes=3*2:1*2)",
-          "pack:2 pu:4(indexes=pack:pack)", "numa:2 pu:2(indexes=core)",
-          "numa:2 pu:2(indexes=0*2)", "numa:2 pu:2(indexes=2*)", "l2:2(indexes=9) pu:1",
-          "[numa(indexes=0)] [numa(indexes=0)] pu:1", "numa:1(memory=9999999TB) pu:1",
-          "pu:2(indexes=0,1048576)"}) {
+    for (const char* text : {"",
+                             " ",
+                             "core:2",
+                             "p:2 pu:1",
+                             "packages:2 pu:1",
+                             "machine:1 pu:1",
+                             "l6:2 pu:1",
+                             "pack:2(foo=1) pu:2",
+                             "numa:2(memory=1GB  indexes=1,0) pu:2",
+                             "numa:2(memory=1zB) pu:2",
+                             "pu:2 pu:2",
+                             "pack:2 [numa",
+                             "pack:2 [core] pu:2",
+                             "pack:2 numa:2 [numa] core:1 pu:1",
+                             "l2:2(memory=3MB) pu:2",
+                             "numa:2(size=3MB) pu:2",
+                             "pack:2 numa:0 pu:1",
+                             "pack:2 numa:-1 pu:1",
+                             "pu:2:3",
+                             "pack:2,pu:2",
+                             "pack:2 3 pu:1",
+                             "pack:2 l3:2 l3:2 pu:1",
+                             "(",
+                             "pu:1(",
+                             "pu:1(indexes=",
+                             "pu:1(indexes=)",
+                             "pu:",
+                             "pu:0x",
+                             "numa:2 pu:2(indexes=0,2,1)",
+                             "numa:2 pu:2(indexes=0,2,1,3,4)",
+                             "numa:2 pu:2(indexes=0,2,1,3,)",
+                             "numa:2 pu:8(indexes=2*4)",
+                             "pack:2 pu:2(indexes=3*2:1*2)",
+                             "pack:2 pu:4(indexes=pack:pack)",
+                             "numa:2 pu:2(indexes=core)",
+                             "numa:2 pu:2(indexes=0*2)",
+                             "numa:2 pu:2(indexes=2*)",
+                             "l2:2(indexes=9) pu:1",
+                             "[numa(indexes=0)] [numa(indexes=0)] pu:1",
+                             "numa:1(memory=9999999TB) pu:1",
+                             "pu:2(indexes=0,1048576)"}) {
         EXPECT_NE(error_of(text), "no error") << text;
     }
 }
@@ -186,11 +215,15 @@ TEST(Synthetic, test_error_when_text_is_hostile) {
     for (int i = 0; i < 200; ++i) {
         deep += "group:1 ";
     }
-    for (const std::string& text :
-         {std::string("core:4000000000 pu:1"), std::string("pack:2 core:70000 pu:1"),
-          std::string("pu:65537"), std::string("core:99999999999999999999999 pu:1"),
-          std::string("65536 65536 65536"), std::string("numa:5000 pu:1"),
-          std::string("group:5000 pu:1"), std::string("pu:5000 [numa]"), deep + "pu:1"}) {
+    for (const std::string& text : {std::string("core:4000000000 pu:1"),
+                                    std::string("pack:2 core:70000 pu:1"),
+                                    std::string("pu:65537"),
+                                    std::string("core:99999999999999999999999 pu:1"),
+                                    std::string("65536 65536 65536"),
+                                    std::string("numa:5000 pu:1"),
+                                    std::string("group:5000 pu:1"),
+                                    std::string("pu:5000 [numa]"),
+                                    deep + "pu:1"}) {
         EXPECT_NE(error_of(text).find("want"), std::string::npos) << text;
     }
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A set of small integers: PUs, NUMANodes, localities, devices. The index space (logical
-// or OS) is said where a Bitmap is declared. It grows as needed; bits beyond its words are
-// 0, so sets of different capacity compare and combine as sets.
+// A set of small integers: PUs, NUMANodes, localities, devices. The index space
+// (logical or OS) is said where a Bitmap is declared. It grows as needed; bits beyond
+// its words are 0, so sets of different capacity compare and combine as sets.
 #pragma once
 
 #include <bit>
@@ -55,14 +55,17 @@ class Bitmap {
     [[nodiscard]] std::size_t count_common(const Bitmap& other) const noexcept;
     /// Order of docs/objective.md, term 10: less is the set that holds the least member
     /// not in both.
-    [[nodiscard]] std::strong_ordering compare_least_index(const Bitmap& other) const noexcept;
+    [[nodiscard]] std::strong_ordering compare_least_index(
+        const Bitmap& other) const noexcept;
 
     /// The kernel's list form: "0-3,8".
     [[nodiscard]] std::string to_list() const;
     [[nodiscard]] std::vector<std::uint32_t> to_vector() const;
 
     /// 64 members a word, lowest first; trailing zero words may be absent or present.
-    [[nodiscard]] const std::vector<std::uint64_t>& words() const noexcept { return words_; }
+    [[nodiscard]] const std::vector<std::uint64_t>& words() const noexcept {
+        return words_;
+    }
     void resize_words(std::size_t words) { words_.resize(words, 0); }
     void set_word(std::size_t index, std::uint64_t value);
 

@@ -11,7 +11,8 @@ namespace {
 constexpr std::size_t word_bits = 64;
 constexpr std::size_t list_limit = std::size_t{1} << 20;
 
-// Reads the kernel's list form without exceptions of its own; the caller words the error.
+// Reads the kernel's list form without exceptions of its own; the caller words the
+// error.
 class ListReader {
   public:
     explicit ListReader(std::string_view text) : text_(text) {}
@@ -104,12 +105,13 @@ Bitmap Bitmap::range(std::size_t first, std::size_t count) {
               result.words_.end(),
               ~std::uint64_t{0});
     result.words_[first_word] &= ~std::uint64_t{0} << (first % word_bits);
-    result.words_[last_word] &=
-        ~std::uint64_t{0} >> (word_bits - 1 - last % word_bits);
+    result.words_[last_word] &= ~std::uint64_t{0} >> (word_bits - 1 - last % word_bits);
     return result;
 }
 
-Bitmap Bitmap::parse_list(std::string_view text) { return ListReader(text).read(); }
+Bitmap Bitmap::parse_list(std::string_view text) {
+    return ListReader(text).read();
+}
 
 void Bitmap::set(std::size_t bit) {
     const std::size_t word = bit / word_bits;
@@ -126,7 +128,9 @@ void Bitmap::reset(std::size_t bit) noexcept {
     }
 }
 
-void Bitmap::clear() noexcept { std::fill(words_.begin(), words_.end(), 0); }
+void Bitmap::clear() noexcept {
+    std::fill(words_.begin(), words_.end(), 0);
+}
 
 bool Bitmap::empty() const noexcept {
     return std::all_of(
@@ -144,7 +148,8 @@ std::size_t Bitmap::count() const noexcept {
 std::size_t Bitmap::first() const noexcept {
     for (std::size_t w = 0; w < words_.size(); ++w) {
         if (words_[w] != 0) {
-            return w * word_bits + static_cast<std::size_t>(std::countr_zero(words_[w]));
+            return w * word_bits +
+                   static_cast<std::size_t>(std::countr_zero(words_[w]));
         }
     }
     return npos;

@@ -50,7 +50,8 @@ void MachineBuilder::check_limits() const {
     const auto check = [this](const char* part, std::size_t size, std::size_t limit) {
         if (size > limit) {
             fail(part,
-                 std::to_string(size) + " of them, want at most " + std::to_string(limit));
+                 std::to_string(size) + " of them, want at most " +
+                     std::to_string(limit));
         }
     };
     std::size_t pus = 0;
@@ -61,8 +62,11 @@ void MachineBuilder::check_limits() const {
     }
     check("PUs", pus, MachineLimits::pus);
     check("Groups", groups, MachineLimits::groups);
-    // Packages, Dies, L3s and Cores are at most one each for a PU, as they are disjoint.
-    check("objects", spec_.objects.size(), 5 * MachineLimits::pus + MachineLimits::groups);
+    // Packages, Dies, L3s and Cores are at most one each for a PU, as they are
+    // disjoint.
+    check("objects",
+          spec_.objects.size(),
+          5 * MachineLimits::pus + MachineLimits::groups);
     check("numa_nodes", spec_.numa_nodes.size(), MachineLimits::numa_nodes);
     check("devices", spec_.devices.size(), MachineLimits::devices);
     check("bridges", spec_.bridges.size(), MachineLimits::bridges);

@@ -34,12 +34,12 @@ class MachineBuilder {
         const Bitmap* cpuset = nullptr;  ///< OS indices, in spec_
         ObjectKind kind = ObjectKind::group;
         bool is_numa = false;
-        std::uint32_t source = 0;          ///< index into spec objects or numa_nodes
-        std::uint32_t size = 0;            ///< PUs
-        std::uint32_t parent = no_index;   ///< set id; no_index: the Machine
-        std::uint32_t same_as = 0;         ///< of NUMANodes: first set of equal cpuset
-        std::uint32_t start = no_index;    ///< first logical PU
-        std::uint32_t given = 0;           ///< logical PUs given out below
+        std::uint32_t source = 0;         ///< index into spec objects or numa_nodes
+        std::uint32_t size = 0;           ///< PUs
+        std::uint32_t parent = no_index;  ///< set id; no_index: the Machine
+        std::uint32_t same_as = 0;        ///< of NUMANodes: first set of equal cpuset
+        std::uint32_t start = no_index;   ///< first logical PU
+        std::uint32_t given = 0;          ///< logical PUs given out below
     };
     /// Per PU, by position in the spec: the smallest set of each kind that holds it.
     struct Owners {
@@ -122,15 +122,16 @@ class MachineBuilder {
     std::vector<std::uint32_t> logical_by_position_;
     std::vector<Set> sets_;
     Owners owners_;
-    std::vector<std::uint32_t> numa_set_;        ///< spec NUMANode -> set id, no_index
+    std::vector<std::uint32_t> numa_set_;  ///< spec NUMANode -> set id, no_index
     std::vector<std::uint32_t> locality_first_pu_;  ///< ascending
 
     std::vector<std::uint32_t> device_by_spec_;  ///< spec index -> logical index
     std::vector<std::uint32_t> spec_by_device_;
-    std::vector<std::uint32_t> roots_;           ///< devices that are roots, ascending
-    std::vector<std::uint32_t> row_of_device_;   ///< device -> position of its root in roots_
-    std::vector<std::uint8_t> root_levels_;      ///< roots x roots
-    std::vector<std::uint32_t> switch_bridge_;   ///< root row -> bridge, no_index
+    std::vector<std::uint32_t> roots_;  ///< devices that are roots, ascending
+    std::vector<std::uint32_t>
+        row_of_device_;  ///< device -> position of its root in roots_
+    std::vector<std::uint8_t> root_levels_;     ///< roots x roots
+    std::vector<std::uint32_t> switch_bridge_;  ///< root row -> bridge, no_index
 };
 
 }  // namespace topoalloc

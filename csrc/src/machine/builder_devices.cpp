@@ -236,21 +236,23 @@ void MachineBuilder::count_device(std::uint32_t index) {
     for (const Amounts* amounts : {&root.capacities, &root.counters}) {
         for (const auto& [key, amount] : *amounts) {
             const auto drawn = spec.draws.find(key);
-            device.counter_draws.push_back(drawn == spec.draws.end() ? 0 : drawn->second);
+            device.counter_draws.push_back(drawn == spec.draws.end() ? 0
+                                                                     : drawn->second);
         }
     }
 }
 
-// Of several devices with one key the strongest kind of key wins, then the first device:
-// a PCI function means the root, not a partition on it.
+// Of several devices with one key the strongest kind of key wins, then the first
+// device: a PCI function means the root, not a partition on it.
 void MachineBuilder::index_keys() {
     auto& m = *machine_;
     auto& keys = m.device_by_key_;
     for (std::uint32_t d = 0; d < m.devices_.size(); ++d) {
         if (!keys.emplace(m.devices_[d].name, d).second) {
             fail(device_part(spec_by_device_[d]) + ".device_class",
-                 "'" + m.devices_[d].device_class + "' gives a second device the name " +
-                     m.devices_[d].name + ", want another class");
+                 "'" + m.devices_[d].device_class +
+                     "' gives a second device the name " + m.devices_[d].name +
+                     ", want another class");
         }
     }
     for (const bool of_roots : {true, false}) {

@@ -14,7 +14,9 @@
 namespace topoalloc {
 namespace {
 
-std::uint8_t number(Level level) { return static_cast<std::uint8_t>(level); }
+std::uint8_t number(Level level) {
+    return static_cast<std::uint8_t>(level);
+}
 
 }  // namespace
 
@@ -93,7 +95,8 @@ void MachineBuilder::level_by_path() {
         std::uint8_t level = number(Level::root);
         if (!bridges[bridge].is_host) {
             const std::uint32_t farther = std::max(root_depth[a], root_depth[b]);
-            level = number(farther - depth[bridge] <= 1 ? Level::switch_ : Level::bridges);
+            level =
+                number(farther - depth[bridge] <= 1 ? Level::switch_ : Level::bridges);
         }
         if (root_level(a, b) <= level) {
             return;  // one slot
@@ -134,7 +137,8 @@ void MachineBuilder::level_by_path() {
 
 void MachineBuilder::number_switches() {
     auto& m = *machine_;
-    const std::set<std::uint32_t> distinct(switch_bridge_.begin(), switch_bridge_.end());
+    const std::set<std::uint32_t> distinct(switch_bridge_.begin(),
+                                           switch_bridge_.end());
     for (const std::uint32_t bridge : distinct) {
         if (bridge != no_index) {
             m.switches_.push_back(bridge);
@@ -196,11 +200,13 @@ bool MachineBuilder::is_ultrametric() const {
     std::vector<std::size_t> first(count);
     for (std::uint8_t t = 0; t + 1U < level_count; ++t) {
         for (std::size_t a = 0; a < count; ++a) {
-            const auto row = root_levels_.begin() + static_cast<std::ptrdiff_t>(a * count);
+            const auto row =
+                root_levels_.begin() + static_cast<std::ptrdiff_t>(a * count);
             first[a] = static_cast<std::size_t>(
-                std::find_if(row, row + static_cast<std::ptrdiff_t>(count), [t](auto l) {
-                    return l <= t;
-                }) - row);
+                std::find_if(row,
+                             row + static_cast<std::ptrdiff_t>(count),
+                             [t](auto l) { return l <= t; }) -
+                row);
         }
         for (std::size_t a = 0; a < count; ++a) {
             bool differs = false;

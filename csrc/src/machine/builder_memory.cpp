@@ -116,14 +116,16 @@ void MachineBuilder::build_numa_nodes() {
         node.kind = from.kind;
         for (const std::uint64_t page : machine_->page_sizes_) {
             const auto found = from.hugepages.find(page);
-            const std::uint64_t huge = found == from.hugepages.end() ? 0 : found->second;
+            const std::uint64_t huge =
+                found == from.hugepages.end() ? 0 : found->second;
             node.bytes.push_back(page == 0 ? from.base_bytes : huge);
         }
         if (numa_set_[i] != no_index) {
             const Set& set = sets_[numa_set_[i]];
             node.pus = Bitmap::range(set.start, set.size);
-            // A locality is inside the cpuset or disjoint from it, or it is what smaller
-            // cpusets leave of a larger one; then its first PU, too, lies outside.
+            // A locality is inside the cpuset or disjoint from it, or it is what
+            // smaller cpusets leave of a larger one; then its first PU, too, lies
+            // outside.
             const auto low =
                 std::lower_bound(first, locality_first_pu_.end(), set.start);
             const auto high =
@@ -186,8 +188,8 @@ void MachineBuilder::attach_numa_nodes() {
         if (siblings != with_parent.end() && siblings->second.intersects(inside)) {
             inside &= siblings->second;
         }
-        machine_->numa_nodes_[machine_->numa_node_of_os_index(node.os_index)].localities =
-            std::move(inside);
+        machine_->numa_nodes_[machine_->numa_node_of_os_index(node.os_index)]
+            .localities = std::move(inside);
     }
 }
 

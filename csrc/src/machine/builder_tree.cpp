@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The laminar family and the logical order. Sets are taken from large to small; each must
-// find all its PUs in one and the same innermost set, which becomes its parent. That
-// costs the sum of the set sizes and needs no comparison of pairs of sets. A set of n PUs
-// takes n consecutive logical indices, so the order needs no walk either.
+// The laminar family and the logical order. Sets are taken from large to small; each
+// must find all its PUs in one and the same innermost set, which becomes its parent.
+// That costs the sum of the set sizes and needs no comparison of pairs of sets. A set
+// of n PUs takes n consecutive logical indices, so the order needs no walk either.
 #include "machine/builder.hpp"
 
 #include <algorithm>
@@ -14,12 +14,18 @@ namespace {
 
 std::string_view kind_name(ObjectKind kind) {
     switch (kind) {
-        case ObjectKind::package: return "Package";
-        case ObjectKind::die: return "Die";
-        case ObjectKind::l3: return "L3";
-        case ObjectKind::core: return "Core";
-        case ObjectKind::pu: return "PU";
-        case ObjectKind::group: return "Group";
+        case ObjectKind::package:
+            return "Package";
+        case ObjectKind::die:
+            return "Die";
+        case ObjectKind::l3:
+            return "L3";
+        case ObjectKind::core:
+            return "Core";
+        case ObjectKind::pu:
+            return "PU";
+        case ObjectKind::group:
+            return "Group";
     }
     return "object";
 }
@@ -43,7 +49,8 @@ void MachineBuilder::read_pus() {
         }
         if (position_by_os_[object.os_index] != no_index) {
             fail(part + "os_index",
-                 std::to_string(object.os_index) + " occurs twice among PUs, want unique");
+                 std::to_string(object.os_index) +
+                     " occurs twice among PUs, want unique");
         }
         const std::size_t members = object.cpuset.count();
         if (members > 1 || (members == 1 && !object.cpuset.test(object.os_index))) {
@@ -64,11 +71,13 @@ std::uint32_t MachineBuilder::position_of(std::size_t os_index) const {
     return os_index < position_by_os_.size() ? position_by_os_[os_index] : no_index;
 }
 
-void MachineBuilder::check_known_pus(const Bitmap& cpuset, const std::string& part) const {
+void MachineBuilder::check_known_pus(const Bitmap& cpuset,
+                                     const std::string& part) const {
     cpuset.for_each([&](std::size_t os_index) {
         if (position_of(os_index) == no_index) {
             fail(part,
-                 "PU " + std::to_string(os_index) + " is not there, want PUs of the Machine");
+                 "PU " + std::to_string(os_index) +
+                     " is not there, want PUs of the Machine");
         }
     });
 }
@@ -128,12 +137,17 @@ std::vector<std::uint32_t>* MachineBuilder::owners_of(const Set& set) {
         return &owners_.numa;
     }
     switch (set.kind) {
-        case ObjectKind::package: return &owners_.package;
-        case ObjectKind::die: return &owners_.die;
-        case ObjectKind::l3: return &owners_.l3;
-        case ObjectKind::core: return &owners_.core;
+        case ObjectKind::package:
+            return &owners_.package;
+        case ObjectKind::die:
+            return &owners_.die;
+        case ObjectKind::l3:
+            return &owners_.l3;
+        case ObjectKind::core:
+            return &owners_.core;
         case ObjectKind::pu:
-        case ObjectKind::group: break;
+        case ObjectKind::group:
+            break;
     }
     return nullptr;
 }
@@ -194,7 +208,8 @@ std::string MachineBuilder::set_name(std::uint32_t id) const {
 }
 
 // Gives every set above the PU its interval, outermost first, where it has none yet.
-void MachineBuilder::open_sets_above(std::uint32_t position, std::uint32_t& root_given) {
+void MachineBuilder::open_sets_above(std::uint32_t position,
+                                     std::uint32_t& root_given) {
     std::vector<std::uint32_t> chain;
     for (std::uint32_t id = owners_.innermost[position];
          id != no_index && sets_[id].start == no_index;
@@ -223,9 +238,9 @@ void MachineBuilder::number_pus() {
     for (std::uint32_t position = 0; position < count; ++position) {
         open_sets_above(position, root_given);
         const std::uint32_t inner = owners_.innermost[position];
-        const std::uint32_t logical =
-            inner == no_index ? root_given++
-                              : sets_[inner].start + sets_[inner].given++;
+        const std::uint32_t logical = inner == no_index
+                                          ? root_given++
+                                          : sets_[inner].start + sets_[inner].given++;
         logical_by_position_[position] = logical;
         machine_->pus_[logical].os_index = os_by_position_[position];
         machine_->pu_by_os_index_[os_by_position_[position]] = logical;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Recomputes what a Machine derives, by the plain words of docs/objective.md and by other
-// means than the builder: pairs of sets, walks up the bridges, triples of devices.
+// Recomputes what a Machine derives, by the plain words of docs/objective.md and by
+// other means than the builder: pairs of sets, walks up the bridges, triples of
+// devices.
 #include "machine/natural_order.hpp"
 #include "topoalloc/errors.hpp"
 #include "topoalloc/machine.hpp"
@@ -73,7 +74,8 @@ class Checker {
                 ensure(m_.pus().at(p).*member == d, "the PUs of each " + kind);
                 localities.set(m_.pus()[p].locality);
             });
-            ensure(localities == domains[d].localities, "the localities of each " + kind);
+            ensure(localities == domains[d].localities,
+                   "the localities of each " + kind);
         }
         ensure(held == m_.pus().size(), "the parts of each " + kind);
     }
@@ -234,7 +236,8 @@ class Checker {
     };
     [[nodiscard]] Path path_of(const Device& device) const {
         Path path;
-        for (std::uint32_t b = device.bridge; b != no_index; b = m_.bridges()[b].parent) {
+        for (std::uint32_t b = device.bridge; b != no_index;
+             b = m_.bridges()[b].parent) {
             if (m_.bridges()[b].is_host) {
                 path.host = b;
             } else {
@@ -303,7 +306,8 @@ class Checker {
         }
         for (std::uint32_t a = 0; a < count; ++a) {
             for (std::uint32_t b = 0; b < count; ++b) {
-                ensure(static_cast<std::uint8_t>(m_.level(a, b)) == expected[a * count + b],
+                ensure(static_cast<std::uint8_t>(m_.level(a, b)) ==
+                           expected[a * count + b],
                        "the level of " + m_.devices()[a].name + " and " +
                            m_.devices()[b].name);
             }
@@ -346,7 +350,8 @@ class Checker {
                     continue;
                 }
                 const auto at =
-                    std::find(path.bridges.begin(), path.bridges.end(), meeting.bridge) -
+                    std::find(
+                        path.bridges.begin(), path.bridges.end(), meeting.bridge) -
                     path.bridges.begin();
                 if (at > height) {
                     height = at;
@@ -381,6 +386,8 @@ class Checker {
 
 }  // namespace
 
-void Machine::check_consistency() const { Checker(*this).check(); }
+void Machine::check_consistency() const {
+    Checker(*this).check();
+}
 
 }  // namespace topoalloc

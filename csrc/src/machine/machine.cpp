@@ -36,11 +36,12 @@ std::uint32_t Machine::pu_of_os_index(std::uint32_t os_index) const {
 }
 
 std::uint32_t Machine::numa_node_of_os_index(std::uint32_t os_index) const {
-    const auto at = std::lower_bound(
-        numa_nodes_.begin(),
-        numa_nodes_.end(),
-        os_index,
-        [](const NumaNode& node, std::uint32_t wanted) { return node.os_index < wanted; });
+    const auto at = std::lower_bound(numa_nodes_.begin(),
+                                     numa_nodes_.end(),
+                                     os_index,
+                                     [](const NumaNode& node, std::uint32_t wanted) {
+                                         return node.os_index < wanted;
+                                     });
     if (at == numa_nodes_.end() || at->os_index != os_index) {
         return no_index;
     }
@@ -56,9 +57,8 @@ Bitmap Machine::pus_to_os(const Bitmap& logical) const {
 Bitmap Machine::pus_from_os(const Bitmap& os) const {
     Bitmap logical;
     os.for_each([&](std::size_t os_index) {
-        const std::uint32_t pu = os_index < pu_by_os_index_.size()
-                                     ? pu_by_os_index_[os_index]
-                                     : no_index;
+        const std::uint32_t pu =
+            os_index < pu_by_os_index_.size() ? pu_by_os_index_[os_index] : no_index;
         if (pu == no_index) {
             throw InvalidRequestError("PU " + std::to_string(os_index) +
                                       ": not there, want PUs of the Machine");

@@ -64,11 +64,21 @@ class SyntheticReader {
     void add_level(const Level& level) {
         const synthetic::TypeName& name = level.name;
         switch (name.type) {
-            case Type::package: add_objects(level, ObjectKind::package); return;
-            case Type::die: add_objects(level, ObjectKind::die); return;
-            case Type::core: add_objects(level, ObjectKind::core); return;
-            case Type::group: add_objects(level, ObjectKind::group); return;
-            case Type::numa: add_numa_nodes(level); return;
+            case Type::package:
+                add_objects(level, ObjectKind::package);
+                return;
+            case Type::die:
+                add_objects(level, ObjectKind::die);
+                return;
+            case Type::core:
+                add_objects(level, ObjectKind::core);
+                return;
+            case Type::group:
+                add_objects(level, ObjectKind::group);
+                return;
+            case Type::numa:
+                add_numa_nodes(level);
+                return;
             case Type::cache:
                 if (name.number == 3 && !name.is_instruction_cache) {
                     add_objects(level, ObjectKind::l3);
@@ -77,7 +87,8 @@ class SyntheticReader {
                 break;
             case Type::none:
             case Type::machine:
-            case Type::pu: break;
+            case Type::pu:
+                break;
         }
         // What indexes= says must make sense even where nothing reads it.
         if (name.type != Type::machine && !level.attributes.indexes.empty()) {
@@ -87,8 +98,9 @@ class SyntheticReader {
 
     void add_objects(const Level& level, ObjectKind kind) {
         // hwloc numbers caches and Groups by the operating system only when told.
-        const bool is_numbered = (kind != ObjectKind::l3 && kind != ObjectKind::group) ||
-                                 !level.attributes.indexes.empty();
+        const bool is_numbered =
+            (kind != ObjectKind::l3 && kind != ObjectKind::group) ||
+            !level.attributes.indexes.empty();
         const std::vector<std::uint32_t> indexes = indexes_of(level);
         for (std::uint32_t i = 0; i < level.width; ++i) {
             spec_.objects.push_back(
@@ -101,7 +113,8 @@ class SyntheticReader {
         const std::vector<std::uint32_t> indexes = indexes_of(level);
         const std::uint64_t bytes = level.attributes.memory_bytes;
         for (std::uint32_t i = 0; i < level.width; ++i) {
-            add_numa_node(indexes[i], cpuset_of(level, i), bytes == 0 ? default_bytes : bytes);
+            add_numa_node(
+                indexes[i], cpuset_of(level, i), bytes == 0 ? default_bytes : bytes);
         }
     }
 
@@ -114,7 +127,8 @@ class SyntheticReader {
         spec_.numa_nodes.push_back(std::move(node));
     }
 
-    // hwloc's logical order: siblings, caches and Groups among them, by lowest os_index.
+    // hwloc's logical order: siblings, caches and Groups among them, by lowest
+    // os_index.
     void add_pus() {
         const auto pus = static_cast<std::uint32_t>(pu_indexes_.size());
         std::vector<std::uint32_t> order{0};  // the objects of one level
@@ -147,8 +161,8 @@ class SyntheticReader {
         }
     }
 
-    // Attached NUMANodes are numbered below an object before those of the object itself.
-    // The depth of the recursion is bounded by the number of levels.
+    // Attached NUMANodes are numbered below an object before those of the object
+    // itself. The depth of the recursion is bounded by the number of levels.
     void add_attached(std::size_t depth, std::uint32_t object) {
         if (depth > deepest_attached_) {
             return;
@@ -179,6 +193,8 @@ class SyntheticReader {
 
 }  // namespace
 
-MachineSpec read_synthetic(std::string_view text) { return SyntheticReader(text).read(); }
+MachineSpec read_synthetic(std::string_view text) {
+    return SyntheticReader(text).read();
+}
 
 }  // namespace topoalloc

@@ -14,9 +14,15 @@ constexpr std::size_t level_limit = 128;  // hwloc's own
 constexpr std::string_view wanted_types =
     "Package, Die, NUMANode, Group, L1 to L5 (L3Cache), Core or PU";
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
-bool is_letter(char c) { return lower(c) >= 'a' && lower(c) <= 'z'; }
+bool is_digit(char c) {
+    return c >= '0' && c <= '9';
+}
+char lower(char c) {
+    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
+bool is_letter(char c) {
+    return lower(c) >= 'a' && lower(c) <= 'z';
+}
 
 struct KnownType {
     std::string_view name;
@@ -77,7 +83,8 @@ TypeName type_of_word(const std::string& word) {
     const bool is_number = std::all_of(digits.begin(), digits.end(), is_digit);
     if (digits.empty()) {
         name.type = known->type;
-    } else if (known->type == Type::group && is_number && digits.size() <= digit_limit) {
+    } else if (known->type == Type::group && is_number &&
+               digits.size() <= digit_limit) {
         name.type = Type::group;
         name.number = static_cast<std::uint32_t>(std::stoul(digits));
     }
@@ -120,7 +127,8 @@ class Grammar {
     }
 
   private:
-    [[noreturn]] void fail_here(const std::string& what, const std::string& want) const {
+    [[noreturn]] void fail_here(const std::string& what,
+                                const std::string& want) const {
         fail(result_.text, at_, what, want);
     }
     [[nodiscard]] char peek() const {
@@ -168,10 +176,11 @@ class Grammar {
         }
         const std::uint64_t above = result_.levels.back().width;
         if (number > MachineLimits::pus / above) {
-            fail(result_.text,
-                 number_at,
-                 std::to_string(above) + " times " + std::to_string(number) + " objects",
-                 "at most " + std::to_string(MachineLimits::pus));
+            fail(
+                result_.text,
+                number_at,
+                std::to_string(above) + " times " + std::to_string(number) + " objects",
+                "at most " + std::to_string(MachineLimits::pus));
         }
         return static_cast<std::uint32_t>(above * number);
     }
@@ -245,7 +254,8 @@ class Grammar {
             }
             at_ = end;
         } else {
-            fail_here("unknown attribute", is_cache ? "size= or indexes=" : "memory= or indexes=");
+            fail_here("unknown attribute",
+                      is_cache ? "size= or indexes=" : "memory= or indexes=");
         }
     }
 
@@ -264,8 +274,10 @@ class Grammar {
         }
         std::uint64_t factor = 1;
         if (!word.empty()) {
-            const auto* unit = std::find_if(
-                units.begin(), units.end(), [&](const Unit& u) { return u.name == word; });
+            const auto* unit =
+                std::find_if(units.begin(), units.end(), [&](const Unit& u) {
+                    return u.name == word;
+                });
             if (unit == units.end()) {
                 fail_here("unknown unit", "kB, kiB, MB, MiB, GB, GiB, TB, TiB or none");
             }
@@ -288,9 +300,10 @@ class Grammar {
             fail_here("the end without PUs", "pu:<number> last");
         }
         last.name.type = Type::pu;
-        const auto untyped = std::count_if(levels.begin() + 1, levels.end() - 1, [](auto& l) {
-            return l.name.type == Type::none;
-        });
+        const auto untyped =
+            std::count_if(levels.begin() + 1, levels.end() - 1, [](auto& l) {
+                return l.name.type == Type::none;
+            });
         if (untyped != 0) {
             if (static_cast<std::size_t>(untyped) != levels.size() - 2) {
                 fail(result_.text, 0, "levels with and without a type", "all or none");
@@ -301,7 +314,8 @@ class Grammar {
         add_numa_node();
     }
 
-    // hwloc's choice for a row of bare numbers: Groups, Package, NUMANode, caches, Core.
+    // hwloc's choice for a row of bare numbers: Groups, Package, NUMANode, caches,
+    // Core.
     void choose_types() {
         auto& levels = result_.levels;
         std::size_t rest = levels.size() - 2;
@@ -318,7 +332,8 @@ class Grammar {
         std::vector<TypeName> types(rest, TypeName{Type::group});
         types.insert(types.end(), package, TypeName{Type::package});
         types.insert(types.end(), numa, TypeName{Type::numa});
-        // L2 first, then L1, L3, L1i; from the outside in they stand as L3, L2, L1, L1i.
+        // L2 first, then L1, L3, L1i; from the outside in they stand as L3, L2, L1,
+        // L1i.
         const std::array<TypeName, cache_limit> all = {TypeName{Type::cache, 3},
                                                        TypeName{Type::cache, 2},
                                                        TypeName{Type::cache, 1},
@@ -338,12 +353,12 @@ class Grammar {
         const auto& levels = result_.levels;
         for (std::size_t i = 1; i < levels.size(); ++i) {
             const TypeName& name = levels[i].name;
-            const bool may_repeat =
-                name.type == Type::group ||
-                (name.type == Type::cache &&
-                 (name.number != 3 || name.is_instruction_cache));
+            const bool may_repeat = name.type == Type::group ||
+                                    (name.type == Type::cache &&
+                                     (name.number != 3 || name.is_instruction_cache));
             const auto same = [&name](const Level& other) {
-                return other.name.type == name.type && other.name.number == name.number &&
+                return other.name.type == name.type &&
+                       other.name.number == name.number &&
                        other.name.is_instruction_cache == name.is_instruction_cache;
             };
             const auto here = levels.begin() + static_cast<std::ptrdiff_t>(i);
@@ -356,7 +371,8 @@ class Grammar {
                      "NUMANodes as a level and attached",
                      "one of the two");
             }
-            const std::size_t limit = name.type == Type::numa    ? MachineLimits::numa_nodes
+            const std::size_t limit = name.type == Type::numa
+                                          ? MachineLimits::numa_nodes
                                       : name.type == Type::group ? MachineLimits::groups
                                                                  : MachineLimits::pus;
             if (levels[i].width > limit) {
@@ -371,9 +387,10 @@ class Grammar {
     // Where none is named hwloc attaches one to the Machine.
     void add_numa_node() {
         auto& levels = result_.levels;
-        const bool has_level = std::any_of(levels.begin(), levels.end(), [](auto& level) {
-            return level.name.type == Type::numa;
-        });
+        const bool has_level =
+            std::any_of(levels.begin(), levels.end(), [](auto& level) {
+                return level.name.type == Type::numa;
+            });
         if (!has_level && result_.attached_count == 0) {
             Attributes attributes;
             attributes.memory_bytes = std::uint64_t{1} << 30;
@@ -397,8 +414,8 @@ void fail(std::string_view text,
     if (text.size() > shown) {
         quoted += "...";
     }
-    throw FormatError("synthetic '" + quoted + "': character " + std::to_string(at + 1) +
-                      ": " + what + ", want " + want);
+    throw FormatError("synthetic '" + quoted + "': character " +
+                      std::to_string(at + 1) + ": " + what + ", want " + want);
 }
 
 TypeName read_type(std::string_view text, std::size_t& at) {
@@ -431,9 +448,10 @@ std::uint64_t read_number(std::string_view text, std::size_t& at) {
     for (; at < text.size(); ++at) {
         const char c = lower(text[at]);
         const std::uint64_t digit =
-            is_digit(c) ? static_cast<std::uint64_t>(c - '0')
-                        : (c >= 'a' && c <= 'f' ? static_cast<std::uint64_t>(c - 'a') + 10
-                                                : base);
+            is_digit(c)
+                ? static_cast<std::uint64_t>(c - '0')
+                : (c >= 'a' && c <= 'f' ? static_cast<std::uint64_t>(c - 'a') + 10
+                                        : base);
         if (digit >= base) {
             break;
         }
@@ -448,6 +466,8 @@ std::uint64_t read_number(std::string_view text, std::size_t& at) {
     return value;
 }
 
-Description parse(std::string_view text) { return Grammar(text).parse(); }
+Description parse(std::string_view text) {
+    return Grammar(text).parse();
+}
 
 }  // namespace topoalloc::synthetic

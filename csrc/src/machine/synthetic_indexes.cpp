@@ -36,9 +36,8 @@ class Expander {
         if (written.find_first_not_of("0123456789,") == std::string_view::npos) {
             result = read_list();
         } else {
-            std::vector<Loop> loops = written[0] >= '0' && written[0] <= '9'
-                                          ? read_loops()
-                                          : read_types();
+            std::vector<Loop> loops =
+                written[0] >= '0' && written[0] <= '9' ? read_loops() : read_types();
             result = run(complete(std::move(loops)));
         }
         check_unique(result);
@@ -196,7 +195,8 @@ class Expander {
         std::sort(indexes.begin(), indexes.end());
         const auto twice = std::adjacent_find(indexes.begin(), indexes.end());
         if (twice != indexes.end()) {
-            fail_at(begin_, "index " + std::to_string(*twice) + " twice", "unique indexes");
+            fail_at(
+                begin_, "index " + std::to_string(*twice) + " twice", "unique indexes");
         }
     }
 

@@ -45,12 +45,14 @@ struct Level {
     TypeName name;
     std::uint32_t width = 1;  ///< objects at this level
     Attributes attributes;
-    std::vector<Attributes> attached;  ///< NUMANodes attached to each object, in brackets
-    std::size_t at = 0;                ///< where the text of the level starts
+    std::vector<Attributes>
+        attached;        ///< NUMANodes attached to each object, in brackets
+    std::size_t at = 0;  ///< where the text of the level starts
 };
 
-/// Level 0 is the Machine, the last are the PUs; every type is known. `attached_indexes`
-/// numbers all attached NUMANodes, whichever of them it was written at.
+/// Level 0 is the Machine, the last are the PUs; every type is known.
+/// `attached_indexes` numbers all attached NUMANodes, whichever of them it was written
+/// at.
 struct Description {
     std::string_view text;
     std::vector<Level> levels;
