@@ -79,9 +79,9 @@ Bitmap candidates_of(const NodeState& state,
     wanted.count = 1;
     request.devices.push_back(std::move(wanted));
     request.exclude = exclude;
+    const auto compiled = compile(state.machine_ptr(), request);
     Bitmap out;
-    for (const std::uint32_t device :
-         compile(state.machine_ptr(), request)->needs.front().candidates) {
+    for (const std::uint32_t device : compiled->needs.front().candidates) {
         out.set(device);
     }
     return out;
