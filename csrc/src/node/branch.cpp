@@ -83,10 +83,10 @@ class BranchMaker {
         for (const CompiledNear* near : enforced_.nears) {
             apply_near(branch, *near);
         }
-        if (keep_from != nullptr && !apply_keep(branch, *keep_from)) {
-            return true;
+        if (keep_from == nullptr) {
+            return !counts_suffice(branch) || fix_align(0, branch);
         }
-        return !counts_suffice(branch) || fix_align(0, branch);
+        return run_keeping(branch, *keep_from);
     }
 
   private:
@@ -116,35 +116,28 @@ class BranchMaker {
         branch.numa_nodes &= near.numa_nodes;
     }
 
-    // Restricts to what a resize keeps; false when that is no longer to be had.
-    bool apply_keep(Branch& branch, const Placement& old) const {
-        for (const std::string& word : request_.request.keep) {
-            if (word == "pus") {
-                if (!keep_pus(branch, old.pus)) {
-                    return false;
-                }
-            } else if (const std::uint32_t need = request_.need_of(word); need != no_index) {
-                if (!keep_devices(branch, need, old)) {
-                    return false;
-                }
+    // What a resize keeps is contained in the new set, or contains it. For PUs both are
+    // tried: where cores differ in size, their number does not tell which will be larger.
+    bool run_keeping(const Branch& branch, const Placement& old) {
+        const auto& keep = request_.request.keep;
+        Branch inner = branch;
+        for (const std::string& word : keep) {
+            const std::uint32_t need = request_.need_of(word);
+            if (need != no_index && !keep_devices(inner, need, old)) {
+                return true;
             }
         }
-        return true;
-    }
-
-    bool keep_pus(Branch& branch, const Bitmap& old) const {
-        std::size_t before = old.count();
-        if (branch.unit == PuUnit::cores) {
-            Bitmap cores;
-            old.for_each([&](std::size_t pu) { cores.set(machine_.pus()[pu].core); });
-            before = cores.count();
+        if (std::ranges::find(keep, "pus") == keep.end() || !request_.wants_pus()) {
+            return !counts_suffice(inner) || fix_align(0, inner);
         }
-        if (branch.wanted_units < before) {
-            branch.usable_pus &= old;
-            return true;
+        Branch fewer = inner;
+        fewer.usable_pus &= old.pus;
+        if (counts_suffice(fewer) && !fix_align(0, fewer)) {
+            return false;
         }
-        branch.forced_pus = old;
-        return old.is_subset_of(branch.usable_pus);
+        inner.forced_pus = old.pus;
+        return !old.pus.is_subset_of(inner.usable_pus) || !counts_suffice(inner) ||
+               fix_align(0, inner);
     }
 
     bool keep_devices(Branch& branch, std::uint32_t need, const Placement& old) const {
@@ -165,6 +158,7 @@ class BranchMaker {
             candidate.forced = before.test(candidate.device);
             found += candidate.forced ? 1U : 0U;
         }
+        branch.forced_devices += found;
         return found == before.count();
     }
 
@@ -288,18 +282,21 @@ class BranchMaker {
     }
 
     bool finish(Branch branch) {
-        for (std::size_t need = 0; need < branch.needs.size(); ++need) {
-            const auto forced = std::ranges::count_if(
-                branch.needs[need], [](const Candidate& c) { return c.forced; });
-            if (static_cast<std::size_t>(forced) > request_.needs[need].count) {
-                return true;
-            }
-        }
-        if (!price_pairs(branch) || !counts_suffice(branch)) {
+        if (!price_pairs(branch) || !counts_suffice(branch) ||
+            count_forced(branch) != branch.forced_devices) {
             return true;
         }
         find_twins(branch);
         return visit_(branch);
+    }
+
+    static std::size_t count_forced(const Branch& branch) {
+        std::size_t forced = 0;
+        for (const auto& list : branch.needs) {
+            forced += static_cast<std::size_t>(
+                std::ranges::count_if(list, [](const Candidate& c) { return c.forced; }));
+        }
+        return forced;
     }
 
     // Least levels across each Pair; drops candidates that no partner is near enough to.
@@ -342,8 +339,7 @@ class BranchMaker {
             candidate.pair_least[pair] = least;
         }
         std::erase_if(side, [pair](const Candidate& c) {
-            return !c.forced &&
-                   c.pair_least[pair] == std::numeric_limits<std::int64_t>::max();
+            return c.pair_least[pair] == std::numeric_limits<std::int64_t>::max();
         });
     }
 
@@ -376,7 +372,8 @@ class BranchMaker {
         }
         for (const CompiledAttribute* distinct : enforced_.distincts) {
             if (((distinct->needs >> need) & 1U) != 0 &&
-                distinct->values[x.device] != distinct->values[y.device]) {
+                (distinct->values[x.device] != distinct->values[y.device] ||
+                 distinct->present.test(x.device) != distinct->present.test(y.device))) {
                 return false;
             }
         }

@@ -41,6 +41,7 @@ struct Branch {
     Bitmap numa_nodes;                 ///< that may give bytes
     bool any_numa_node = true;         ///< every NUMANode may
     std::vector<std::vector<Candidate>> needs;
+    std::size_t forced_devices = 0;    ///< that must stay among the candidates
 };
 
 /// What is enforced, sorted by how it is used.

@@ -29,18 +29,18 @@ const AttributeValue* find_attribute(const Machine& machine,
 }
 
 // As find_attribute, and capacities of the same name after it.
-std::vector<Scalar> condition_values(const Machine& machine,
-                                     std::uint32_t device,
-                                     const std::string& name) {
+std::optional<std::vector<Scalar>> condition_values(const Machine& machine,
+                                                    std::uint32_t device,
+                                                    const std::string& name) {
     for (const Device* d : {&machine.devices()[device], &root_of(machine, device)}) {
         if (const auto it = d->attributes.find(name); it != d->attributes.end()) {
             return it->second.values;
         }
         if (const auto it = d->capacities.find(name); it != d->capacities.end()) {
-            return {Scalar(static_cast<std::int64_t>(it->second))};
+            return std::vector{Scalar(static_cast<std::int64_t>(it->second))};
         }
     }
-    return {};
+    return std::nullopt;
 }
 
 bool value_meets(const Scalar& value, const Condition& condition) {
@@ -64,15 +64,15 @@ bool value_meets(const Scalar& value, const Condition& condition) {
 }
 
 bool device_meets(const Machine& machine, std::uint32_t device, const Condition& condition) {
-    const std::vector<Scalar> values = condition_values(machine, device, condition.attribute);
-    if (values.empty()) {
+    const auto values = condition_values(machine, device, condition.attribute);
+    if (!values) {
         return false;
     }
     if (condition.op == ConditionOp::not_equal) {
-        return std::ranges::find(values, condition.values.front()) == values.end();
+        return std::ranges::find(*values, condition.values.front()) == values->end();
     }
     return std::ranges::any_of(
-        values, [&](const Scalar& value) { return value_meets(value, condition); });
+        *values, [&](const Scalar& value) { return value_meets(value, condition); });
 }
 
 std::uint32_t resolve_device(const Machine& machine,
@@ -249,7 +249,7 @@ class Compiler {
         std::map<Scalar, std::uint32_t> numbers;
         for (std::size_t i = 0; i < out_.needs.size(); ++i) {
             if (((out.needs >> i) & 1U) != 0) {
-                number_values(name, out_.needs[i], numbers, out.values);
+                number_values(name, out_.needs[i], numbers, out);
             }
         }
         out.value_count = static_cast<std::uint32_t>(numbers.size());
@@ -259,7 +259,7 @@ class Compiler {
     void number_values(const std::string& name,
                        const DeviceNeed& need,
                        std::map<Scalar, std::uint32_t>& numbers,
-                       std::vector<std::vector<std::uint32_t>>& values) const {
+                       CompiledAttribute& out) const {
         for (const std::uint32_t device : need.candidates) {
             const AttributeValue* attribute = find_attribute(machine_, device, name);
             if (attribute == nullptr) {
@@ -270,7 +270,8 @@ class Compiler {
                 const auto next = static_cast<std::uint32_t>(numbers.size());
                 found.insert(numbers.try_emplace(value, next).first->second);
             }
-            values[device].assign(found.begin(), found.end());
+            out.present.set(device);
+            out.values[device].assign(found.begin(), found.end());
         }
     }
 

@@ -53,6 +53,7 @@ struct CompiledLink {
 struct CompiledAttribute {
     bool same = true;
     std::uint64_t needs = 0;
+    Bitmap present;  ///< devices that have the attribute, be it an empty list
     std::vector<std::vector<std::uint32_t>> values;
     std::uint32_t value_count = 0;
 };

@@ -103,7 +103,7 @@ class Holds {
             }
             for (const std::uint32_t device : chosen_[need]) {
                 ++devices;
-                if (attribute.values[device].empty()) {
+                if (!attribute.present.test(device)) {
                     return false;
                 }
                 for (const std::uint32_t value : attribute.values[device]) {

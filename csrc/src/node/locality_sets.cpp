@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <functional>
+#include <tuple>
 
 namespace topoalloc {
 namespace {
@@ -18,13 +19,13 @@ class Enumerator {
   public:
     Enumerator(const NodeState& state,
                const CompiledRequest& request,
-               const Branch& branch,
+               const LocalityDemand& demand,
                std::uint64_t& steps,
                std::uint64_t max_steps)
         : state_(state),
           machine_(*request.machine),
           request_(request),
-          branch_(branch),
+          demand_(demand),
           steps_(steps),
           max_steps_(max_steps) {}
 
@@ -55,14 +56,14 @@ class Enumerator {
         const std::size_t count = machine_.localities().size();
         bytes_.assign(count, std::vector<std::uint64_t>(request_.bytes.size(), 0));
         std::uint64_t device_localities = 0;
-        for (const auto& list : branch_.needs) {
-            for (const Candidate& candidate : list) {
-                device_localities |= candidate.localities;
+        for (const auto& list : demand_.candidates) {
+            for (const std::uint64_t localities : list) {
+                device_localities |= localities;
             }
         }
         for (std::uint32_t l = 0; l < count; ++l) {
             const bool has_bytes = request_.wants_bytes && sum_bytes(l);
-            if (has_bytes || branch_.units[l] != 0 || ((device_localities >> l) & 1U) != 0) {
+            if (has_bytes || demand_.units[l] != 0 || ((device_localities >> l) & 1U) != 0) {
                 useful_.push_back(l);
             }
         }
@@ -93,10 +94,10 @@ class Enumerator {
     }
 
     bool devices_suffice(std::uint64_t mask) const {
-        for (std::size_t i = 0; i < branch_.needs.size(); ++i) {
+        for (std::size_t i = 0; i < demand_.candidates.size(); ++i) {
             std::uint32_t count = 0;
-            for (const Candidate& candidate : branch_.needs[i]) {
-                count += (candidate.localities == 0 || (candidate.localities & mask) != 0) ? 1U : 0U;
+            for (const std::uint64_t localities : demand_.candidates[i]) {
+                count += (localities == 0 || (localities & mask) != 0) ? 1U : 0U;
             }
             if (count < request_.needs[i].count) {
                 return false;
@@ -110,9 +111,9 @@ class Enumerator {
         std::size_t least = 1;
         std::vector<std::uint64_t> amounts;
         for (const std::uint32_t l : useful_) {
-            amounts.push_back(branch_.units[l]);
+            amounts.push_back(demand_.units[l]);
         }
-        least = std::max(least, fewest(amounts, branch_.wanted_units));
+        least = std::max(least, fewest(amounts, demand_.wanted_units));
         for (std::size_t size = 0; size < request_.bytes.size(); ++size) {
             amounts.clear();
             for (const std::uint32_t l : useful_) {
@@ -140,7 +141,7 @@ class Enumerator {
                 const Bitmap& packages,
                 std::uint64_t units) {
         if (missing == 0) {
-            if (packages.count() == packages_ && units >= branch_.wanted_units) {
+            if (packages.count() == packages_ && units >= demand_.wanted_units) {
                 keep(set);
             }
             return true;
@@ -162,7 +163,7 @@ class Enumerator {
             }
             next.mask |= std::uint64_t{1} << l;
             ++next.localities;
-            if (!extend(i + 1, missing - 1, next, met, units + branch_.units[l])) {
+            if (!extend(i + 1, missing - 1, next, met, units + demand_.units[l])) {
                 return false;
             }
         }
@@ -175,9 +176,9 @@ class Enumerator {
                            std::uint32_t taken) const {
         std::uint64_t most = 0;
         for (std::size_t i = from; i < useful_.size(); ++i) {
-            most = std::max<std::uint64_t>(most, branch_.units[useful_[i]]);
+            most = std::max<std::uint64_t>(most, demand_.units[useful_[i]]);
         }
-        return units + branch_.units[taken] + most * missing >= branch_.wanted_units;
+        return units + demand_.units[taken] + most * missing >= demand_.wanted_units;
     }
 
     void keep(LocalitySet set) {
@@ -198,17 +199,14 @@ class Enumerator {
     }
 
     bool visit_group(const std::function<bool(const LocalitySet&)>& visit) {
-        std::ranges::sort(group_, [](const LocalitySet& a, const LocalitySet& b) {
-            return a.distance != b.distance ? a.distance < b.distance
-                                            : holds_least_index(a.mask, b.mask);
-        });
+        std::ranges::sort(group_, comes_before);
         return std::ranges::all_of(group_, visit);
     }
 
     const NodeState& state_;
     const Machine& machine_;
     const CompiledRequest& request_;
-    const Branch& branch_;
+    const LocalityDemand& demand_;
     std::uint64_t& steps_;
     std::uint64_t max_steps_;
     std::vector<std::uint32_t> useful_;             // localities with anything to give
@@ -219,13 +217,20 @@ class Enumerator {
 
 }  // namespace
 
+bool comes_before(const LocalitySet& a, const LocalitySet& b) {
+    const auto terms = [](const LocalitySet& set) {
+        return std::tuple(set.packages, set.localities, set.distance);
+    };
+    return terms(a) != terms(b) ? terms(a) < terms(b) : holds_least_index(a.mask, b.mask);
+}
+
 bool for_each_locality_set(const NodeState& state,
                            const CompiledRequest& request,
-                           const Branch& branch,
+                           const LocalityDemand& demand,
                            std::uint64_t& steps,
                            std::uint64_t max_steps,
                            const std::function<bool(const LocalitySet&)>& visit) {
-    return Enumerator(state, request, branch, steps, max_steps).run(visit);
+    return Enumerator(state, request, demand, steps, max_steps).run(visit);
 }
 
 }  // namespace topoalloc

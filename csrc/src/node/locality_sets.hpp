@@ -9,7 +9,7 @@
 // exact; on many localities in different states it is exponential, so steps count it.
 #pragma once
 
-#include "node/branch.hpp"
+#include "node/compiled_request.hpp"
 
 #include <cstdint>
 #include <functional>
@@ -24,11 +24,22 @@ struct LocalitySet {
     std::int64_t distance = 0;
 };
 
+/// The order of terms 2 and 3, then least index.
+[[nodiscard]] bool comes_before(const LocalitySet& a, const LocalitySet& b);
+
+/// What a set must be able to hold.
+struct LocalityDemand {
+    std::vector<std::uint32_t> units;  ///< that each locality can give
+    std::uint32_t wanted_units = 0;
+    /// By need: localities (0: unknown) of each candidate.
+    std::vector<std::vector<std::uint64_t>> candidates;
+};
+
 /// Calls visit(set) in order until it returns false.
 /// @returns false when the step limit came first
 bool for_each_locality_set(const NodeState& state,
                            const CompiledRequest& request,
-                           const Branch& branch,
+                           const LocalityDemand& demand,
                            std::uint64_t& steps,
                            std::uint64_t max_steps,
                            const std::function<bool(const LocalitySet&)>& visit);

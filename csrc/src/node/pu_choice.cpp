@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/pu_choice.hpp"
 
+#include "node/l3_choice.hpp"
+
 #include <algorithm>
-#include <array>
-#include <functional>
 #include <limits>
 
 namespace topoalloc {
@@ -45,13 +45,26 @@ std::uint32_t units_of(const CoreItem& item, PuUnit unit) {
     return unit == PuUnit::cores ? 1 : item.usable;
 }
 
-// L3s with what they can give, in order.
-struct L3Room {
-    std::uint32_t l3 = 0;
-    std::uint32_t units = 0;
-    bool favoured = false;  // already open when packing, closed when spreading
-};
+// Domains whose cores do not stand side by side: some PUs of the Machine lack the kind and
+// are stood in for around those that have it.
+template <class Key>
+std::vector<std::uint32_t> scattered(const std::vector<CoreItem>& items, Key key) {
+    std::vector<std::uint32_t> ended;
+    std::vector<std::uint32_t> found;
+    for (std::size_t i = 0; i < items.size(); ++i) {
+        const std::uint32_t here = key(items[i]);
+        if (i > 0 && key(items[i - 1]) != here) {
+            ended.push_back(key(items[i - 1]));
+            if (std::ranges::find(ended, here) != ended.end() &&
+                std::ranges::find(found, here) == found.end()) {
+                found.push_back(here);
+            }
+        }
+    }
+    return found;
+}
 
+// L3s with what they can give, in order.
 std::vector<L3Room> collect_l3s(const NodeState& state,
                                 const PuQuestion& question,
                                 const std::vector<CoreItem>& items) {
@@ -65,95 +78,6 @@ std::vector<L3Room> collect_l3s(const NodeState& state,
     }
     return rooms;
 }
-
-// Whole cores that each count the same: choose L3s by counting.
-class CountingChoice {
-  public:
-    CountingChoice(std::vector<L3Room> rooms, std::uint32_t wanted)
-        : rooms_(std::move(rooms)), wanted_(wanted) {}
-
-    // The L3s, ascending; empty when they can not hold what is wanted.
-    std::vector<L3Room> run() {
-        std::size_t count = 0;
-        if (!least_count(count)) {
-            return {};
-        }
-        std::size_t favoured = std::min(count, favoured_total());
-        while (!fits(0, favoured, count - favoured, wanted_)) {
-            --favoured;  // stops: some split of the least count fits
-        }
-        return least_index_set(favoured, count - favoured);
-    }
-
-  private:
-    bool least_count(std::size_t& count) const {
-        std::vector<std::uint32_t> units;
-        units.reserve(rooms_.size());
-        for (const L3Room& room : rooms_) {
-            units.push_back(room.units);
-        }
-        std::ranges::sort(units, std::greater{});
-        std::uint64_t sum = 0;
-        for (count = 0; count < units.size() && sum < wanted_; ++count) {
-            sum += units[count];
-        }
-        return sum >= wanted_;
-    }
-
-    std::size_t favoured_total() const {
-        return static_cast<std::size_t>(
-            std::ranges::count_if(rooms_, [](const L3Room& r) { return r.favoured; }));
-    }
-
-    // Whether `favoured` and `other` L3s from `first` on can hold `wanted`.
-    bool fits(std::size_t first, std::size_t favoured, std::size_t other, std::uint64_t wanted) {
-        for (auto& list : largest_) {
-            list.clear();
-        }
-        for (std::size_t i = first; i < rooms_.size(); ++i) {
-            largest_[rooms_[i].favoured ? 1 : 0].push_back(rooms_[i].units);
-        }
-        const std::array<std::size_t, 2> take = {other, favoured};
-        std::uint64_t sum = 0;
-        for (std::size_t side = 0; side < 2; ++side) {
-            auto& list = largest_[side];
-            if (list.size() < take[side]) {
-                return false;
-            }
-            const auto middle = list.begin() + static_cast<std::ptrdiff_t>(take[side]);
-            std::partial_sort(list.begin(), middle, list.end(), std::greater{});
-            for (auto it = list.begin(); it != middle; ++it) {
-                sum += *it;
-            }
-        }
-        return sum >= wanted;
-    }
-
-    std::vector<L3Room> least_index_set(std::size_t favoured, std::size_t other) {
-        std::vector<L3Room> chosen;
-        std::uint64_t missing = wanted_;
-        for (std::size_t i = 0; i < rooms_.size() && missing != 0; ++i) {
-            std::size_t& side = rooms_[i].favoured ? favoured : other;
-            if (side == 0) {
-                continue;
-            }
-            --side;
-            const std::uint64_t rest =
-                missing - std::min<std::uint64_t>(missing, rooms_[i].units);
-            if (fits(i + 1, favoured, other, rest)) {
-                missing = rest;
-                chosen.push_back(rooms_[i]);
-            } else {
-                ++side;
-            }
-        }
-        return chosen;
-    }
-
-    std::vector<L3Room> rooms_;
-    std::uint64_t wanted_;
-    std::array<std::vector<std::uint32_t>, 2> largest_;
-};
 
 void take_core(const Machine& machine,
                const PuQuestion& question,
@@ -179,13 +103,15 @@ void take_core(const Machine& machine,
 PuChoice finish_counting(const NodeState& state,
                          const PuQuestion& question,
                          const std::vector<CoreItem>& items,
-                         const std::vector<L3Room>& l3s) {
+                         const std::vector<L3Room>& rooms,
+                         const std::vector<std::uint32_t>& chosen) {
     PuChoice choice;
     const bool pack = question.packing == Packing::pack;
-    choice.l3s = static_cast<std::int64_t>(l3s.size());
+    choice.l3s = static_cast<std::int64_t>(chosen.size());
     std::size_t next = 0;
     std::uint32_t missing = question.wanted;
-    for (const L3Room& room : l3s) {
+    for (const std::uint32_t position : chosen) {
+        const L3Room& room = rooms[position];
         if (room.favoured != pack) {
             choice.opened_l3s += pack ? 1 : -1;
         }
@@ -216,6 +142,9 @@ bool counting_applies(const PuQuestion& question, const std::vector<CoreItem>& i
         !question.charged_packages.empty() || !question.exact_counts.empty()) {
         return false;
     }
+    if (!scattered(items, [](const CoreItem& item) { return item.l3; }).empty()) {
+        return false;
+    }
     if (question.unit == PuUnit::cores || items.empty()) {
         return true;
     }
@@ -225,18 +154,26 @@ bool counting_applies(const PuQuestion& question, const std::vector<CoreItem>& i
 }
 
 // The general programme, from the last core to the first. A state says what the domains of
-// the core at hand have already got: bit 0 its L3, bit 1 its Package, and above them which
-// hit sets have been hit.
+// the core at hand have already got: bit 0 its L3, bit 1 its Package; and above them which
+// hit sets have been hit, then which scattered L3s and Packages have been used.
 class CoreProgramme {
   public:
     CoreProgramme(const NodeState& state,
                   const PuQuestion& question,
                   const std::vector<CoreItem>& items)
         : state_(state), question_(question), items_(items), width_(question.wanted + 1U) {
-        for (std::size_t i = 0; i < question.hit_sets.size(); ++i) {
-            full_hits_ |= std::uint32_t{1} << i;
-        }
-        states_ = (full_hits_ + 1U) * 4U;
+        full_hits_ = (1U << question.hit_sets.size()) - 1U;
+        l3s_ = scattered(items, [](const CoreItem& item) { return item.l3; });
+        packages_ = scattered(items, [](const CoreItem& item) { return item.package; });
+        states_ = 4U << marks();
+        scattered_localities_ =
+            !scattered(items, [](const CoreItem& item) { return item.locality; }).empty();
+    }
+
+    // A state of more marks would be too large; counts a locality need it side by side.
+    [[nodiscard]] bool applies() const {
+        return marks() <= max_marks &&
+               (question_.exact_counts.empty() || !scattered_localities_);
     }
 
     [[nodiscard]] std::uint64_t cells() const {
@@ -260,6 +197,7 @@ class CoreProgramme {
     // A value packs four sums, most significant first: L3s, split cores, opened Packages,
     // opened L3s. The last two may be negative; each stays below 2^13 in size
     // (MachineLimits and 64 localities bound the first, the others follow).
+    static constexpr std::size_t max_marks = 12;
     static constexpr std::int64_t l3_unit = std::int64_t{1} << 44;
     static constexpr std::int64_t split_unit = std::int64_t{1} << 28;
     static constexpr std::int64_t package_unit = std::int64_t{1} << 14;
@@ -287,7 +225,7 @@ class CoreProgramme {
         }
         const std::size_t end = items_.size();
         for (std::uint32_t state = 0; state < states_; ++state) {
-            if (state / 4 == full_hits_) {
+            if (((state / 4) & full_hits_) == full_hits_) {
                 at(end, state, 0) = 0;
             }
         }
@@ -310,12 +248,35 @@ class CoreProgramme {
         return i + 1 == items_.size() || items_[i].locality != items_[i + 1].locality;
     }
 
-    [[nodiscard]] std::uint32_t hits_of(const CoreItem& item) const {
+    [[nodiscard]] std::size_t marks() const {
+        return question_.hit_sets.size() + l3s_.size() + packages_.size();
+    }
+
+    // The bit of a domain in a state: a mark of its own when it is scattered.
+    [[nodiscard]] std::uint32_t used_bit(const std::vector<std::uint32_t>& marked,
+                                         std::uint32_t domain,
+                                         std::uint32_t plain,
+                                         std::size_t first_mark) const {
+        const auto it = std::ranges::find(marked, domain);
+        return it == marked.end()
+                   ? plain
+                   : 4U << (first_mark + static_cast<std::size_t>(it - marked.begin()));
+    }
+    [[nodiscard]] std::uint32_t l3_bit(const CoreItem& item) const {
+        return used_bit(l3s_, item.l3, 1U, question_.hit_sets.size());
+    }
+    [[nodiscard]] std::uint32_t package_bit(const CoreItem& item) const {
+        return used_bit(
+            packages_, item.package, 2U, question_.hit_sets.size() + l3s_.size());
+    }
+
+    // What a core that gives a PU adds to the state.
+    [[nodiscard]] std::uint32_t use_of(const CoreItem& item) const {
         std::uint32_t hits = 0;
         for (std::size_t i = 0; i < question_.hit_sets.size(); ++i) {
-            hits |= ((question_.hit_sets[i] >> item.locality) & 1U) != 0 ? 1U << i : 0U;
+            hits |= ((question_.hit_sets[i] >> item.locality) & 1U) != 0 ? 4U << i : 0U;
         }
-        return hits;
+        return hits | l3_bit(item) | package_bit(item);
     }
 
     [[nodiscard]] std::int64_t price(const CoreItem& item,
@@ -323,10 +284,10 @@ class CoreProgramme {
                                      std::uint32_t pus) const {
         const std::int64_t sign = question_.packing == Packing::pack ? 1 : -1;
         std::int64_t value = pus < item.size ? split_unit : 0;
-        if ((state & 1U) == 0) {
+        if ((state & l3_bit(item)) == 0) {
             value += l3_unit + (state_.l3_holds()[item.l3] == 0 ? sign : 0);
         }
-        if ((state & 2U) == 0 && question_.charged_packages.test(item.package)) {
+        if ((state & package_bit(item)) == 0 && question_.charged_packages.test(item.package)) {
             value += sign * package_unit;
         }
         return value;
@@ -358,7 +319,7 @@ class CoreProgramme {
         }
         const CoreItem& item = items_[i];
         const std::uint32_t left =
-            pus == 0 ? state : (state | 3U | hits_of(item) * 4U);
+            pus == 0 ? state : (state | use_of(item));
         const std::size_t rest = missing - units;
         if (ends_locality(i) && !locality_may_end(i, rest)) {
             return unreachable;
@@ -401,7 +362,7 @@ class CoreProgramme {
             });
             if (taken != 0) {
                 note(items_[i], taken, choice, l3s, packages);
-                state |= 3U | hits_of(items_[i]) * 4U;
+                state |= use_of(items_[i]);
             }
             state = carry(i, state);
             missing -= taken_units;
@@ -434,32 +395,12 @@ class CoreProgramme {
     std::size_t width_;
     std::uint32_t full_hits_ = 0;
     std::uint32_t states_ = 4;
+    std::vector<std::uint32_t> l3s_, packages_;  // scattered ones
+    bool scattered_localities_ = false;
     std::vector<std::int64_t> best_;
 };
 
-// Hit sets are bits of a state: more than this many would make it too large.
-constexpr std::size_t max_hit_sets = 12;
-
 }  // namespace
-
-std::int64_t least_l3s(const Machine& machine, const PuQuestion& question) {
-    std::vector<std::uint32_t> units;
-    std::uint32_t last = no_index;
-    for (const CoreItem& item : collect_cores(machine, question)) {
-        if (item.l3 != last) {
-            last = item.l3;
-            units.push_back(0);
-        }
-        units.back() += units_of(item, question.unit);
-    }
-    std::ranges::sort(units, std::greater{});
-    std::uint64_t sum = 0;
-    std::int64_t count = 0;
-    for (std::size_t i = 0; i < units.size() && sum < question.wanted; ++i, ++count) {
-        sum += units[i];
-    }
-    return count;
-}
 
 std::optional<PuChoice> choose_pus(const NodeState& state,
                                    const PuQuestion& question,
@@ -471,22 +412,30 @@ std::optional<PuChoice> choose_pus(const NodeState& state,
     }
     ++steps;
     const std::vector<CoreItem> items = collect_cores(state.machine(), question);
+    std::size_t forced = 0;
+    for (const CoreItem& item : items) {
+        forced += item.forced;
+    }
+    if (forced != question.forced.count()) {
+        return std::nullopt;  // a PU to keep lies in a core that is no longer whole
+    }
     if (counting_applies(question, items)) {
-        const auto l3s =
-            CountingChoice(collect_l3s(state, question, items), question.wanted).run();
-        if (l3s.empty()) {
+        const std::vector<L3Room> rooms = collect_l3s(state, question, items);
+        L3Choice l3s;
+        const std::vector<std::uint32_t>& chosen = l3s.choose(rooms, question.wanted);
+        if (chosen.empty()) {
             return std::nullopt;
         }
-        PuChoice choice = finish_counting(state, question, items, l3s);
+        PuChoice choice = finish_counting(state, question, items, rooms, chosen);
         if (hits_all(state.machine(), question, choice.pus)) {
             return choice;
         }
     }
-    if (question.hit_sets.size() > max_hit_sets) {
+    CoreProgramme programme(state, question, items);
+    if (!programme.applies()) {
         limited = true;
         return std::nullopt;
     }
-    CoreProgramme programme(state, question, items);
     // Sixty-four cells are about the work of one search node.
     const std::uint64_t work = programme.cells() / 64;
     if (work > max_steps || steps > max_steps - work) {

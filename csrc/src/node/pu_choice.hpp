@@ -51,7 +51,4 @@ struct PuChoice {
                                                  std::uint64_t max_steps,
                                                  bool& limited);
 
-/// The least number of L3s that hold `wanted` units of the usable PUs; a bound on term 7.
-[[nodiscard]] std::int64_t least_l3s(const Machine& machine, const PuQuestion& question);
-
 }  // namespace topoalloc

@@ -136,8 +136,15 @@ class Search {
     using Prefix = std::tuple<std::int64_t, std::int64_t, std::int64_t>;
 
     void run_branch() {
+        LocalityDemand demand{branch_->units, branch_->wanted_units, {}};
+        for (const auto& list : branch_->needs) {
+            auto& localities = demand.candidates.emplace_back();
+            for (const Candidate& candidate : list) {
+                localities.push_back(candidate.localities);
+            }
+        }
         const bool ended = for_each_locality_set(
-            state_, request_, *branch_, steps_, max_steps_, [this](const LocalitySet& set) {
+            state_, request_, demand, steps_, max_steps_, [this](const LocalitySet& set) {
                 const Prefix prefix{set.packages, set.localities, set.distance};
                 if (result_.best && prefix > prefix_of(result_.best->cost)) {
                     return false;
@@ -248,8 +255,8 @@ class Search {
             if (((distinct->needs >> need) & 1U) == 0) {
                 return true;
             }
-            const auto& mine = distinct->values[device];
-            return !mine.empty() && !shares_value(*distinct, mine);
+            return distinct->present.test(device) &&
+                   !shares_value(*distinct, distinct->values[device]);
         });
     }
 

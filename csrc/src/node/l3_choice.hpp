@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Which L3s to take units from: the fewest that hold what is wanted; among those the most
+// favoured ones (open before when packing, not open when spreading); among those the least
+// index set. Exact, by counting: O(L3s * chosen).
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace topoalloc {
+
+/// One L3 and the units it can give, more than 0.
+struct L3Room {
+    std::uint32_t l3 = 0;
+    std::uint32_t units = 0;
+    bool favoured = false;
+};
+
+class L3Choice {
+  public:
+    /// @param rooms  in index order
+    /// @returns positions in `rooms`, ascending; empty when they can not hold `wanted`
+    [[nodiscard]] const std::vector<std::uint32_t>& choose(std::span<const L3Room> rooms,
+                                                           std::uint64_t wanted);
+
+  private:
+    [[nodiscard]] std::size_t least_count(std::span<const L3Room> rooms, std::uint64_t wanted);
+    void sum_largest(std::span<const L3Room> rooms, std::size_t count);
+    [[nodiscard]] bool fits(std::size_t first,
+                            std::size_t favoured,
+                            std::size_t other,
+                            std::uint64_t wanted) const;
+    void choose_least_index(std::span<const L3Room> rooms,
+                            std::size_t favoured,
+                            std::size_t other,
+                            std::uint64_t wanted);
+
+    // Scratch, kept so that repeated choices do not allocate.
+    std::vector<std::uint32_t> units_;   // sorted
+    std::vector<std::int64_t> largest_;  // [side][room][count]: sum of the largest from room on
+    std::size_t rooms_ = 0, width_ = 0;
+    std::vector<std::uint32_t> chosen_;
+};
+
+}  // namespace topoalloc

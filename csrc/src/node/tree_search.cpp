@@ -1,0 +1,716 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "node/tree_search.hpp"
+
+#include "node/definition.hpp"
+#include "node/l3_choice.hpp"
+#include "node/pu_choice.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <limits>
+#include <tuple>
+
+namespace topoalloc {
+namespace {
+
+std::uint64_t bit(std::size_t index) {
+    return std::uint64_t{1} << index;
+}
+
+// Calls f(member) for each bit, ascending.
+template <class F>
+void for_each_bit(std::uint64_t mask, F&& f) {
+    for (; mask != 0; mask &= mask - 1) {
+        f(static_cast<std::uint32_t>(std::countr_zero(mask)));
+    }
+}
+
+std::uint64_t mask_of(const Bitmap& set) {
+    return set.words().empty() ? 0 : set.words()[0];
+}
+
+// Members of [first, first + count) in a Bitmap.
+std::uint32_t count_range(const Bitmap& set, std::uint32_t first, std::uint32_t count) {
+    const auto& words = set.words();
+    std::uint32_t sum = 0;
+    while (count != 0) {
+        const std::uint32_t offset = first % 64;
+        const std::uint32_t taken = std::min(count, 64 - offset);
+        const std::size_t word = first / 64;
+        if (word < words.size()) {
+            const std::uint64_t keep =
+                taken == 64 ? ~std::uint64_t{0} : bit(taken) - 1;
+            sum += static_cast<std::uint32_t>(std::popcount((words[word] >> offset) & keep));
+        }
+        first += taken;
+        count -= taken;
+    }
+    return sum;
+}
+
+// What is left open by the Align domains and Same values chosen so far.
+struct TreeBranch {
+    std::uint64_t devices = 0;       // available candidates, by rank
+    std::uint32_t first_core = 0;    // cores that may be used: an interval
+    std::uint32_t last_core = 0;     // one past
+    std::uint64_t byte_localities = ~std::uint64_t{0};  // whose bytes may be used
+};
+
+// The cores chosen for one set T.
+struct CoreChoice {
+    bool found = false;
+    std::int64_t l3s = 0, split_cores = 0, opened_l3s = 0;
+    std::uint64_t localities = 0;  // that got a PU
+    Bitmap pus;                    // filled by materialize()
+    bool has_pus = false;
+    std::vector<std::uint32_t> rooms;  // positions in rooms_ otherwise
+};
+
+struct Candidate {
+    Cost cost;
+    std::uint64_t devices = 0;  // by rank
+    std::uint64_t localities = 0;
+    Bitmap pus;
+};
+
+bool least_index_less(std::uint64_t a, std::uint64_t b) {
+    const std::uint64_t differing = a ^ b;
+    return (a & (differing & (~differing + 1))) != 0;
+}
+
+class TreeSearch {
+  public:
+    TreeSearch(const NodeState& state,
+               const CompiledRequest& request,
+               const TreePlan& plan,
+               const SolveOptions& options,
+               std::uint64_t& steps)
+        : state_(state),
+          machine_(*request.machine),
+          request_(request),
+          plan_(plan),
+          options_(options),
+          steps_(steps),
+          programme_(plan.tree),
+          opened_(options.policy.packing == Packing::pack ? 1 : -1) {}
+
+    std::optional<SearchResult> run(const std::vector<const CompiledConstraint*>& enforced) {
+        if (!accept(enforced) || !accept_units()) {
+            return std::nullopt;
+        }
+        SearchResult result;
+        if (links_fail_) {
+            return result;
+        }
+        collect_pairs(enforced);
+        sum_links();
+        TreeBranch branch;
+        branch.last_core = static_cast<std::uint32_t>(machine_.cores().size());
+        const auto& devices = plan_.tree.devices();
+        for (std::size_t rank = 0; rank < devices.size(); ++rank) {
+            branch.devices |= state_.is_available(devices[rank]) ? bit(rank) : 0;
+        }
+        fix_align(0, branch);
+        if (bails_) {
+            return std::nullopt;
+        }
+        result.limited = limited_;
+        if (best_) {
+            result.best = to_placement();
+        }
+        return result;
+    }
+
+  private:
+    // --- what applies ---
+
+    bool accept(const std::vector<const CompiledConstraint*>& enforced) {
+        for (const CompiledConstraint* constraint : enforced) {
+            if (const auto* align = std::get_if<CompiledAlign>(constraint)) {
+                aligns_.push_back(align);
+            } else if (const auto* attribute = std::get_if<CompiledAttribute>(constraint)) {
+                if (!attribute->same) {
+                    return false;
+                }
+                sames_.push_back(attribute);
+            } else if (const auto* link = std::get_if<CompiledLink>(constraint)) {
+                links_fail_ = links_fail_ || (request_.needs[link->need].count > 1 &&
+                                              plan_.tree.link_mb_s(link->need) < link->min_mb_s);
+            } else if (std::holds_alternative<CompiledNear>(*constraint)) {
+                return false;
+            }
+        }
+        return options_.keep_from == nullptr;
+    }
+
+    bool accept_units() {
+        const Request& request = request_.request;
+        if (request.cores != 0) {
+            wanted_ = request.cores;
+        } else if (request.pus != 0 && request.whole_cores) {
+            if (plan_.core_size == 0 || request.pus % plan_.core_size != 0) {
+                return false;
+            }
+            wanted_ = request.pus / plan_.core_size;
+        } else {
+            wanted_ = request.pus;
+            by_pus_ = request.pus != 0;
+        }
+        return true;
+    }
+
+    void collect_pairs(const std::vector<const CompiledConstraint*>& enforced) {
+        for (const auto* list : {&request_.require, &request_.prefer}) {
+            for (const CompiledConstraint& constraint : *list) {
+                if (const auto* pair = std::get_if<CompiledPair>(&constraint)) {
+                    const bool a_is_many = pair->ratio_b == 1;
+                    TreePair& priced = pairs_.emplace_back();
+                    priced.many = a_is_many ? pair->need_a : pair->need_b;
+                    priced.one = a_is_many ? pair->need_b : pair->need_a;
+                    priced.ratio = a_is_many ? pair->ratio_a : pair->ratio_b;
+                    priced.within = pair->within;
+                    priced.enforced =
+                        std::ranges::find(enforced, &constraint) != enforced.end();
+                }
+            }
+        }
+    }
+
+    void sum_links() {
+        for (std::size_t need = 0; need < request_.needs.size(); ++need) {
+            const auto count = static_cast<std::int64_t>(request_.needs[need].count);
+            counts_[need] = request_.needs[need].count;
+            device_count_ += count;
+            if (machine_.class_has_links(request_.request.devices[need].device_class)) {
+                missing_link_ += count * (count - 1) / 2 *
+                                 static_cast<std::int64_t>(machine_.max_link_mb_s() -
+                                                           plan_.tree.link_mb_s(need));
+            }
+        }
+    }
+
+    // --- branches ---
+
+    void fix_align(std::size_t index, const TreeBranch& branch) {
+        if (index == aligns_.size()) {
+            fix_same(0, branch);
+            return;
+        }
+        const CompiledAlign& align = *aligns_[index];
+        const std::size_t count = align.level == AlignLevel::l3     ? machine_.l3s().size()
+                                  : align.level == AlignLevel::numa ? machine_.localities().size()
+                                                                    : machine_.packages().size();
+        for (std::uint32_t d = 0; d < count && !stops(); ++d) {
+            ++steps_;
+            TreeBranch inner = branch;
+            if (narrow(inner, align, d)) {
+                fix_align(index + 1, inner);
+            }
+        }
+    }
+
+    // The domain as an interval of cores and a mask of localities that are or meet it.
+    bool narrow(TreeBranch& branch, const CompiledAlign& align, std::uint32_t index) const {
+        std::uint64_t localities = bit(index % 64);
+        const Bitmap* pus = nullptr;
+        if (align.level == AlignLevel::numa) {
+            pus = &machine_.localities()[index].pus;
+        } else {
+            const Domain& domain = align.level == AlignLevel::l3 ? machine_.l3s()[index]
+                                                                 : machine_.packages()[index];
+            localities = mask_of(domain.localities);
+            pus = &domain.pus;
+        }
+        if (align.scope.pus) {
+            const std::uint32_t first = machine_.pus()[pus->first()].core;
+            const std::uint32_t last = machine_.pus()[pus->last()].core + 1;
+            branch.first_core = std::max(branch.first_core, first);
+            branch.last_core = std::min(branch.last_core, last);
+            if (branch.first_core >= branch.last_core) {
+                return false;
+            }
+        }
+        if (align.scope.memory) {
+            branch.byte_localities &= localities;
+        }
+        std::uint64_t near = 0;
+        for_each_bit(localities, [&](std::uint32_t l) { near |= plan_.tree.locality_mask(l); });
+        for (std::size_t need = 0; need < request_.needs.size(); ++need) {
+            if (align.scope.has_need(need)) {
+                branch.devices &= ~plan_.tree.need_mask(need) | near;
+            }
+        }
+        return devices_suffice(branch.devices);
+    }
+
+    bool devices_suffice(std::uint64_t available) const {
+        for (std::size_t need = 0; need < request_.needs.size(); ++need) {
+            if (static_cast<std::uint32_t>(
+                    std::popcount(available & plan_.tree.need_mask(need))) < counts_[need]) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    void fix_same(std::size_t index, const TreeBranch& branch) {
+        if (index == sames_.size()) {
+            run_branch(branch);
+            return;
+        }
+        const CompiledAttribute& same = *sames_[index];
+        for (std::uint32_t value = 0; value < same.value_count && !stops(); ++value) {
+            ++steps_;
+            TreeBranch inner = branch;
+            for_each_bit(branch.devices, [&](std::uint32_t rank) {
+                const auto& values = same.values[plan_.tree.devices()[rank]];
+                if (((same.needs >> plan_.tree.need_of(rank)) & 1U) != 0 &&
+                    std::ranges::find(values, value) == values.end()) {
+                    inner.devices &= ~bit(rank);
+                }
+            });
+            if (devices_suffice(inner.devices)) {
+                fix_same(index + 1, inner);
+            }
+        }
+    }
+
+    bool stops() const { return limited_ || bails_; }
+
+    // --- sets T ---
+
+    void run_branch(const TreeBranch& branch) {
+        branch_ = branch;
+        ++steps_;
+        count_units();
+        std::uint64_t units = 0;
+        for (const std::uint32_t u : units_) {
+            units += u;
+        }
+        if (units < wanted_ || !devices_suffice(branch.devices) || !devices_can_match()) {
+            return;
+        }
+        if (wanted_ == 0 && !request_.wants_bytes && devices_suffice(branch.devices &
+                                                                     plan_.tree.unknown_mask())) {
+            consider_set(LocalitySet{});
+            return;
+        }
+        if (!plan_.sets.empty()) {
+            for (const LocalitySet& set : plan_.sets) {
+                if (!set_suffices(set.mask)) {
+                    continue;
+                }
+                if (!visit(set)) {
+                    return;
+                }
+            }
+            return;
+        }
+        LocalityDemand demand;
+        demand.units = units_;
+        demand.wanted_units = wanted_;
+        demand.candidates.resize(request_.needs.size());
+        for_each_bit(branch.devices, [&](std::uint32_t rank) {
+            demand.candidates[plan_.tree.need_of(rank)].push_back(
+                mask_of(machine_.devices()[plan_.tree.devices()[rank]].localities));
+        });
+        const bool ended = for_each_locality_set(
+            state_, request_, demand, steps_, options_.limits.max_steps,
+            [this](const LocalitySet& set) { return visit(set); });
+        limited_ = limited_ || !ended;
+    }
+
+    bool visit(const LocalitySet& set) {
+        if (steps_ >= options_.limits.max_steps) {
+            limited_ = true;
+            return false;
+        }
+        ++steps_;
+        if (best_ && std::tuple(set.packages, set.localities, set.distance) >
+                         std::tuple(best_->cost[Cost::packages],
+                                    best_->cost[Cost::localities],
+                                    best_->cost[Cost::distance])) {
+            return false;
+        }
+        consider_set(set);
+        return !stops();
+    }
+
+    // Whether the devices of the branch can be matched at all, wherever they are: a larger
+    // T only adds devices, so "no" here is "no" for every T.
+    bool devices_can_match() {
+        if (std::ranges::none_of(pairs_, &TreePair::enforced)) {
+            return true;
+        }
+        return ask_tree(branch_.devices, 0).found;
+    }
+
+    TreeAnswer ask_tree(std::uint64_t available, std::uint64_t remote) {
+        TreeQuestion question;
+        question.available = available;
+        question.remote = remote;
+        question.counts = counts_;
+        question.pairs = pairs_;
+        question.switch_holds = &state_.switch_holds();
+        question.opened = opened_;
+        if (device_count_ == 0) {
+            TreeAnswer none;
+            none.found = true;
+            return none;
+        }
+        return programme_.ask(question, steps_);
+    }
+
+    void count_units() {
+        units_.assign(machine_.localities().size(), 0);
+        piece_units_.assign(plan_.pieces.size(), 0);
+        if (wanted_ == 0) {
+            return;
+        }
+        for (std::size_t i = 0; i < plan_.pieces.size(); ++i) {
+            const CorePiece& piece = plan_.pieces[i];
+            const std::uint32_t first = std::max(piece.first_core, branch_.first_core);
+            const std::uint32_t last =
+                std::min(piece.first_core + piece.core_count, branch_.last_core);
+            if (first >= last) {
+                continue;
+            }
+            piece_units_[i] = by_pus_ ? count_free_pus(first, last)
+                                      : count_range(state_.whole_cores(), first, last - first);
+            units_[piece.locality] += piece_units_[i];
+        }
+    }
+
+    std::uint32_t count_free_pus(std::uint32_t first, std::uint32_t last) const {
+        const auto from = static_cast<std::uint32_t>(machine_.cores()[first].pus.first());
+        const auto to = static_cast<std::uint32_t>(machine_.cores()[last - 1].pus.last() + 1);
+        return count_range(state_.free_pus(), from, to - from);
+    }
+
+    bool set_suffices(std::uint64_t mask) const {
+        std::uint64_t units = 0;
+        for_each_bit(mask, [&](std::uint32_t l) { units += units_[l]; });
+        return units >= wanted_ && devices_suffice(devices_of(mask));
+    }
+
+    std::uint64_t devices_of(std::uint64_t localities) const {
+        std::uint64_t devices = plan_.tree.unknown_mask();
+        for_each_bit(localities, [&](std::uint32_t l) { devices |= plan_.tree.locality_mask(l); });
+        return devices & branch_.devices;
+    }
+
+    bool bytes_suffice(std::uint64_t mask) {
+        if (!request_.wants_bytes) {
+            return true;
+        }
+        for (std::uint32_t size = 0; size < request_.bytes.size(); ++size) {
+            std::uint64_t missing = request_.bytes[size];
+            for_each_bit(mask, [&](std::uint32_t l) {
+                for (const std::uint32_t node : machine_.localities()[l].numa_nodes) {
+                    if (machine_.numa_nodes()[node].kind != request_.request.kind) {
+                        continue;
+                    }
+                    // Some bytes of T may not be used: the general search knows how.
+                    bails_ = bails_ || ((branch_.byte_localities >> l) & 1U) == 0;
+                    missing -= std::min(missing, state_.free_bytes(node, size));
+                }
+            });
+            if (missing != 0) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    // --- one set T ---
+
+    void consider_set(const LocalitySet& set) {
+        if (!bytes_suffice(set.mask) || bails_) {
+            return;
+        }
+        const std::uint64_t devices = devices_of(set.mask);
+        if (wanted_ == 0) {
+            consider(set, ask_tree(devices, 0), CoreChoice{true, 0, 0, 0, 0, {}, true, {}});
+            return;
+        }
+        std::uint64_t usable = 0;      // localities of T with units
+        std::uint64_t with_devices = 0;
+        std::uint64_t remote = 0;      // devices that no PU can be beside
+        for_each_bit(set.mask, [&](std::uint32_t l) {
+            const std::uint64_t here = plan_.tree.locality_mask(l) & devices;
+            usable |= units_[l] != 0 ? bit(l) : 0;
+            with_devices |= here != 0 ? bit(l) : 0;
+            remote |= units_[l] == 0 ? here : 0;
+        });
+        CoreChoice cores = choose_cores(set.mask, 0);
+        if (!cores.found) {
+            return;
+        }
+        const std::uint64_t open = with_devices & usable & ~cores.localities;
+        if (open == 0) {
+            consider(set, ask_tree(devices, remote), cores);
+            return;
+        }
+        consider_footprints(set, devices, remote, with_devices & usable, cores);
+    }
+
+    // Covering every locality with devices costs more than covering none: so each set of
+    // localities that may have devices is a question of its own.
+    void consider_footprints(const LocalitySet& set,
+                             std::uint64_t devices,
+                             std::uint64_t remote,
+                             std::uint64_t with_devices,
+                             const CoreChoice& free_choice) {
+        const auto members = static_cast<std::uint32_t>(std::popcount(with_devices));
+        if (members > max_footprint || members > wanted_) {
+            bails_ = true;
+            return;
+        }
+        std::uint64_t footprint = 0;
+        do {
+            std::uint64_t left_out = 0;
+            for_each_bit(with_devices & ~footprint,
+                         [&](std::uint32_t l) { left_out |= plan_.tree.locality_mask(l); });
+            if (devices_suffice(devices & ~left_out)) {
+                const bool covered = (footprint & ~free_choice.localities) == 0;
+                const CoreChoice cores =
+                    covered ? free_choice : choose_cores(set.mask, footprint);
+                if (cores.found) {
+                    consider(set, ask_tree(devices & ~left_out, remote), cores);
+                }
+            }
+            footprint = (footprint - with_devices) & with_devices;  // the next subset
+        } while (footprint != 0 && !stops());
+    }
+
+    // --- cores ---
+
+    CoreChoice choose_cores(std::uint64_t localities, std::uint64_t hit) {
+        if (by_pus_ || hit != 0) {
+            return choose_by_programme(localities, hit);
+        }
+        rooms_.clear();
+        const bool pack = opened_ == 1;
+        std::uint32_t last_l3 = no_index;
+        for (std::size_t i = 0; i < plan_.pieces.size(); ++i) {
+            const CorePiece& piece = plan_.pieces[i];
+            if (piece_units_[i] == 0 || ((localities >> piece.locality) & 1U) == 0) {
+                continue;
+            }
+            if (piece.l3 != last_l3) {
+                last_l3 = piece.l3;
+                rooms_.push_back({piece.l3, 0, (state_.l3_holds()[piece.l3] != 0) == pack});
+            }
+            rooms_.back().units += piece_units_[i];
+        }
+        CoreChoice choice;
+        choice.rooms = l3_choice_.choose(rooms_, wanted_);
+        if (choice.rooms.empty()) {
+            return choice;
+        }
+        choice.found = true;
+        choice.l3s = static_cast<std::int64_t>(choice.rooms.size());
+        for (const std::uint32_t position : choice.rooms) {
+            choice.opened_l3s += rooms_[position].favoured != pack ? opened_ : 0;
+        }
+        gather(localities, choice);
+        return choice;
+    }
+
+    // The lowest cores of the chosen L3s.
+    void gather(std::uint64_t localities, CoreChoice& choice) const {
+        std::uint32_t missing = wanted_;
+        std::size_t piece_index = 0;
+        for (const std::uint32_t position : choice.rooms) {
+            const std::uint32_t l3 = rooms_[position].l3;
+            while (plan_.pieces[piece_index].l3 != l3) {
+                ++piece_index;
+            }
+            for (; piece_index < plan_.pieces.size() && plan_.pieces[piece_index].l3 == l3 &&
+                   missing != 0;
+                 ++piece_index) {
+                const CorePiece& piece = plan_.pieces[piece_index];
+                if (piece_units_[piece_index] != 0 &&
+                    ((localities >> piece.locality) & 1U) != 0) {
+                    choice.localities |= bit(piece.locality);
+                    missing -= std::min(missing, piece_units_[piece_index]);
+                }
+            }
+        }
+    }
+
+    void materialize(std::uint64_t localities, CoreChoice& choice) const {
+        if (choice.has_pus) {
+            return;
+        }
+        choice.has_pus = true;
+        choice.pus.resize_words((machine_.pus().size() + 63) / 64);
+        std::uint32_t missing = wanted_;
+        std::size_t next = 0;
+        for (std::size_t i = 0; i < plan_.pieces.size() && missing != 0; ++i) {
+            const CorePiece& piece = plan_.pieces[i];
+            while (next < choice.rooms.size() && rooms_[choice.rooms[next]].l3 < piece.l3) {
+                ++next;
+            }
+            if (next == choice.rooms.size()) {
+                return;
+            }
+            if (rooms_[choice.rooms[next]].l3 != piece.l3 || piece_units_[i] == 0 ||
+                ((localities >> piece.locality) & 1U) == 0) {
+                continue;
+            }
+            const std::uint32_t first = std::max(piece.first_core, branch_.first_core);
+            const std::uint32_t last =
+                std::min(piece.first_core + piece.core_count, branch_.last_core);
+            for (std::uint32_t core = first; core < last && missing != 0; ++core) {
+                if (state_.whole_cores().test(core)) {
+                    choice.pus |= machine_.cores()[core].pus;
+                    --missing;
+                }
+            }
+        }
+    }
+
+    CoreChoice choose_by_programme(std::uint64_t localities, std::uint64_t hit) {
+        PuQuestion question;
+        question.unit = by_pus_ ? PuUnit::pus : PuUnit::cores;
+        question.wanted = wanted_;
+        for_each_bit(localities,
+                     [&](std::uint32_t l) { question.usable |= machine_.localities()[l].pus; });
+        question.usable &= state_.free_pus();
+        Bitmap interval;
+        const std::size_t from = machine_.cores()[branch_.first_core].pus.first();
+        const std::size_t to = machine_.cores()[branch_.last_core - 1].pus.last() + 1;
+        question.usable &= Bitmap::range(from, to - from);
+        for_each_bit(hit, [&](std::uint32_t l) { question.hit_sets.push_back(bit(l)); });
+        question.packing = options_.policy.packing;
+        CoreChoice choice;
+        auto found =
+            choose_pus(state_, question, steps_, options_.limits.max_steps, limited_);
+        if (!found) {
+            return choice;
+        }
+        choice.found = true;
+        choice.l3s = found->l3s;
+        choice.split_cores = found->split_cores;
+        choice.opened_l3s = found->opened_l3s;
+        choice.pus = std::move(found->pus);
+        choice.has_pus = true;
+        choice.pus.for_each(
+            [&](std::size_t pu) { choice.localities |= bit(machine_.pus()[pu].locality); });
+        return choice;
+    }
+
+    // --- one candidate ---
+
+    void consider(const LocalitySet& set, const TreeAnswer& devices, CoreChoice cores) {
+        if (!devices.found) {
+            return;
+        }
+        Cost cost;
+        cost[Cost::packages] = set.packages;
+        cost[Cost::localities] = set.localities;
+        cost[Cost::distance] = set.distance;
+        cost[Cost::pair_levels] = devices.pair_levels;
+        cost[Cost::missing_link] = missing_link_;
+        cost[Cost::remote_devices] = devices.remote_devices;
+        cost[Cost::l3s] = cores.l3s;
+        cost[Cost::split_cores] = cores.split_cores;
+        std::uint64_t packages = 0;
+        for_each_bit(set.mask, [&](std::uint32_t l) {
+            // Every locality of the best T holds something, so each closed one is opened.
+            cost[Cost::opened_localities] += state_.locality_holds()[l] == 0 ? opened_ : 0;
+            const std::uint64_t package = plan_.package_of[l];
+            if (state_.package_holds()[package] == 0 && ((packages >> package % 64) & 1U) == 0) {
+                packages |= bit(package % 64);
+                cost[Cost::opened_packages] += opened_;
+            }
+        });
+        cost[Cost::opened_switches] = devices.opened_switches;
+        cost[Cost::opened_devices] = opened_ * device_count_;
+        cost[Cost::opened_l3s] = cores.opened_l3s;
+        if (best_ && cost > best_->cost) {
+            return;
+        }
+        materialize(set.mask, cores);
+        Candidate candidate{cost, devices.devices, set.mask, std::move(cores.pus)};
+        if (!best_ || is_better(candidate, *best_)) {
+            best_ = std::move(candidate);
+        }
+    }
+
+    static bool is_better(const Candidate& a, const Candidate& b) {
+        if (a.cost != b.cost) {
+            return a.cost < b.cost;
+        }
+        if (a.devices != b.devices) {
+            return least_index_less(a.devices, b.devices);
+        }
+        if (const auto order = a.pus.compare_least_index(b.pus); order != 0) {
+            return order < 0;
+        }
+        return least_index_less(a.localities, b.localities);
+    }
+
+    Placement to_placement() const {
+        Placement placement;
+        placement.pus = best_->pus;
+        placement.localities.set_word(0, best_->localities);
+        placement.cost = best_->cost;
+        for_each_bit(best_->devices, [&](std::uint32_t rank) {
+            placement.devices.push_back({plan_.tree.devices()[rank], {}});
+        });
+        if (request_.wants_bytes) {
+            std::vector<std::uint32_t> counts(machine_.localities().size(), 0);
+            placement.pus.for_each(
+                [&](std::size_t pu) { ++counts[machine_.pus()[pu].locality]; });
+            placement.memory =
+                fill_memory(state_, request_, placement.localities, counts).value();
+        }
+        return placement;
+    }
+
+    // Footprints are tried one by one: at most 2^6 questions a set T.
+    static constexpr std::uint32_t max_footprint = 6;
+
+    const NodeState& state_;
+    const Machine& machine_;
+    const CompiledRequest& request_;
+    const TreePlan& plan_;
+    const SolveOptions& options_;
+    std::uint64_t& steps_;
+    TreeProgramme programme_;
+    L3Choice l3_choice_;
+
+    std::vector<const CompiledAlign*> aligns_;
+    std::vector<const CompiledAttribute*> sames_;
+    std::vector<TreePair> pairs_;
+    std::array<std::uint32_t, DeviceTree::max_needs> counts_{};
+    std::int64_t device_count_ = 0;
+    std::int64_t missing_link_ = 0;
+    std::int64_t opened_ = 1;
+    std::uint32_t wanted_ = 0;  // units: whole cores, or PUs
+    bool by_pus_ = false;
+    bool links_fail_ = false;
+    bool limited_ = false;
+    bool bails_ = false;
+
+    TreeBranch branch_;
+    std::vector<std::uint32_t> units_;        // by locality
+    std::vector<std::uint32_t> piece_units_;  // by piece
+    std::vector<L3Room> rooms_;
+    std::optional<Candidate> best_;
+};
+
+}  // namespace
+
+std::optional<SearchResult> tree_search(const NodeState& state,
+                                        const CompiledRequest& request,
+                                        const TreePlan& plan,
+                                        const std::vector<const CompiledConstraint*>& enforced,
+                                        const SolveOptions& options,
+                                        std::uint64_t& steps) {
+    return TreeSearch(state, request, plan, options, steps).run(enforced);
+}
+
+}  // namespace topoalloc
