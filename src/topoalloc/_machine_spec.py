@@ -29,7 +29,9 @@ API_VERSION: Final = "topoalloc.dev/v1alpha1"
 KIND: Final = "Machine"
 
 Resolver = Callable[["_At"], int]
+Scalar = bool | int | str
 
+_MAX_PUS: Final = 65536
 _MAX_OS_INDEX: Final = 2**20 - 1
 _MAX_UINT32: Final = 2**32 - 1
 _MAX_SHOWN: Final = 60
@@ -379,6 +381,9 @@ def _read_objects(top: Mapping[str, _At], spec: _core.MachineSpec) -> None:
         ]
     else:
         pus = _derived_pus(objects, nodes)
+    # The core has this limit too; here it saves the work of a million objects before.
+    if len(pus) > _MAX_PUS:
+        raise FormatError(f"pus: {len(pus)} of them, want at most {_MAX_PUS}")
     whole = _core.normalize_cpuset(",".join(map(str, pus)))
     for node in nodes:
         if not node.parent_cpuset:
@@ -537,13 +542,13 @@ def _read_device(found: Mapping[str, _At], bridge_keys: _Keys) -> _core.DeviceSp
     return device
 
 
-def _attribute(at: _At) -> object:
+def _attribute(at: _At) -> Scalar | list[Scalar]:
     if isinstance(at.value, list | tuple):
         return [_scalar(entry) for entry in at.elements()]
     return _scalar(at)
 
 
-def _scalar(at: _At) -> bool | int | str:
+def _scalar(at: _At) -> Scalar:
     if isinstance(at.value, bool):
         return at.value
     if isinstance(at.value, int):

@@ -129,6 +129,7 @@ WRONG: list[tuple[str, Json, str]] = [
         "0-99999999",
         r"packages\[0\]\.cpuset: '0-99999999', want OS",
     ),
+    ("packages 0 cpuset", "0-999999", r"pus: 1000000 of them, want at most 65536"),
     ("packages 0 cpuset", [0], r"packages\[0\]\.cpuset: a list, want a string"),
     ("cores 1 os_index", "1", r"cores\[1\]\.os_index: '1', want an integer"),
     ("cores 1 cpuset", "0-1", r"(cores|numa_nodes)\[\d\]"),
