@@ -8,6 +8,7 @@
 #include <cstdio>
 #include <map>
 #include <optional>
+#include <tuple>
 #include <unordered_map>
 
 namespace topoalloc::hwloc {
@@ -137,6 +138,65 @@ bool is_known_virtual_function(const PciIds& ids, std::string_view model) {
                });
 }
 
+bool is_vendor_gpu(const OsDevice& os) {
+    return os.backend < Backend::opencl;
+}
+
+std::string class_of(const PciIds& ids, const std::vector<OsDevice>& children) {
+    constexpr std::uint32_t nvm_controller = 0x0108;
+    constexpr std::uint32_t display_3d = 0x0302;
+    constexpr std::uint32_t display_other = 0x0380;
+    constexpr std::uint32_t infiniband = 0x0c06;
+    constexpr std::uint32_t usb = 0x0c03;
+    const std::uint32_t base = ids.class_id >> 8U;
+    const auto any = [&](auto is) {
+        return std::any_of(children.begin(), children.end(), is);
+    };
+    if (is_management_display(ids)) {
+        return {};
+    }
+    if (ids.class_id == display_3d || ids.class_id == display_other || base == 0x12 ||
+        any(is_vendor_gpu)) {
+        return "gpu";
+    }
+    // A network adapter behind USB is no device of the PCI function that is the USB
+    // host.
+    const bool has_net =
+        any([](const OsDevice& os) { return os.is_net || os.is_openfabrics; });
+    if (base == 0x02 || ids.class_id == infiniband ||
+        (has_net && ids.class_id != usb)) {
+        return "nic";
+    }
+    const bool has_block = any([](const OsDevice& os) { return os.is_block; });
+    return ids.class_id == nvm_controller && has_block ? "nvme" : "";
+}
+
+// Which OS device names a device of that class best: lower is better.
+int name_rank(std::string_view device_class, const OsDevice& os) {
+    if (device_class == "gpu") {
+        return static_cast<int>(os.backend);
+    }
+    if (device_class == "nvme") {
+        return os.is_block ? 0 : 1;
+    }
+    if (os.is_openfabrics) {
+        return 0;
+    }
+    return os.is_net ? 1 : 2;
+}
+
+void set_text(DeviceSpec& device, const char* name, std::string_view value) {
+    if (!value.empty()) {
+        device.attributes.try_emplace(name, one(std::string(value)));
+    }
+}
+
+void set_uuid(DeviceSpec& device, std::string_view value) {
+    if (device.uuid.empty() && !is_zero_text(value)) {
+        device.uuid = value;
+    }
+}
+
 class DeviceReader {
   public:
     DeviceReader(const XmlSource& source, const HwlocXml& xml, MachineSpec& spec)
@@ -167,29 +227,25 @@ class DeviceReader {
         return xml_.objects[os.object];
     }
 
-    void read_bridge(std::uint32_t object);
+    void read_bridge(std::uint32_t index);
     [[nodiscard]] std::uint32_t host_bridge(std::uint32_t domain, std::uint32_t bus);
     [[nodiscard]] PciAddress address_of(const XmlObject& object) const;
     [[nodiscard]] PciIds ids_of(const XmlObject& object) const;
     [[nodiscard]] std::int64_t speed_of(const XmlObject& object) const;
-    [[nodiscard]] OsDevice os_device_of(std::uint32_t object) const;
+    [[nodiscard]] OsDevice os_device_of(std::uint32_t index) const;
     [[nodiscard]] Backend backend_of(const XmlObject& object) const;
 
-    void read_function(std::uint32_t object);
-    [[nodiscard]] std::string class_of(const PciIds& ids,
-                                       const std::vector<OsDevice>& children) const;
+    void read_function(std::uint32_t index);
     void read_lone_accelerators();
     void add(DeviceSpec device, Found found, const std::vector<OsDevice>& children);
     void add_pci(const XmlObject& object, const PciIds& ids, DeviceSpec& device) const;
     void add_names(const std::vector<OsDevice>& children, DeviceSpec& device) const;
-    void add_locality(std::uint32_t object, DeviceSpec& device);
+    void add_locality(std::uint32_t index, DeviceSpec& device);
     [[nodiscard]] std::vector<std::uint32_t> local_nodes(const XmlObject& object) const;
     void describe(const std::vector<OsDevice>& children, DeviceSpec& device) const;
     void describe_gpu(const OsDevice& os, DeviceSpec& device) const;
     void describe_nic(const OsDevice& os, DeviceSpec& device) const;
     void describe_nvme(const OsDevice& os, DeviceSpec& device) const;
-    void set_text(DeviceSpec& device, const char* name, std::string_view value) const;
-    void set_uuid(DeviceSpec& device, std::string_view value) const;
     void set_amount(DeviceSpec& device,
                     const char* name,
                     const OsDevice& os,
@@ -198,9 +254,10 @@ class DeviceReader {
 
     void join_virtual_functions();
     void add_links();
-    void add_matrix_links(
-        const XmlMatrix& matrix,
-        std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint64_t>& links);
+    void add_matrix_links(const XmlMatrix& matrix);
+    [[nodiscard]] std::uint64_t bandwidth(const XmlMatrix& matrix,
+                                          std::size_t row,
+                                          std::size_t column) const;
     void index_by_gp();
     [[nodiscard]] std::vector<std::uint32_t> ends_of(const XmlMatrix& matrix) const;
     [[nodiscard]] bool is_switch(const XmlObject& object) const;
@@ -400,40 +457,6 @@ Backend DeviceReader::backend_of(const XmlObject& object) const {
     return Backend::other;
 }
 
-bool is_vendor_gpu(const OsDevice& os) {
-    return os.backend < Backend::opencl;
-}
-
-std::string DeviceReader::class_of(const PciIds& ids,
-                                   const std::vector<OsDevice>& children) const {
-    constexpr std::uint32_t nvm_controller = 0x0108;
-    constexpr std::uint32_t display_3d = 0x0302;
-    constexpr std::uint32_t display_other = 0x0380;
-    constexpr std::uint32_t infiniband = 0x0c06;
-    constexpr std::uint32_t usb = 0x0c03;
-    const std::uint32_t base = ids.class_id >> 8U;
-    const auto any = [&](auto is) {
-        return std::any_of(children.begin(), children.end(), is);
-    };
-    if (is_management_display(ids)) {
-        return {};
-    }
-    if (ids.class_id == display_3d || ids.class_id == display_other || base == 0x12 ||
-        any(is_vendor_gpu)) {
-        return "gpu";
-    }
-    // A network adapter behind USB is no device of the PCI function that is the USB
-    // host.
-    const bool has_net =
-        any([](const OsDevice& os) { return os.is_net || os.is_openfabrics; });
-    if (base == 0x02 || ids.class_id == infiniband ||
-        (has_net && ids.class_id != usb)) {
-        return "nic";
-    }
-    const bool has_block = any([](const OsDevice& os) { return os.is_block; });
-    return ids.class_id == nvm_controller && has_block ? "nvme" : "";
-}
-
 void DeviceReader::read_function(std::uint32_t index) {
     const XmlObject& object = xml_.objects[index];
     const PciIds ids = ids_of(object);
@@ -534,20 +557,12 @@ void DeviceReader::add_pci(const XmlObject& object,
 
 void DeviceReader::add_names(const std::vector<OsDevice>& children,
                              DeviceSpec& device) const {
-    // Lower is better; ties go to the first in the file.
-    const auto rank = [&](const OsDevice& os) -> int {
-        if (device.device_class == "gpu") {
-            return static_cast<int>(os.backend);
-        }
-        if (device.device_class == "nvme") {
-            return os.is_block ? 0 : 1;
-        }
-        return os.is_openfabrics ? 0 : (os.is_net ? 1 : 2);
-    };
     std::vector<OsDevice> sorted = children;
+    // Stable: ties go to the first in the file.
     std::stable_sort(
         sorted.begin(), sorted.end(), [&](const OsDevice& a, const OsDevice& b) {
-            return rank(a) < rank(b);
+            return name_rank(device.device_class, a) <
+                   name_rank(device.device_class, b);
         });
     AttributeValue names{{}, true};
     for (const OsDevice& os : sorted) {
@@ -580,7 +595,8 @@ void DeviceReader::add_locality(std::uint32_t index, DeviceSpec& device) {
     // All nodes of a Machine with several is what firmware that knows nothing leads to.
     const bool is_known =
         at->second.size() < all_nodes_.size() || all_nodes_.size() == 1;
-    if (is_known && !at->second.empty()) {
+    constexpr std::size_t longest = 64;  // of a list that anyone reads
+    if (is_known && !at->second.empty() && at->second.size() <= longest) {
         AttributeValue nodes{{}, at->second.size() > 1};
         for (const std::uint32_t node : at->second) {
             nodes.values.emplace_back(static_cast<std::int64_t>(node));
@@ -611,20 +627,6 @@ std::vector<std::uint32_t> DeviceReader::local_nodes(const XmlObject& object) co
     }
     std::sort(nodes.begin(), nodes.end());
     return nodes;
-}
-
-void DeviceReader::set_text(DeviceSpec& device,
-                            const char* name,
-                            std::string_view value) const {
-    if (!value.empty()) {
-        device.attributes.try_emplace(name, one(std::string(value)));
-    }
-}
-
-void DeviceReader::set_uuid(DeviceSpec& device, std::string_view value) const {
-    if (device.uuid.empty() && !is_zero_text(value)) {
-        device.uuid = value;
-    }
 }
 
 // A number in an info, "16671616" or (version 3) "16671616KiB", into a capacity.
@@ -849,50 +851,53 @@ std::vector<std::uint32_t> DeviceReader::ends_of(const XmlMatrix& matrix) const 
     return ends;
 }
 
+std::uint64_t DeviceReader::bandwidth(const XmlMatrix& matrix,
+                                      std::size_t row,
+                                      std::size_t column) const {
+    const std::uint64_t value = matrix.values[row * matrix.objects.size() + column];
+    if (value > MachineLimits::link_mb_s) {
+        source_.fail(matrix.offset,
+                     "bandwidth " + std::to_string(value) +
+                         ": too large, want at most " +
+                         std::to_string(MachineLimits::link_mb_s) + " MB/s");
+    }
+    return value;
+}
+
 // Direct links; and through the switches, which count as one: a device reaches another
 // with the smaller of what it has to all ports and what all ports have to the other.
-void DeviceReader::add_matrix_links(
-    const XmlMatrix& matrix,
-    std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint64_t>& links) {
+void DeviceReader::add_matrix_links(const XmlMatrix& matrix) {
     const std::vector<std::uint32_t> ends = ends_of(matrix);
-    const std::size_t count = ends.size();
-    std::vector<std::uint64_t> up(count, 0);
-    std::vector<std::uint64_t> down(count, 0);
-    const auto checked = [&](std::uint64_t value) {
-        if (value > MachineLimits::link_mb_s) {
-            source_.fail(matrix.offset,
-                         "bandwidth " + std::to_string(value) +
-                             ": too large, want at most " +
-                             std::to_string(MachineLimits::link_mb_s) + " MB/s");
-        }
-        return value;
-    };
-    for (std::size_t i = 0; i < count; ++i) {
-        for (std::size_t k = 0; k < count; ++k) {
-            if (ends[i] < switch_end && ends[k] == switch_end) {
-                up[i] += checked(matrix.values[i * count + k]);
-                down[i] += checked(matrix.values[k * count + i]);
-            }
+    std::vector<std::size_t> devices;
+    std::vector<std::size_t> ports;
+    for (std::size_t i = 0; i < ends.size(); ++i) {
+        if (ends[i] == switch_end) {
+            ports.push_back(i);
+        } else if (ends[i] != no_index) {
+            devices.push_back(i);
         }
     }
-    for (std::size_t i = 0; i < count; ++i) {
-        for (std::size_t j = 0; j < count; ++j) {
-            if (ends[i] >= switch_end || ends[j] >= switch_end || ends[i] == ends[j]) {
-                continue;
-            }
-            const std::uint64_t direct = checked(matrix.values[i * count + j]);
+    std::vector<std::uint64_t> up(ends.size(), 0);  // at most 1024 times 2^32 each
+    std::vector<std::uint64_t> down(ends.size(), 0);
+    for (const std::size_t i : devices) {
+        for (const std::size_t port : ports) {
+            up[i] += bandwidth(matrix, i, port);
+            down[i] += bandwidth(matrix, port, i);
+        }
+    }
+    for (const std::size_t i : devices) {
+        for (const std::size_t j : devices) {
+            const std::uint64_t direct = bandwidth(matrix, i, j);
             const std::uint64_t best = std::min(
                 std::max(direct, std::min(up[i], down[j])), MachineLimits::link_mb_s);
-            if (best != 0) {
-                std::uint64_t& link = links[{ends[i], ends[j]}];
-                link = std::max(link, best);
+            if (best != 0 && ends[i] != ends[j]) {
+                spec_.links.push_back({ends[i], ends[j], best});
             }
         }
     }
 }
 
 void DeviceReader::add_links() {
-    std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint64_t> links;
     for (const XmlMatrix& matrix : xml_.matrices) {
         if (!matrix.name.ends_with("Bandwidth")) {
             continue;
@@ -900,11 +905,18 @@ void DeviceReader::add_links() {
         if (object_of_gp_.empty()) {
             index_by_gp();
         }
-        add_matrix_links(matrix, links);
+        add_matrix_links(matrix);
     }
-    for (const auto& [ends, mb_s] : links) {
-        spec_.links.push_back({ends.first, ends.second, mb_s});
-    }
+    // Of several for one direction (a GPU in two matrices) the widest stays.
+    auto& links = spec_.links;
+    std::sort(links.begin(), links.end(), [](const LinkSpec& a, const LinkSpec& b) {
+        return std::tie(a.from, a.to, b.mb_s) < std::tie(b.from, b.to, a.mb_s);
+    });
+    const auto last = std::unique(
+        links.begin(), links.end(), [](const LinkSpec& a, const LinkSpec& b) {
+            return a.from == b.from && a.to == b.to;
+        });
+    links.erase(last, links.end());
 }
 
 }  // namespace

@@ -44,9 +44,11 @@ class NameTable {
         if (name.empty()) {
             return 0;
         }
-        return (name.size() * 11U + static_cast<unsigned char>(name.front()) * 5U +
-                static_cast<unsigned char>(name[name.size() / 2]) * 3U +
-                static_cast<unsigned char>(name.back())) %
+        const auto byte = [name](std::size_t at) {
+            return std::size_t{static_cast<unsigned char>(name[at])};
+        };
+        return (name.size() * 11 + byte(0) * 5 + byte(name.size() / 2) * 3 +
+                byte(name.size() - 1)) %
                slot_count;
     }
     std::array<std::string_view, count> names_;

@@ -45,7 +45,7 @@ struct HwlocLimits {
     static constexpr std::size_t objects = std::size_t{1} << 19U;
     static constexpr std::uint32_t indices = 65536;  ///< bits of a cpuset or nodeset
     static constexpr std::size_t matrices = 256;
-    static constexpr std::uint64_t matrix_objects = 8192;
+    static constexpr std::uint64_t matrix_objects = 1024;
 };
 
 /// Attributes that only some types have, as written; empty where absent.

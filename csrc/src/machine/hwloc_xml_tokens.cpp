@@ -123,9 +123,8 @@ std::string in_quotes(std::string_view text) {
 }
 
 void XmlSource::fail(std::size_t offset, std::string_view message) const {
-    const auto end =
-        text_.begin() + static_cast<std::ptrdiff_t>(std::min(offset, text_.size()));
-    const auto line = std::count(text_.begin(), end, '\n') + 1;
+    const std::string_view before = text_.substr(0, std::min(offset, text_.size()));
+    const auto line = std::count(before.begin(), before.end(), '\n') + 1;
     throw FormatError(std::string(name_) + ':' + std::to_string(line) + ": " +
                       std::string(message));
 }
@@ -197,15 +196,7 @@ XmlTokenizer::Event XmlTokenizer::next() {
         }
         event_offset_ = position_;
         if (position_ == text_.size()) {
-            if (!open_.empty()) {
-                fail(position_,
-                     "end of file inside <" + std::string(open_.back()) + ">, want </" +
-                         std::string(open_.back()) + ">");
-            }
-            if (!had_root_) {
-                fail(position_, "no element, want <topology>");
-            }
-            return Event::finish;
+            return finish();
         }
         if (at("</")) {
             return read_end();
@@ -218,6 +209,17 @@ XmlTokenizer::Event XmlTokenizer::next() {
             return read_start();
         }
     }
+}
+
+XmlTokenizer::Event XmlTokenizer::finish() const {
+    if (!open_.empty()) {
+        const std::string name(open_.back());
+        fail(position_, "end of file inside <" + name + ">, want </" + name + ">");
+    }
+    if (!had_root_) {
+        fail(position_, "no element, want <topology>");
+    }
+    return Event::finish;
 }
 
 // Skips white space; true when other text was read, into content_.
@@ -305,7 +307,7 @@ XmlTokenizer::Event XmlTokenizer::read_start() {
     ++position_;
     const std::string_view name = read_name("element");
     attributes_.clear();
-    attribute_marks_ = 0;
+    attribute_marks_.fill(0);
     while (true) {
         const std::size_t before = position_;
         skip_space();
@@ -377,17 +379,21 @@ void XmlTokenizer::read_attribute() {
 
 void XmlTokenizer::add_attribute(std::size_t offset, XmlAttribute attribute) {
     const std::string_view name = attribute.name;
-    const auto hash = name.size() * 5U + static_cast<unsigned char>(name.front()) * 3U +
-                      static_cast<unsigned char>(name.back());
+    const auto byte = [name](std::size_t at) {
+        return std::size_t{static_cast<unsigned char>(name[at])};
+    };
+    const std::size_t hash = name.size() * 5 + byte(0) * 3 + byte(name.size() / 2) * 7 +
+                             byte(name.size() - 1);
+    std::uint64_t& marks = attribute_marks_[(hash >> 6U) % attribute_marks_.size()];
     const std::uint64_t mark = std::uint64_t{1} << (hash & 63U);
-    if ((attribute_marks_ & mark) != 0) {
+    if ((marks & mark) != 0) {
         for (const XmlAttribute& other : attributes_) {
             if (other.name == name) {
                 fail(offset, std::string(name) + ": given twice, want it once");
             }
         }
     }
-    attribute_marks_ |= mark;
+    marks |= mark;
     if (attributes_.size() == XmlLimits::attributes) {
         fail(offset,
              "attributes: too many, want at most " +

@@ -11,6 +11,7 @@
 // error needs one.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <deque>
@@ -98,6 +99,7 @@ class XmlTokenizer {
                           std::size_t& position,
                           std::string& out);
     [[nodiscard]] Event close_element();
+    [[nodiscard]] Event finish() const;
 
     const XmlSource& source_;
     std::string_view text_;
@@ -106,7 +108,7 @@ class XmlTokenizer {
     std::string_view name_;
     std::string_view content_;
     std::vector<XmlAttribute> attributes_;
-    std::uint64_t attribute_marks_ = 0;  // a bit for each hash seen in this element
+    std::array<std::uint64_t, 4> attribute_marks_{};  // a bit for each hash seen
     std::vector<std::string_view> open_;
     std::deque<std::string> decoded_;
     bool is_empty_element_ = false;  // its `end` is still to be reported
