@@ -2,10 +2,11 @@
 //
 // oracle_run: many random instances through the solver and the brute-force oracle.
 //
-//   oracle_run --instances N --seed S [--threads T] [--max-steps M] [--max-differences D]
+//   oracle_run --instances N --seed S [--threads T] [--max-steps M] [--max-differences
+//   D]
 //
-// Instance i has the seed S + i, so `--instances 1 --seed X` repeats one. Exit codes: 0 all
-// agree, 1 some differ (each is printed, shrunk), 2 bad arguments.
+// Instance i has the seed S + i, so `--instances 1 --seed X` repeats one. Exit codes: 0
+// all agree, 1 some differ (each is printed, shrunk), 2 bad arguments.
 #include "oracle/compare.hpp"
 
 #include <algorithm>
@@ -55,9 +56,10 @@ bool parse(const std::vector<std::string>& words, Arguments& arguments) {
     return arguments.threads > 0;
 }
 
-constexpr std::array<const char*, 6> kind_names{"Align", "Pair",     "Link",
-                                                "Same",  "Distinct", "Near"};
-constexpr std::array<const char*, 4> status_names{"OPTIMAL", "FEASIBLE", "INFEASIBLE", "UNKNOWN"};
+constexpr std::array<const char*, 6> kind_names{
+    "Align", "Pair", "Link", "Same", "Distinct", "Near"};
+constexpr std::array<const char*, 4> status_names{
+    "OPTIMAL", "FEASIBLE", "INFEASIBLE", "UNKNOWN"};
 
 // How often each constraint met each status, and how much work it was.
 struct Tally {
@@ -86,7 +88,8 @@ struct Tally {
         const std::vector<Constraint>& prefer = instance.request.prefer;
         for (std::size_t i = 0; i < prefer.size(); ++i) {
             ++by_kind[prefer[i].index()][1][status];
-            const bool is_unmet = ((result.unmet_vector >> (prefer.size() - 1 - i)) & 1) != 0;
+            const bool is_unmet =
+                ((result.unmet_vector >> (prefer.size() - 1 - i)) & 1) != 0;
             unmet[prefer[i].index()] += is_unmet ? 1 : 0;
         }
     }
@@ -116,26 +119,30 @@ struct Tally {
     void print() const {
         std::cout << instances << " instances:";
         for (std::size_t s = 0; s < statuses.size(); ++s) {
-            std::cout << " " << statuses[s] << " " << status_names[s] << (s < 3 ? "," : "\n");
+            std::cout << " " << statuses[s] << " " << status_names[s]
+                      << (s < 3 ? "," : "\n");
         }
-        std::cout << std::left << std::setw(10) << "constraint" << std::setw(10) << "list";
+        std::cout << std::left << std::setw(10) << "constraint" << std::setw(10)
+                  << "list";
         for (const char* status : status_names) {
             std::cout << std::right << std::setw(12) << status;
         }
         std::cout << std::setw(12) << "unmet" << "\n";
         for (std::size_t kind = 0; kind < by_kind.size(); ++kind) {
             for (std::size_t l = 0; l < 2; ++l) {
-                std::cout << std::left << std::setw(10) << kind_names[kind] << std::setw(10)
-                          << (l == 0 ? "required" : "preferred") << std::right;
+                std::cout << std::left << std::setw(10) << kind_names[kind]
+                          << std::setw(10) << (l == 0 ? "required" : "preferred")
+                          << std::right;
                 for (const std::uint64_t count : by_kind[kind][l]) {
                     std::cout << std::setw(12) << count;
                 }
-                std::cout << std::setw(12) << (l == 0 ? "-" : std::to_string(unmet[kind]))
-                          << "\n";
+                std::cout << std::setw(12)
+                          << (l == 0 ? "-" : std::to_string(unmet[kind])) << "\n";
             }
         }
-        const double mean = instances == 0 ? 0.0 : static_cast<double>(steps) /
-                                                       static_cast<double>(instances);
+        const double mean = instances == 0 ? 0.0
+                                           : static_cast<double>(steps) /
+                                                 static_cast<double>(instances);
         std::cout << "steps: mean " << mean << ", max " << max_steps << " (seed "
                   << max_steps_seed << ")\n";
         for (const auto& [what, count] : differences) {
@@ -176,11 +183,13 @@ class Runner {
                 report(instance, result, limits);
             }
         }
-        const std::lock_guard lock(mutex_);
+        const std::scoped_lock lock(mutex_);
         total_.add(tally);
     }
 
-    void report(const Instance& instance, const Comparison& result, SearchLimits limits) {
+    void report(const Instance& instance,
+                const Comparison& result,
+                SearchLimits limits) {
         if (differences_++ >= arguments_.max_differences) {
             return;
         }
@@ -188,10 +197,10 @@ class Runner {
             return compare(candidate, limits).difference == result.difference;
         });
         const Comparison again = compare(small, limits);
-        const std::lock_guard lock(mutex_);
+        const std::scoped_lock lock(mutex_);
         std::cout << "DIFFERENCE in " << again.difference << "\n"
                   << again.detail << "\n"
-                  << dump(small) << std::endl;
+                  << dump(small) << '\n';
     }
 
     Arguments arguments_;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The brute-force oracle itself: cases whose answer can be seen by hand, one for each term
-// and constraint of docs/objective.md, and properties that any right answer has.
+// The brute-force oracle itself: cases whose answer can be seen by hand, one for each
+// term and constraint of docs/objective.md, and properties that any right answer has.
 #include "oracle/brute_force.hpp"
 #include "oracle/instances.hpp"
 
@@ -40,8 +40,11 @@ void add_pus(MachineSpec& spec, std::initializer_list<int> os_indices) {
     }
 }
 
-NumaNodeSpec& add_numa(MachineSpec& spec, std::uint32_t os_index, const std::string& cpuset,
-                       const std::string& parent, std::uint64_t bytes = 8 * mebi) {
+NumaNodeSpec& add_numa(MachineSpec& spec,
+                       std::uint32_t os_index,
+                       const std::string& cpuset,
+                       const std::string& parent,
+                       std::uint64_t bytes = 8 * mebi) {
     NumaNodeSpec numa;
     numa.os_index = os_index;
     numa.cpuset = Bitmap::parse_list(cpuset);
@@ -60,12 +63,15 @@ std::uint32_t add_bridge(MachineSpec& spec, std::uint32_t parent = no_index) {
 }
 
 // Devices get ascending addresses: gpu0 is the first gpu added.
-DeviceSpec& add_device(MachineSpec& spec, const std::string& cls, std::uint32_t bridge,
+DeviceSpec& add_device(MachineSpec& spec,
+                       const std::string& cls,
+                       std::uint32_t bridge,
                        std::vector<std::uint32_t> numa_nodes) {
     DeviceSpec device;
     device.device_class = cls;
     device.name = "card" + std::to_string(spec.devices.size());
-    device.pci_address = PciAddress{0, static_cast<std::uint8_t>(spec.devices.size() + 1), 0, 0};
+    device.pci_address =
+        PciAddress{0, static_cast<std::uint8_t>(spec.devices.size() + 1), 0, 0};
     device.bridge = bridge;
     device.numa_nodes = std::move(numa_nodes);
     spec.devices.push_back(std::move(device));
@@ -73,8 +79,8 @@ DeviceSpec& add_device(MachineSpec& spec, const std::string& cls, std::uint32_t 
 }
 
 // Two Packages of two localities of two cores of two PUs; an L3, a host bridge with one
-// switch, a GPU and a NIC in each locality. Logical and OS indices are equal. Devices in
-// logical order: gpu0 to gpu3 are 0 to 3, nic0 to nic3 are 4 to 7.
+// switch, a GPU and a NIC in each locality. Logical and OS indices are equal. Devices
+// in logical order: gpu0 to gpu3 are 0 to 3, nic0 to nic3 are 4 to 7.
 MachineSpec grid() {
     MachineSpec spec;
     add_object(spec, ObjectKind::package, "0-7");
@@ -85,7 +91,8 @@ MachineSpec grid() {
         add_numa(spec, static_cast<std::uint32_t>(i), pus, pus);
     }
     for (int core = 0; core < 8; ++core) {
-        add_object(spec, ObjectKind::core,
+        add_object(spec,
+                   ObjectKind::core,
                    std::to_string(2 * core) + "-" + std::to_string(2 * core + 1));
     }
     for (int pu = 0; pu < 16; ++pu) {
@@ -112,7 +119,9 @@ DeviceRequest want(const std::string& cls, std::uint32_t count) {
     return wanted;
 }
 
-Condition where(const std::string& attribute, ConditionOp op, std::vector<Scalar> values) {
+Condition where(const std::string& attribute,
+                ConditionOp op,
+                std::vector<Scalar> values) {
     return {attribute, op, std::move(values)};
 }
 
@@ -120,8 +129,11 @@ void set_attribute(DeviceSpec& device, const std::string& name, Scalar value) {
     device.attributes[name] = {{std::move(value)}, false};
 }
 
-OracleAnswer ask(const MachineSpec& spec, const Request& request, const OracleState& state = {},
-                 bool spread = false, const Holding* keep_from = nullptr) {
+OracleAnswer ask(const MachineSpec& spec,
+                 const Request& request,
+                 const OracleState& state = {},
+                 bool spread = false,
+                 const Holding* keep_from = nullptr) {
     return brute_force(spec, state, request, spread, keep_from);
 }
 
@@ -239,8 +251,13 @@ TEST(OracleModel, test_devices_stand_by_class_address_depth_and_number) {
     for (std::size_t i = 0; i < m.devices.size(); ++i) {
         names.push_back(m.device_spec(i).name + "=" + m.devices[i].name);
     }
-    EXPECT_EQ(names, (std::vector<std::string>{"early=gpu0", "late=gpu1", "part=gpu1/0",
-                                               "a1=nic0", "z9=nic1", "z10=nic2"}));
+    EXPECT_EQ(names,
+              (std::vector<std::string>{"early=gpu0",
+                                        "late=gpu1",
+                                        "part=gpu1/0",
+                                        "a1=nic0",
+                                        "z9=nic1",
+                                        "z10=nic2"}));
     EXPECT_EQ(m.find_device("z9"), 4U);
     EXPECT_EQ(m.find_device("gpu1/0"), 2U);
     EXPECT_EQ(m.find_device("0000:00:00.0"), 0U);
@@ -257,8 +274,8 @@ TEST(OracleModel, test_every_level_and_the_switch) {
     const std::uint32_t right = add_bridge(spec, top);
     const std::uint32_t below = add_bridge(spec, right);
     const std::uint32_t other_host = add_bridge(spec);
-    add_device(spec, "d", left, {0});        // 0
-    add_device(spec, "d", left, {0});        // 1: the same slot as 0
+    add_device(spec, "d", left, {0});  // 0
+    add_device(spec, "d", left, {0});  // 1: the same slot as 0
     spec.devices[1].pci_address = PciAddress{0, 1, 0, 1};
     add_device(spec, "d", right, {0});       // 2: one bridge below `top` on each side
     add_device(spec, "d", below, {0});       // 3: two below `top`
@@ -284,7 +301,8 @@ TEST(OracleModel, test_every_level_and_the_switch) {
     EXPECT_EQ(m.devices[4].switch_bridge, no_index);
 }
 
-TEST(OracleModel, test_links_are_the_smaller_direction_and_parts_have_those_of_the_root) {
+TEST(OracleModel,
+     test_links_are_the_smaller_direction_and_parts_have_those_of_the_root) {
     MachineSpec spec = grid();
     spec.links = {{0, 1, 50}, {1, 0, 40}, {0, 2, 70}};
     DeviceSpec part;
@@ -297,7 +315,7 @@ TEST(OracleModel, test_links_are_the_smaller_direction_and_parts_have_those_of_t
     EXPECT_EQ(m.link[0][1], 40U);
     EXPECT_EQ(m.link[0][2], 0U);
     EXPECT_EQ(m.largest_link, 40U);
-    EXPECT_EQ(m.level[4][5], 0);   // two parts of gpu0 follow gpu3
+    EXPECT_EQ(m.level[4][5], 0);  // two parts of gpu0 follow gpu3
     EXPECT_EQ(m.link[4][1], 40U);
     EXPECT_EQ(m.link[4][5], 0U);
     EXPECT_EQ(m.devices[4].name, "gpu0/0");
@@ -313,8 +331,8 @@ TEST(OracleAnswer, test_takes_the_first_core_of_an_idle_machine) {
     ASSERT_TRUE(answer.feasible);
     EXPECT_EQ(answer.pus, set({0, 1}));
     EXPECT_EQ(answer.localities, set({0}));
-    const std::array<std::int64_t, Cost::term_count> terms{0, 0, 1, 1, 0, 0, 0, 0,
-                                                           1, 0, 1, 1, 0, 0, 1};
+    const std::array<std::int64_t, Cost::term_count> terms{
+        0, 0, 1, 1, 0, 0, 0, 0, 1, 0, 1, 1, 0, 0, 1};
     EXPECT_EQ(answer.cost.terms, terms);
 }
 
@@ -366,7 +384,8 @@ TEST(OracleAnswer, test_memory_follows_the_pus_then_the_index) {
     const OracleAnswer answer = ask(spec, request, state);
     ASSERT_TRUE(answer.feasible);
     EXPECT_EQ(answer.pus, set({2, 3, 4, 5, 6, 7}));
-    EXPECT_EQ(answer.memory, (std::vector<OracleGrant>{{0, 0, mebi}, {1, 0, 8 * mebi}}));
+    EXPECT_EQ(answer.memory,
+              (std::vector<OracleGrant>{{0, 0, mebi}, {1, 0, 8 * mebi}}));
     request.cores = 0;
     EXPECT_EQ(ask(spec, request, state).memory,
               (std::vector<OracleGrant>{{0, 0, 8 * mebi}, {1, 0, mebi}}));
@@ -388,7 +407,8 @@ TEST(OracleAnswer, test_memory_of_another_kind_and_huge_pages) {
     const OracleAnswer answer = ask(spec, request);
     ASSERT_TRUE(answer.feasible);
     EXPECT_EQ(answer.localities, set({2}));
-    EXPECT_EQ(answer.memory, (std::vector<OracleGrant>{{5, 0, mebi}, {5, 2 * mebi, 2 * mebi}}));
+    EXPECT_EQ(answer.memory,
+              (std::vector<OracleGrant>{{5, 0, mebi}, {5, 2 * mebi, 2 * mebi}}));
     request.kind = MemoryKind::gpu;
     request.hugepages.clear();
     EXPECT_FALSE(ask(spec, request).feasible);
@@ -417,12 +437,16 @@ TEST(OracleAnswer, test_conditions) {
     };
     EXPECT_EQ(chosen(where("rank", ConditionOp::equal, {std::int64_t{3}})), set({1}));
     EXPECT_EQ(chosen(where("rank", ConditionOp::equal, {std::int64_t{5}})), set({3}));
-    EXPECT_EQ(chosen(where("rank", ConditionOp::not_equal, {std::int64_t{3}})), set({2, 3}));
-    EXPECT_EQ(chosen(where("rank", ConditionOp::at_least, {std::int64_t{3}})), set({1, 3}));
+    EXPECT_EQ(chosen(where("rank", ConditionOp::not_equal, {std::int64_t{3}})),
+              set({2, 3}));
+    EXPECT_EQ(chosen(where("rank", ConditionOp::at_least, {std::int64_t{3}})),
+              set({1, 3}));
     EXPECT_EQ(chosen(where("rank", ConditionOp::at_most, {std::int64_t{2}})), set({3}));
-    EXPECT_EQ(chosen(where("rank", ConditionOp::one_of, {std::int64_t{3}, std::string("3")})),
-              set({1, 2}));
-    EXPECT_EQ(chosen(where("memory", ConditionOp::at_least, {std::int64_t{80}})), set({0}));
+    EXPECT_EQ(
+        chosen(where("rank", ConditionOp::one_of, {std::int64_t{3}, std::string("3")})),
+        set({1, 2}));
+    EXPECT_EQ(chosen(where("memory", ConditionOp::at_least, {std::int64_t{80}})),
+              set({0}));
     EXPECT_EQ(chosen(where("none", ConditionOp::not_equal, {std::int64_t{3}})), 0U);
 }
 
@@ -522,7 +546,8 @@ TEST(OracleConstraint, test_align_at_each_level) {
     state.holdings.push_back(hold_pus("12-14"));
     EXPECT_FALSE(ask(grid(), request, state).feasible);
     request.require = {Align{AlignLevel::package, {}}};
-    // PU 15 is beside the NIC (term 6), which counts for more than a split core (term 8).
+    // PU 15 is beside the NIC (term 6), which counts for more than a split core (term
+    // 8).
     EXPECT_EQ(ask(grid(), request, state).pus, set({8, 15}));
     request.require = {Align{AlignLevel::l3, {"pus"}}};
     request.pus = 5;
@@ -611,7 +636,8 @@ TEST(OracleConstraint, test_same_and_distinct) {
     request.require = {Distinct{"zone", {"gpu"}}};
     EXPECT_EQ(ask(spec, request).devices, set({0, 1}));
     request.devices = {want("gpu", 3)};
-    EXPECT_FALSE(ask(spec, request).feasible);  // gpu3 has no zone; gpu0 and gpu2 share one
+    EXPECT_FALSE(
+        ask(spec, request).feasible);  // gpu3 has no zone; gpu0 and gpu2 share one
     request.devices = {want("gpu", 1)};
     request.devices[0].eligible = {"gpu3"};
     EXPECT_FALSE(ask(spec, request).feasible);
@@ -630,7 +656,8 @@ TEST(OracleConstraint, test_near_binds_devices_pus_and_bytes) {
     EXPECT_EQ(answer.memory, (std::vector<OracleGrant>{{2, 0, mebi}}));
     request.devices = {want("gpu", 1)};
     request.require = {Near{{"gpu2"}, Level::package}};
-    EXPECT_EQ(ask(grid(), request).devices, set({3}));  // the same Package, but not itself
+    EXPECT_EQ(ask(grid(), request).devices,
+              set({3}));  // the same Package, but not itself
     request.require = {Near{{"gpu2"}, Level::numa}};
     EXPECT_FALSE(ask(grid(), request).feasible);
 }
@@ -664,7 +691,8 @@ TEST(OracleTerm, test_2_and_3_packages_then_localities_then_distance) {
     EXPECT_EQ(answer.cost[Cost::distance], 12);
     MachineSpec flat = grid();
     flat.objects.erase(flat.objects.begin(), flat.objects.begin() + 2);
-    flat.distances->values = {10, 30, 30, 11, 30, 10, 30, 30, 30, 30, 10, 30, 11, 30, 30, 10};
+    flat.distances->values = {
+        10, 30, 30, 11, 30, 10, 30, 30, 30, 30, 10, 30, 11, 30, 30, 10};
     answer = ask(flat, request);
     EXPECT_EQ(answer.localities, set({0, 3}));
     EXPECT_EQ(answer.cost[Cost::distance], 11);
@@ -711,7 +739,8 @@ TEST(OracleTerm, test_5_missing_link) {
     Request request;
     request.devices = {want("gpu", 2), want("nic", 2)};
     const OracleAnswer answer = ask(spec, request);
-    EXPECT_EQ(answer.devices, set({2, 3, 6, 7}));  // NICs have no links; they share switches
+    EXPECT_EQ(answer.devices,
+              set({2, 3, 6, 7}));  // NICs have no links; they share switches
     EXPECT_EQ(answer.cost[Cost::missing_link], 0);
     request.devices = {want("gpu", 3)};
     EXPECT_EQ(ask(spec, request).cost[Cost::missing_link], 60);
@@ -811,7 +840,11 @@ TEST(OracleTerm, test_10_devices_then_pus_then_localities) {
 constexpr std::uint64_t property_instances = 1500;
 
 OracleAnswer ask(const Instance& i, BruteForceOptions options = {}) {
-    return brute_force(i.spec, i.state, i.request, i.spread, i.keep_from ? &*i.keep_from : nullptr,
+    return brute_force(i.spec,
+                       i.state,
+                       i.request,
+                       i.spread,
+                       i.keep_from ? &*i.keep_from : nullptr,
                        options);
 }
 
@@ -844,9 +877,13 @@ TEST(OracleProperty, test_answer_is_a_placement_of_its_cost) {
         const Instance i = make_instance(seed);
         const OracleAnswer answer = ask(i);
         if (answer.feasible) {
-            const Judge judge(i.spec, i.state, i.request, i.spread,
+            const Judge judge(i.spec,
+                              i.state,
+                              i.request,
+                              i.spread,
                               i.keep_from ? &*i.keep_from : nullptr);
-            const auto cost = judge.judge(answer.devices, answer.pus, answer.localities);
+            const auto cost =
+                judge.judge(answer.devices, answer.pus, answer.localities);
             ASSERT_TRUE(cost.has_value()) << "seed " << seed;
             EXPECT_EQ(cost->terms, answer.cost.terms) << "seed " << seed;
         }
@@ -858,7 +895,7 @@ Instance with_other_os_indices(Instance i) {
     const auto move = [](Bitmap& set) {
         Bitmap moved;
         set.for_each([&](std::size_t os_index) { moved.set(40 - os_index); });
-        set = moved;
+        set = std::move(moved);
     };
     for (ObjectSpec& object : i.spec.objects) {
         move(object.cpuset);
@@ -884,7 +921,8 @@ Instance with_other_os_indices(Instance i) {
     return i;
 }
 
-// Devices stand in the spec in the opposite order: class, address and name decide alone.
+// Devices stand in the spec in the opposite order: class, address and name decide
+// alone.
 Instance with_devices_reversed(Instance i) {
     const auto last = static_cast<std::uint32_t>(i.spec.devices.size()) - 1;
     const auto move = [last](std::uint32_t& index) {
@@ -933,7 +971,8 @@ TEST(OracleProperty, test_fewer_requirements_never_cost_more) {
     for (std::uint64_t seed = 0; seed < property_instances; ++seed) {
         const Instance instance = make_instance(seed);
         const OracleAnswer answer = ask(instance);
-        for (std::size_t r = 0; answer.feasible && r < instance.request.require.size(); ++r) {
+        for (std::size_t r = 0; answer.feasible && r < instance.request.require.size();
+             ++r) {
             // Term 4 speaks of each Pair: without one it is another sum.
             if (std::holds_alternative<Pair>(instance.request.require[r])) {
                 continue;
@@ -950,8 +989,10 @@ TEST(OracleProperty, test_fewer_requirements_never_cost_more) {
 
 TEST(OracleProperty, test_shrinking_keeps_what_differs) {
     const auto asks_for_gpus = [](const Instance& i) {
-        return std::any_of(i.request.devices.begin(), i.request.devices.end(),
-                           [](const DeviceRequest& w) { return w.device_class == "gpu"; });
+        return std::any_of(
+            i.request.devices.begin(),
+            i.request.devices.end(),
+            [](const DeviceRequest& w) { return w.device_class == "gpu"; });
     };
     int shrunk = 0;
     for (std::uint64_t seed = 0; seed < 20; ++seed) {

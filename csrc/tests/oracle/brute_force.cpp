@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <tuple>
+#include <utility>
 
 namespace topoalloc::oracle {
 namespace {
@@ -37,7 +38,10 @@ int split_cores(Set pus, const std::vector<Set>& cores) {
 
 // Calls f with every union of `count` of `choices`.
 template <class F>
-void each_union(const std::vector<Set>& choices, std::size_t first, std::size_t count, Set chosen,
+void each_union(const std::vector<Set>& choices,
+                std::size_t first,
+                std::size_t count,
+                Set chosen,
                 F& f) {
     if (count == 0) {
         f(chosen);
@@ -49,25 +53,31 @@ void each_union(const std::vector<Set>& choices, std::size_t first, std::size_t 
 }
 
 bool contains(const AttributeValue& value, const Scalar& wanted) {
-    return std::find(value.values.begin(), value.values.end(), wanted) != value.values.end();
+    return std::find(value.values.begin(), value.values.end(), wanted) !=
+           value.values.end();
 }
 
 bool is_ordered(const AttributeValue& value, const Condition& condition) {
     const auto* bound = std::get_if<std::int64_t>(&condition.values.front());
-    return std::any_of(value.values.begin(), value.values.end(), [&](const Scalar& scalar) {
-        const auto* number = std::get_if<std::int64_t>(&scalar);
-        if (bound == nullptr || number == nullptr) {
-            return false;
-        }
-        return condition.op == ConditionOp::at_least ? *number >= *bound : *number <= *bound;
-    });
+    return std::any_of(
+        value.values.begin(), value.values.end(), [&](const Scalar& scalar) {
+            const auto* number = std::get_if<std::int64_t>(&scalar);
+            if (bound == nullptr || number == nullptr) {
+                return false;
+            }
+            return condition.op == ConditionOp::at_least ? *number >= *bound
+                                                         : *number <= *bound;
+        });
 }
 
 }  // namespace
 
-Judge::Judge(const MachineSpec& spec, const OracleState& state, const Request& request, bool spread,
+Judge::Judge(const MachineSpec& spec,
+             const OracleState& state,
+             Request request,
+             bool spread,
              const Holding* keep_from)
-    : m_(derive(spec)), request_(request), spread_(spread) {
+    : m_(derive(spec)), request_(std::move(request)), spread_(spread) {
     read_state(state);
     if (keep_from != nullptr) {
         has_keep_from_ = true;
@@ -151,7 +161,8 @@ void Judge::open(Set pus, Set localities_of_bytes, Set devices) {
 
 void Judge::read_request() {
     constraints_ = request_.require;
-    constraints_.insert(constraints_.end(), request_.prefer.begin(), request_.prefer.end());
+    constraints_.insert(
+        constraints_.end(), request_.prefer.begin(), request_.prefer.end());
     const auto resolve = [this](const std::vector<std::string>& names) {
         for (const std::string& name : names) {
             const std::uint32_t device = m_.find_device(name);
@@ -189,8 +200,9 @@ std::vector<Set> Judge::pu_sets() const {
         }
     }
     std::vector<Set> found;
-    const bool checks_keep = has_keep_from_ && std::count(request_.keep.begin(),
-                                                          request_.keep.end(), "pus") > 0;
+    const bool checks_keep =
+        has_keep_from_ &&
+        std::count(request_.keep.begin(), request_.keep.end(), "pus") > 0;
     const auto add = [&](Set pus) {
         const bool right_size =
             request_.cores > 0 || size_of(pus) == static_cast<int>(request_.pus);
@@ -210,7 +222,7 @@ std::vector<Set> Judge::pu_sets() const {
     return found;
 }
 
-bool Judge::keeps(Set old_set, Set new_set) const {
+bool Judge::keeps(Set old_set, Set new_set) {
     return size_of(new_set) >= size_of(old_set) ? (old_set & ~new_set) == 0
                                                 : (new_set & ~old_set) == 0;
 }
@@ -242,9 +254,9 @@ std::vector<Set> Judge::device_sets() const {
             }
         }
         std::vector<Set> of_this_class;
-        const bool checks_keep =
-            has_keep_from_ && std::count(request_.keep.begin(), request_.keep.end(),
-                                         wanted.device_class) > 0;
+        const bool checks_keep = has_keep_from_ && std::count(request_.keep.begin(),
+                                                              request_.keep.end(),
+                                                              wanted.device_class) > 0;
         const Set old_set = of_class(old_devices_, wanted.device_class);
         const auto add = [&](Set chosen) {
             if (!checks_keep || keeps(old_set, chosen)) {
@@ -272,14 +284,18 @@ bool Judge::is_candidate(const DeviceRequest& wanted, std::uint32_t device) cons
         return false;
     }
     if (wanted.eligible) {
-        const bool listed = std::any_of(wanted.eligible->begin(), wanted.eligible->end(),
-                                        [&](const auto& n) { return has(named_.at(n), device); });
+        const bool listed = std::any_of(
+            wanted.eligible->begin(), wanted.eligible->end(), [&](const auto& n) {
+                return has(named_.at(n), device);
+            });
         if (!listed) {
             return false;
         }
     }
-    return std::all_of(wanted.where.begin(), wanted.where.end(),
-                       [&](const Condition& condition) { return meets(condition, device); }) &&
+    return std::all_of(
+               wanted.where.begin(),
+               wanted.where.end(),
+               [&](const Condition& condition) { return meets(condition, device); }) &&
            is_available(wanted, device);
 }
 
@@ -294,7 +310,8 @@ bool Judge::meets(const Condition& condition, std::uint32_t device) const {
             value = by_attribute->second;
         }
         if (!value && by_capacity != spec.capacities.end()) {
-            value = AttributeValue{{static_cast<std::int64_t>(by_capacity->second)}, false};
+            value =
+                AttributeValue{{static_cast<std::int64_t>(by_capacity->second)}, false};
         }
     }
     if (!value) {
@@ -302,12 +319,15 @@ bool Judge::meets(const Condition& condition, std::uint32_t device) const {
     }
     const auto is_in = [&](const Scalar& wanted) { return contains(*value, wanted); };
     switch (condition.op) {
-    case ConditionOp::equal: return is_in(condition.values.front());
-    case ConditionOp::not_equal: return !is_in(condition.values.front());
-    case ConditionOp::one_of:
-        return std::any_of(condition.values.begin(), condition.values.end(), is_in);
-    case ConditionOp::at_least:
-    case ConditionOp::at_most: return is_ordered(*value, condition);
+        case ConditionOp::equal:
+            return is_in(condition.values.front());
+        case ConditionOp::not_equal:
+            return !is_in(condition.values.front());
+        case ConditionOp::one_of:
+            return std::any_of(condition.values.begin(), condition.values.end(), is_in);
+        case ConditionOp::at_least:
+        case ConditionOp::at_most:
+            return is_ordered(*value, condition);
     }
     return false;
 }
@@ -319,17 +339,20 @@ bool Judge::is_available(const DeviceRequest& wanted, std::uint32_t device) cons
         return false;
     }
     if (!wanted.partition.empty()) {
-        return d.root != device && m_.device_spec(device).partition == wanted.partition &&
+        return d.root != device &&
+               m_.device_spec(device).partition == wanted.partition &&
                !has(held_parts_, device);
     }
     if (d.root != device) {
         return false;
     }
     if (!wanted.share.empty()) {
-        return std::all_of(wanted.share.begin(), wanted.share.end(), [&](const auto& entry) {
-            const auto left = counters_left_[device].find(entry.first);
-            return left != counters_left_[device].end() && left->second >= entry.second;
-        });
+        return std::all_of(
+            wanted.share.begin(), wanted.share.end(), [&](const auto& entry) {
+                const auto left = counters_left_[device].find(entry.first);
+                return left != counters_left_[device].end() &&
+                       left->second >= entry.second;
+            });
     }
     return !has(shared_, device) && (d.parts & held_parts_) == 0;
 }
@@ -338,12 +361,15 @@ bool Judge::is_available(const DeviceRequest& wanted, std::uint32_t device) cons
 // taken whole stands alone.
 bool Judge::fit_together(Set devices) const {
     std::map<std::uint32_t, Amounts> drawn;
-    std::map<std::uint32_t, int> whole, others;
+    std::map<std::uint32_t, int> whole;
+    std::map<std::uint32_t, int> others;
     for (const std::uint32_t device : members(devices)) {
         const std::uint32_t root = m_.devices[device].root;
         const std::string& cls = m_.device_spec(device).device_class;
-        const auto wanted = std::find_if(request_.devices.begin(), request_.devices.end(),
-                                         [&](const auto& w) { return w.device_class == cls; });
+        const auto wanted = std::find_if(
+            request_.devices.begin(), request_.devices.end(), [&](const auto& w) {
+                return w.device_class == cls;
+            });
         const bool is_part = device != root;
         const bool is_whole = !is_part && wanted->share.empty();
         ++(is_whole ? whole : others)[root];
@@ -353,7 +379,7 @@ bool Judge::fit_together(Set devices) const {
         }
     }
     for (const auto& [root, count] : whole) {
-        if (others.count(root) > 0) {
+        if (others.contains(root)) {
             return false;
         }
     }
@@ -414,7 +440,8 @@ bool Judge::is_asked(const std::string& what) const {
     if (what == "memory") {
         return request_.memory > 0 || !request_.hugepages.empty();
     }
-    return std::any_of(request_.devices.begin(), request_.devices.end(),
+    return std::any_of(request_.devices.begin(),
+                       request_.devices.end(),
                        [&](const auto& w) { return w.device_class == what; });
 }
 
@@ -441,14 +468,17 @@ namespace {
 
 // Gives each of `many` one of `few`, each of `few` used `ratio` times, in every way.
 template <class F>
-void each_assignment(const std::vector<std::uint32_t>& many, const std::vector<std::uint32_t>& few,
-                     std::size_t ratio, std::vector<std::uint32_t>& given, F& f) {
+void each_assignment(const std::vector<std::uint32_t>& many,
+                     const std::vector<std::uint32_t>& few,
+                     std::size_t ratio,
+                     std::vector<std::uint32_t>& given,
+                     F& f) {
     if (given.size() == many.size()) {
         f();
         return;
     }
     for (const std::uint32_t one : few) {
-        if (static_cast<std::size_t>(std::count(given.begin(), given.end(), one)) < ratio) {
+        if (std::cmp_less(std::count(given.begin(), given.end(), one), ratio)) {
             given.push_back(one);
             each_assignment(many, few, ratio, given, f);
             given.pop_back();
@@ -524,7 +554,7 @@ std::map<std::uint32_t, Pairing> Judge::made_pairs(Set devices) const {
             continue;
         }
         for (const Pairing& pairing : matchings(*pair, devices, pair_limit(*pair))) {
-            if (made.count(i) == 0 || level_sum(pairing) < level_sum(made[i])) {
+            if (!made.contains(i) || level_sum(pairing) < level_sum(made[i])) {
                 made[i] = pairing;
             }
         }
@@ -534,7 +564,8 @@ std::map<std::uint32_t, Pairing> Judge::made_pairs(Set devices) const {
 }
 
 bool Judge::link_holds(const Link& link, Set devices) const {
-    const std::vector<std::uint32_t> chosen = members(of_class(devices, link.device_class));
+    const std::vector<std::uint32_t> chosen =
+        members(of_class(devices, link.device_class));
     if (chosen.empty()) {
         return true;
     }
@@ -564,7 +595,8 @@ bool Judge::link_holds(const Link& link, Set devices) const {
     return size_of(reached) == static_cast<int>(chosen.size());
 }
 
-const AttributeValue* Judge::attribute(std::uint32_t device, const std::string& name) const {
+const AttributeValue* Judge::attribute(std::uint32_t device,
+                                       const std::string& name) const {
     for (const std::uint32_t where : {device, m_.devices[device].root}) {
         const Attributes& attributes = m_.device_spec(where).attributes;
         const auto found = attributes.find(name);
@@ -587,7 +619,8 @@ bool Judge::same_holds(const Same& same, Set devices) const {
             common = value->values;
         }
         first = false;
-        std::erase_if(common, [&](const Scalar& scalar) { return !contains(*value, scalar); });
+        std::erase_if(common,
+                      [&](const Scalar& scalar) { return !contains(*value, scalar); });
     }
     return first || !common.empty();
 }
@@ -618,7 +651,8 @@ bool Judge::near_devices_hold(const Near& near, Set devices) const {
     for (const std::string& name : near.devices) {
         for (const std::uint32_t target : members(named_.at(name))) {
             for (const std::uint32_t device : members(devices)) {
-                const bool is_it = device == target || m_.devices[device].root == target ||
+                const bool is_it = device == target ||
+                                   m_.devices[device].root == target ||
                                    m_.devices[target].root == device;
                 if (is_it || m_.level[device][target] > static_cast<int>(near.within)) {
                     return false;
@@ -635,10 +669,12 @@ int Judge::near_level(std::uint32_t device, std::uint32_t locality) const {
     if (has(d.localities, locality)) {
         return level_numa;
     }
-    return (m_.locality_packages[locality] & d.packages) != 0 ? level_package : level_machine;
+    return (m_.locality_packages[locality] & d.packages) != 0 ? level_package
+                                                              : level_machine;
 }
 
-bool Judge::near_rest_holds(const Near& near, Set pus,
+bool Judge::near_rest_holds(const Near& near,
+                            Set pus,
                             const std::vector<OracleGrant>& grants) const {
     const int limit = std::max(static_cast<int>(near.within), level_numa);
     for (const std::string& name : near.devices) {
@@ -652,9 +688,10 @@ bool Judge::near_rest_holds(const Near& near, Set pus,
                 const auto localities = members(m_.numa_nodes[grant.numa].localities);
                 const bool near_one =
                     limit >= level_machine ||
-                    std::any_of(localities.begin(), localities.end(), [&](std::uint32_t l) {
-                        return near_level(target, l) <= limit;
-                    });
+                    std::any_of(
+                        localities.begin(), localities.end(), [&](std::uint32_t l) {
+                            return near_level(target, l) <= limit;
+                        });
                 if (!near_one) {
                     return false;
                 }
@@ -664,32 +701,42 @@ bool Judge::near_rest_holds(const Near& near, Set pus,
     return true;
 }
 
-bool Judge::align_holds(const Align& align, Set devices, Set pus,
+const std::vector<Set>& Judge::domains_of(AlignLevel level) const {
+    if (level == AlignLevel::l3) {
+        return m_.l3s;
+    }
+    return level == AlignLevel::numa ? m_.localities : m_.packages;
+}
+
+bool Judge::align_holds(const Align& align,
+                        Set devices,
+                        Set pus,
                         const std::vector<OracleGrant>& grants) const {
     const auto speaks_of = [&](const std::string& what) {
-        return align.of.empty() || std::count(align.of.begin(), align.of.end(), what) > 0;
+        return align.of.empty() ||
+               std::count(align.of.begin(), align.of.end(), what) > 0;
     };
     const Set its_devices = align.of.empty() ? devices : of_classes(devices, align.of);
     const Set its_pus = speaks_of("pus") ? pus : 0;
     const bool memory_too = speaks_of("memory");
-    if (its_devices == 0 && its_pus == 0 && !(memory_too && !grants.empty())) {
+    if (its_devices == 0 && its_pus == 0 && (!memory_too || grants.empty())) {
         return true;
     }
-    const std::vector<Set>& domains = align.level == AlignLevel::l3     ? m_.l3s
-                                      : align.level == AlignLevel::numa ? m_.localities
-                                                                        : m_.packages;
+    const std::vector<Set>& domains = domains_of(align.level);
     return std::any_of(domains.begin(), domains.end(), [&](Set domain) {
         if ((its_pus & ~domain) != 0) {
             return false;
         }
         const Set met = localities_of(domain);
         for (Set rest = its_devices; rest != 0; rest &= rest - 1) {
-            if ((m_.devices[static_cast<std::size_t>(std::countr_zero(rest))].localities & met) ==
-                0) {
+            if ((m_.devices[static_cast<std::size_t>(std::countr_zero(rest))]
+                     .localities &
+                 met) == 0) {
                 return false;
             }
         }
-        return !memory_too || std::all_of(grants.begin(), grants.end(), [&](const auto& grant) {
+        return !memory_too ||
+               std::all_of(grants.begin(), grants.end(), [&](const auto& grant) {
                    return (m_.numa_nodes[grant.numa].localities & met) != 0;
                });
     });
@@ -697,7 +744,9 @@ bool Judge::align_holds(const Align& align, Set devices, Set pus,
 
 // ---------------------------------------------------------------- cost
 
-Set Judge::localities_of(Set pus) const { return touched(pus, m_.localities); }
+Set Judge::localities_of(Set pus) const {
+    return touched(pus, m_.localities);
+}
 
 std::int64_t Judge::missing_link(Set devices) const {
     std::int64_t sum = 0;
@@ -705,11 +754,13 @@ std::int64_t Judge::missing_link(Set devices) const {
         bool has_links = false;
         for (std::uint32_t a = 0; a < m_.devices.size(); ++a) {
             for (std::uint32_t b = 0; b < m_.devices.size(); ++b) {
-                has_links = has_links || (m_.link[a][b] > 0 &&
-                                          m_.device_spec(a).device_class == wanted.device_class);
+                has_links = has_links ||
+                            (m_.link[a][b] > 0 &&
+                             m_.device_spec(a).device_class == wanted.device_class);
             }
         }
-        const std::vector<std::uint32_t> chosen = members(of_class(devices, wanted.device_class));
+        const std::vector<std::uint32_t> chosen =
+            members(of_class(devices, wanted.device_class));
         for (const std::uint32_t a : chosen) {
             for (const std::uint32_t b : chosen) {
                 if (has_links && a < b) {
@@ -760,13 +811,63 @@ std::int64_t Judge::distance_within(Set t) const {
     std::int64_t sum = 0;
     for (std::size_t a = 0; a < m_.localities.size(); ++a) {
         for (std::size_t b = a + 1; b < m_.localities.size(); ++b) {
-            sum += has(t, a) && has(t, b) ? static_cast<std::int64_t>(m_.distance[a][b]) : 0;
+            sum += has(t, a) && has(t, b) ? static_cast<std::int64_t>(m_.distance[a][b])
+                                          : 0;
         }
     }
     return sum;
 }
 
-std::optional<Cost> Judge::cost(const DeviceFacts& devices, Set pus, Set t,
+void Judge::set_opened(const DeviceFacts& devices,
+                       Set pus,
+                       const std::vector<OracleGrant>& grants,
+                       Cost& cost) const {
+    Set used_localities = localities_of(pus);
+    Set used_packages = touched(pus, m_.packages);
+    for (const OracleGrant& grant : grants) {
+        used_localities |= m_.numa_nodes[grant.numa].localities;
+        for (const std::uint32_t l : members(m_.numa_nodes[grant.numa].localities)) {
+            used_packages |= m_.locality_packages[l];
+        }
+    }
+    const std::int64_t sign = spread_ ? -1 : 1;
+    cost[Cost::opened_packages] =
+        sign * size_of((used_packages & ~open_packages_) | devices.opened_packages);
+    cost[Cost::opened_localities] =
+        sign *
+        size_of((used_localities & ~open_localities_) | devices.opened_localities);
+    cost[Cost::opened_switches] = sign * devices.opened_switches;
+    cost[Cost::opened_devices] = sign * devices.opened_devices;
+    cost[Cost::opened_l3s] = sign * size_of(touched(pus, m_.l3s) & ~open_l3s_);
+}
+
+// Term 1; false when a required constraint does not hold.
+bool Judge::set_unmet(const DeviceFacts& devices,
+                      Set pus,
+                      const std::vector<OracleGrant>& grants,
+                      Cost& cost) const {
+    for (std::size_t i = 0; i < constraints_.size(); ++i) {
+        bool holds = devices.holds[i];
+        if (const auto* align = std::get_if<Align>(&constraints_[i])) {
+            holds = align_holds(*align, devices.devices, pus, grants);
+        } else if (const auto* near = std::get_if<Near>(&constraints_[i])) {
+            holds = holds && near_rest_holds(*near, pus, grants);
+        }
+        if (i < request_.require.size()) {
+            if (!holds) {
+                return false;
+            }
+            continue;
+        }
+        cost[Cost::unmet_count] += holds ? 0 : 1;
+        cost[Cost::unmet_vector] = cost[Cost::unmet_vector] * 2 + (holds ? 0 : 1);
+    }
+    return true;
+}
+
+std::optional<Cost> Judge::cost(const DeviceFacts& devices,
+                                Set pus,
+                                Set t,
                                 const std::vector<OracleGrant>& grants) const {
     const Set pu_localities = localities_of(pus);
     if ((pu_localities & ~t) != 0) {
@@ -780,50 +881,22 @@ std::optional<Cost> Judge::cost(const DeviceFacts& devices, Set pus, Set t,
         cost[Cost::remote_devices] +=
             pus != 0 && localities != 0 && (localities & pu_localities) == 0 ? 1 : 0;
     }
-    for (std::size_t i = 0; i < constraints_.size(); ++i) {
-        bool holds = devices.holds[i];
-        if (const auto* align = std::get_if<Align>(&constraints_[i])) {
-            holds = align_holds(*align, devices.devices, pus, grants);
-        } else if (const auto* near = std::get_if<Near>(&constraints_[i])) {
-            holds = holds && near_rest_holds(*near, pus, grants);
-        }
-        if (i < request_.require.size()) {
-            if (!holds) {
-                return std::nullopt;
-            }
-            continue;
-        }
-        cost[Cost::unmet_count] += holds ? 0 : 1;
-        cost[Cost::unmet_vector] = cost[Cost::unmet_vector] * 2 + (holds ? 0 : 1);
+    if (!set_unmet(devices, pus, grants, cost)) {
+        return std::nullopt;
     }
     Set packages = 0;
     for (Set rest = t; rest != 0; rest &= rest - 1) {
-        packages |= m_.locality_packages[static_cast<std::size_t>(std::countr_zero(rest))];
+        packages |=
+            m_.locality_packages[static_cast<std::size_t>(std::countr_zero(rest))];
     }
     cost[Cost::packages] = size_of(packages);
     cost[Cost::localities] = size_of(t);
     cost[Cost::distance] = distance_within(t);
     cost[Cost::pair_levels] = devices.pair_levels;
     cost[Cost::missing_link] = devices.missing_link;
-    const Set l3s = touched(pus, m_.l3s);
-    cost[Cost::l3s] = size_of(l3s);
+    cost[Cost::l3s] = size_of(touched(pus, m_.l3s));
     cost[Cost::split_cores] = split_cores(pus, m_.cores);
-    Set used_localities = pu_localities;
-    Set used_packages = touched(pus, m_.packages);
-    for (const OracleGrant& grant : grants) {
-        used_localities |= m_.numa_nodes[grant.numa].localities;
-        for (const std::uint32_t l : members(m_.numa_nodes[grant.numa].localities)) {
-            used_packages |= m_.locality_packages[l];
-        }
-    }
-    const int sign = spread_ ? -1 : 1;
-    cost[Cost::opened_packages] =
-        sign * size_of((used_packages & ~open_packages_) | devices.opened_packages);
-    cost[Cost::opened_localities] =
-        sign * size_of((used_localities & ~open_localities_) | devices.opened_localities);
-    cost[Cost::opened_switches] = sign * devices.opened_switches;
-    cost[Cost::opened_devices] = sign * devices.opened_devices;
-    cost[Cost::opened_l3s] = sign * size_of(l3s & ~open_l3s_);
+    set_opened(devices, pus, grants, cost);
     return cost;
 }
 
@@ -842,16 +915,19 @@ std::optional<Cost> Judge::judge(Set devices, Set pus, Set t) const {
 
 namespace {
 
-// Beside term 10, the definition sees of the PUs only: how many are in each locality (memory,
-// Align numa, Near, T, terms 6 and 9b), their Packages and L3s (Align, terms 7, 9a, 9e), and
-// the number of split cores (term 8). Of PU sets alike in these, only the least can win.
-std::vector<Set> distinct_pu_sets(const OracleMachine& m, const std::vector<Set>& sets) {
+// Beside term 10, the definition sees of the PUs only: how many are in each locality
+// (memory, Align numa, Near, T, terms 6 and 9b), their Packages and L3s (Align, terms
+// 7, 9a, 9e), and the number of split cores (term 8). Of PU sets alike in these, only
+// the least can win.
+std::vector<Set> distinct_pu_sets(const OracleMachine& m,
+                                  const std::vector<Set>& sets) {
     std::map<PuSignature, Set> least;
     PuSignature signature;
     for (const Set pus : sets) {
         signature.by_locality.clear();
         for (const Set locality : m.localities) {
-            signature.by_locality.push_back(static_cast<std::uint8_t>(size_of(locality & pus)));
+            signature.by_locality.push_back(
+                static_cast<std::uint8_t>(size_of(locality & pus)));
         }
         signature.packages = touched(pus, m.packages);
         signature.l3s = touched(pus, m.l3s);
@@ -868,29 +944,43 @@ std::vector<Set> distinct_pu_sets(const OracleMachine& m, const std::vector<Set>
     return found;
 }
 
-// The constraints that speak of devices alone and terms 4, 5, 9c and 9d are in the facts. All
-// else (Align, T, terms 6, 9a, 9b) sees of each device its class and localities only.
-using DeviceSignature = std::tuple<std::vector<bool>, std::vector<std::pair<std::string, Set>>,
-                                   std::int64_t, std::int64_t, std::int64_t, std::int64_t>;
+// The constraints that speak of devices alone and terms 4, 5, 9c and 9d are in the
+// facts. All else (Align, T, terms 6, 9a, 9b) sees of each device its class and
+// localities only.
+using DeviceSignature = std::tuple<std::vector<bool>,
+                                   std::vector<std::pair<std::string, Set>>,
+                                   std::int64_t,
+                                   std::int64_t,
+                                   std::int64_t,
+                                   std::int64_t>;
 
 DeviceSignature signature_of(const OracleMachine& m, const DeviceFacts& facts) {
     std::vector<std::pair<std::string, Set>> places;
     for (const std::uint32_t device : facts.list) {
-        places.emplace_back(m.device_spec(device).device_class, m.devices[device].localities);
+        places.emplace_back(m.device_spec(device).device_class,
+                            m.devices[device].localities);
     }
     std::sort(places.begin(), places.end());
-    return {facts.holds,        std::move(places),     facts.pair_levels,
-            facts.missing_link, facts.opened_switches, facts.opened_devices};
+    return {facts.holds,
+            std::move(places),
+            facts.pair_levels,
+            facts.missing_link,
+            facts.opened_switches,
+            facts.opened_devices};
 }
 
-std::vector<DeviceFacts> device_choices(const Judge& judge, std::size_t required, bool group) {
+std::vector<DeviceFacts> device_choices(const Judge& judge,
+                                        std::size_t required,
+                                        bool group) {
     std::map<DeviceSignature, DeviceFacts> least;
     std::vector<DeviceFacts> found;
     for (const Set devices : judge.device_sets()) {
         DeviceFacts facts = judge.facts(devices);
-        // A required constraint that the devices alone break is broken in any Placement.
+        // A required constraint that the devices alone break is broken in any
+        // Placement.
         if (std::find(facts.holds.begin(),
-                      facts.holds.begin() + static_cast<std::ptrdiff_t>(required), false) !=
+                      facts.holds.begin() + static_cast<std::ptrdiff_t>(required),
+                      false) !=
             facts.holds.begin() + static_cast<std::ptrdiff_t>(required)) {
             continue;
         }
@@ -898,7 +988,8 @@ std::vector<DeviceFacts> device_choices(const Judge& judge, std::size_t required
             found.push_back(std::move(facts));
             continue;
         }
-        auto [entry, is_new] = least.try_emplace(signature_of(judge.machine(), facts), facts);
+        auto [entry, is_new] =
+            least.try_emplace(signature_of(judge.machine(), facts), facts);
         if (!is_new && is_less(devices, entry->second.devices)) {
             entry->second = std::move(facts);
         }
@@ -909,7 +1000,8 @@ std::vector<DeviceFacts> device_choices(const Judge& judge, std::size_t required
     return found;
 }
 
-bool is_better(const Cost& cost, Set devices, Set pus, Set t, const OracleAnswer& best) {
+bool is_better(
+    const Cost& cost, Set devices, Set pus, Set t, const OracleAnswer& best) {
     if (!best.feasible || cost != best.cost) {
         return !best.feasible || cost < best.cost;
     }
@@ -921,8 +1013,12 @@ bool is_better(const Cost& cost, Set devices, Set pus, Set t, const OracleAnswer
 
 }  // namespace
 
-OracleAnswer brute_force(const MachineSpec& spec, const OracleState& state, const Request& request,
-                         bool spread, const Holding* keep_from, BruteForceOptions options) {
+OracleAnswer brute_force(const MachineSpec& spec,
+                         const OracleState& state,
+                         const Request& request,
+                         bool spread,
+                         const Holding* keep_from,
+                         BruteForceOptions options) {
     const Judge judge(spec, state, request, spread, keep_from);
     OracleAnswer best;
     const std::vector<DeviceFacts> choices =

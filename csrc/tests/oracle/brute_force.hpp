@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The node problem by enumeration: docs/objective.md, sections 2 to 4, one candidate after
-// the other. Judge holds a candidate (device set, PU set, T) to the definition; brute_force
-// tries them all. For small Machines: about 16 PUs, 4 + 4 devices, 4 localities.
+// The node problem by enumeration: docs/objective.md, sections 2 to 4, one candidate
+// after the other. Judge holds a candidate (device set, PU set, T) to the definition;
+// brute_force tries them all. For small Machines: about 16 PUs, 4 + 4 devices, 4
+// localities.
 #pragma once
 
 #include "model.hpp"
@@ -28,7 +29,8 @@ struct HeldDevice {
 struct Holding {
     std::string owner;
     Bitmap pus;  ///< OS indices
-    std::map<std::pair<std::uint32_t, std::uint64_t>, std::uint64_t> bytes;  ///< (NUMANode os_index, page size)
+    std::map<std::pair<std::uint32_t, std::uint64_t>, std::uint64_t>
+        bytes;  ///< (NUMANode os_index, page size)
     std::vector<HeldDevice> devices;
 };
 
@@ -45,13 +47,15 @@ struct OracleGrant {
     [[nodiscard]] auto operator<=>(const OracleGrant&) const = default;
 };
 
-using Pairing = std::vector<std::pair<std::uint32_t, std::uint32_t>>;  ///< (a, b) devices
+using Pairing =
+    std::vector<std::pair<std::uint32_t, std::uint32_t>>;  ///< (a, b) devices
 
 struct OracleAnswer {
     bool feasible = false;
     Set devices = 0, pus = 0, localities = 0;  ///< logical
     std::vector<OracleGrant> memory;           ///< by NUMANode, then page size
-    std::map<std::uint32_t, Pairing> pairs;    ///< by index in require, then prefer; ascending
+    std::map<std::uint32_t, Pairing>
+        pairs;  ///< by index in require, then prefer; ascending
     Cost cost;
 };
 
@@ -60,16 +64,21 @@ struct DeviceFacts {
     Set devices = 0;
     std::vector<std::uint32_t> list;
     std::vector<Set> locality_sets;  ///< of the devices, ascending; unknown is 0
-    /// By constraint, require then prefer: what it says of the devices alone (Align: true).
+    /// By constraint, require then prefer: what it says of the devices alone (Align:
+    /// true).
     std::vector<bool> holds;
-    std::int64_t pair_levels = 0, missing_link = 0, opened_switches = 0, opened_devices = 0;
+    std::int64_t pair_levels = 0, missing_link = 0, opened_switches = 0,
+                 opened_devices = 0;
     Set opened_packages = 0, opened_localities = 0;
 };
 
 /// One problem, made ready. Keeps references to nothing.
 class Judge {
   public:
-    Judge(const MachineSpec& spec, const OracleState& state, const Request& request, bool spread,
+    Judge(const MachineSpec& spec,
+          const OracleState& state,
+          Request request,
+          bool spread,
           const Holding* keep_from);
 
     [[nodiscard]] const OracleMachine& machine() const { return m_; }
@@ -82,8 +91,11 @@ class Judge {
     [[nodiscard]] std::optional<std::vector<OracleGrant>> memory(Set t, Set pus) const;
     /// The cost, or nullopt when T does not fit or a required constraint does not hold.
     /// Requires: `pus` and `devices` are of pu_sets() and device_sets().
-    [[nodiscard]] std::optional<Cost> cost(const DeviceFacts& devices, Set pus, Set t,
-                                           const std::vector<OracleGrant>& grants) const;
+    [[nodiscard]] std::optional<Cost> cost(
+        const DeviceFacts& devices,
+        Set pus,
+        Set t,
+        const std::vector<OracleGrant>& grants) const;
     /// The matchings made, of the Pairs that hold.
     [[nodiscard]] std::map<std::uint32_t, Pairing> made_pairs(Set devices) const;
     /// The whole definition for one Placement, from scratch; nullopt when it is none.
@@ -94,13 +106,16 @@ class Judge {
     void hold(const Holding& holding);
     void open(Set pus, Set localities_of_bytes, Set devices);
     void read_request();
-    [[nodiscard]] bool is_candidate(const DeviceRequest& wanted, std::uint32_t device) const;
+    [[nodiscard]] bool is_candidate(const DeviceRequest& wanted,
+                                    std::uint32_t device) const;
     [[nodiscard]] bool meets(const Condition& condition, std::uint32_t device) const;
-    [[nodiscard]] bool is_available(const DeviceRequest& wanted, std::uint32_t device) const;
+    [[nodiscard]] bool is_available(const DeviceRequest& wanted,
+                                    std::uint32_t device) const;
     [[nodiscard]] bool fit_together(Set devices) const;
-    [[nodiscard]] bool keeps(Set old_set, Set new_set) const;
+    [[nodiscard]] static bool keeps(Set old_set, Set new_set);
     [[nodiscard]] Set of_class(Set devices, const std::string& cls) const;
-    [[nodiscard]] Set of_classes(Set devices, const std::vector<std::string>& classes) const;
+    [[nodiscard]] Set of_classes(Set devices,
+                                 const std::vector<std::string>& classes) const;
     [[nodiscard]] bool is_asked(const std::string& what) const;
     [[nodiscard]] const AttributeValue* attribute(std::uint32_t device,
                                                   const std::string& name) const;
@@ -111,13 +126,27 @@ class Judge {
     [[nodiscard]] bool same_holds(const Same& same, Set devices) const;
     [[nodiscard]] bool distinct_holds(const Distinct& distinct, Set devices) const;
     [[nodiscard]] bool near_devices_hold(const Near& near, Set devices) const;
-    [[nodiscard]] bool near_rest_holds(const Near& near, Set pus,
+    [[nodiscard]] bool near_rest_holds(const Near& near,
+                                       Set pus,
                                        const std::vector<OracleGrant>& grants) const;
-    [[nodiscard]] bool align_holds(const Align& align, Set devices, Set pus,
+    [[nodiscard]] bool align_holds(const Align& align,
+                                   Set devices,
+                                   Set pus,
                                    const std::vector<OracleGrant>& grants) const;
+    [[nodiscard]] const std::vector<Set>& domains_of(AlignLevel level) const;
+    [[nodiscard]] bool set_unmet(const DeviceFacts& devices,
+                                 Set pus,
+                                 const std::vector<OracleGrant>& grants,
+                                 Cost& cost) const;
+    void set_opened(const DeviceFacts& devices,
+                    Set pus,
+                    const std::vector<OracleGrant>& grants,
+                    Cost& cost) const;
     [[nodiscard]] int pair_limit(const Pair& pair) const;
     /// Every matching in the ratio with levels at most `limit`.
-    [[nodiscard]] std::vector<Pairing> matchings(const Pair& pair, Set devices, int limit) const;
+    [[nodiscard]] std::vector<Pairing> matchings(const Pair& pair,
+                                                 Set devices,
+                                                 int limit) const;
     [[nodiscard]] std::int64_t level_sum(const Pairing& pairing) const;
     [[nodiscard]] std::int64_t missing_link(Set devices) const;
     [[nodiscard]] int near_level(std::uint32_t device, std::uint32_t locality) const;
@@ -128,7 +157,8 @@ class Judge {
     Request request_;
     bool spread_ = false;
     // The state: free amounts, and what is open.
-    Set free_pus_ = 0, cordoned_devices_ = 0, held_whole_ = 0, held_parts_ = 0, shared_ = 0;
+    Set free_pus_ = 0, cordoned_devices_ = 0, held_whole_ = 0, held_parts_ = 0,
+        shared_ = 0;
     std::vector<std::map<std::uint64_t, std::uint64_t>> free_bytes_;  // by NUMANode
     std::vector<Amounts> counters_left_;                              // by root
     Set open_packages_ = 0, open_localities_ = 0, open_switches_ = 0, open_devices_ = 0,
@@ -146,8 +176,11 @@ struct BruteForceOptions {
     bool group = true;
 };
 
-[[nodiscard]] OracleAnswer brute_force(const MachineSpec& spec, const OracleState& state,
-                                       const Request& request, bool spread,
-                                       const Holding* keep_from, BruteForceOptions options = {});
+[[nodiscard]] OracleAnswer brute_force(const MachineSpec& spec,
+                                       const OracleState& state,
+                                       const Request& request,
+                                       bool spread,
+                                       const Holding* keep_from,
+                                       BruteForceOptions options = {});
 
 }  // namespace topoalloc::oracle

@@ -18,15 +18,21 @@ Bitmap to_bitmap(Set set) {
     return bitmap;
 }
 
-std::string list(Set set) { return "{" + to_bitmap(set).to_list() + "}"; }
+std::string list(Set set) {
+    return "{" + to_bitmap(set).to_list() + "}";
+}
 
-std::string part(const std::string& what, std::size_t index, const std::string& expected,
+std::string part(const std::string& what,
+                 std::size_t index,
+                 const std::string& expected,
                  const std::string& found) {
-    return what + "[" + std::to_string(index) + "]: core " + found + ", oracle " + expected;
+    return what + "[" + std::to_string(index) + "]: core " + found + ", oracle " +
+           expected;
 }
 
 template <class T>
-std::string compare_sets(const std::string& what, const std::vector<Set>& expected,
+std::string compare_sets(const std::string& what,
+                         const std::vector<Set>& expected,
                          const std::vector<T>& found) {
     if (expected.size() != found.size()) {
         return what + ": core has " + std::to_string(found.size()) + ", oracle " +
@@ -75,22 +81,24 @@ std::string compare_memory(const OracleMachine& expected, const Machine& machine
         }
         const Bitmap& found = machine.numa_nodes()[index].localities;
         if (!(to_bitmap(numa.localities) == found)) {
-            return part("numa_nodes.localities", i, list(numa.localities), found.to_list());
+            return part(
+                "numa_nodes.localities", i, list(numa.localities), found.to_list());
         }
     }
     for (std::uint32_t a = 0; a < expected.localities.size(); ++a) {
         for (std::uint32_t b = 0; b < expected.localities.size(); ++b) {
             if (a != b && machine.distance(a, b) != expected.distance[a][b]) {
-                return "distance of " + std::to_string(a) + ", " + std::to_string(b) + ": core " +
-                       std::to_string(machine.distance(a, b)) + ", oracle " +
-                       std::to_string(expected.distance[a][b]);
+                return "distance of " + std::to_string(a) + ", " + std::to_string(b) +
+                       ": core " + std::to_string(machine.distance(a, b)) +
+                       ", oracle " + std::to_string(expected.distance[a][b]);
             }
         }
     }
     return "";
 }
 
-std::string compare_device(const OracleMachine& expected, const Machine& machine,
+std::string compare_device(const OracleMachine& expected,
+                           const Machine& machine,
                            std::uint32_t i) {
     const OracleDevice& device = expected.devices[i];
     const Device& found = machine.devices()[i];
@@ -99,16 +107,23 @@ std::string compare_device(const OracleMachine& expected, const Machine& machine
         return part("devices.name", i, device.name, found.name);
     }
     if (!(to_bitmap(device.localities) == found.localities)) {
-        return part("devices.localities", i, list(device.localities), found.localities.to_list());
+        return part("devices.localities",
+                    i,
+                    list(device.localities),
+                    found.localities.to_list());
     }
     const bool has_switch = found.switch_index != no_index;
-    const std::uint32_t bridge = has_switch ? machine.switches()[found.switch_index] : no_index;
+    const std::uint32_t bridge =
+        has_switch ? machine.switches()[found.switch_index] : no_index;
     if (bridge != device.switch_bridge) {
-        return part("devices.switch", i, std::to_string(static_cast<int>(device.switch_bridge)),
+        return part("devices.switch",
+                    i,
+                    std::to_string(static_cast<int>(device.switch_bridge)),
                     std::to_string(static_cast<int>(bridge)));
     }
     for (std::uint32_t j = 0; j < expected.devices.size(); ++j) {
-        const std::string pair = "(" + device.name + ", " + expected.devices[j].name + ")";
+        const std::string pair =
+            "(" + device.name + ", " + expected.devices[j].name + ")";
         if (i != j && static_cast<int>(machine.level(i, j)) != expected.level[i][j]) {
             return "level" + pair + ": core " +
                    std::to_string(static_cast<int>(machine.level(i, j))) + ", oracle " +
@@ -141,36 +156,44 @@ struct Core {
         state->check_consistency();
     }
 
-    std::uint32_t device_of(const Instance& instance, std::uint32_t spec_index) const {
+    [[nodiscard]] std::uint32_t device_of(const Instance& instance,
+                                          std::uint32_t spec_index) const {
         return machine->find_device(instance.spec.devices[spec_index].name);
     }
 
-    MemoryGrant grant(std::uint32_t numa_os_index, std::uint64_t page_size,
-                      std::uint64_t bytes) const {
+    [[nodiscard]] MemoryGrant grant(std::uint32_t numa_os_index,
+                                    std::uint64_t page_size,
+                                    std::uint64_t bytes) const {
         const auto& sizes = machine->page_sizes();
-        const auto at = std::find(sizes.begin(), sizes.end(), page_size) - sizes.begin();
-        return {machine->numa_node_of_os_index(numa_os_index), static_cast<std::uint32_t>(at),
+        const auto at =
+            std::find(sizes.begin(), sizes.end(), page_size) - sizes.begin();
+        return {machine->numa_node_of_os_index(numa_os_index),
+                static_cast<std::uint32_t>(at),
                 bytes};
     }
 
-    Placement placement(const Instance& instance, const Holding& holding) const {
+    [[nodiscard]] Placement placement(const Instance& instance,
+                                      const Holding& holding) const {
         Placement placement;
         placement.pus = machine->pus_from_os(holding.pus);
-        placement.pus.for_each(
-            [&](std::size_t pu) { placement.localities.set(machine->pus()[pu].locality); });
+        placement.pus.for_each([&](std::size_t pu) {
+            placement.localities.set(machine->pus()[pu].locality);
+        });
         for (const auto& [key, bytes] : holding.bytes) {
             placement.memory.push_back(grant(key.first, key.second, bytes));
         }
         for (const HeldDevice& held : holding.devices) {
-            placement.devices.push_back({device_of(instance, held.spec_index), held.share});
+            placement.devices.push_back(
+                {device_of(instance, held.spec_index), held.share});
         }
         sort(placement);
         return placement;
     }
 
     // What the oracle chose, in the core's words.
-    Placement placement(const Instance& instance, const OracleMachine& m,
-                        const OracleAnswer& answer) const {
+    [[nodiscard]] Placement placement(const Instance& instance,
+                                      const OracleMachine& m,
+                                      const OracleAnswer& answer) const {
         Placement placement;
         placement.pus = to_bitmap(answer.pus);
         placement.localities = to_bitmap(answer.localities);
@@ -196,13 +219,17 @@ struct Core {
     }
 
     static void sort(Placement& placement) {
-        std::sort(placement.memory.begin(), placement.memory.end(),
+        std::sort(placement.memory.begin(),
+                  placement.memory.end(),
                   [](const MemoryGrant& a, const MemoryGrant& b) {
                       return std::pair(a.numa_node, a.page_size_index) <
                              std::pair(b.numa_node, b.page_size_index);
                   });
-        std::sort(placement.devices.begin(), placement.devices.end(),
-                  [](const DeviceGrant& a, const DeviceGrant& b) { return a.device < b.device; });
+        std::sort(placement.devices.begin(),
+                  placement.devices.end(),
+                  [](const DeviceGrant& a, const DeviceGrant& b) {
+                      return a.device < b.device;
+                  });
     }
 };
 
@@ -216,8 +243,9 @@ std::string text_of(const Cost& cost) {
 
 std::string text_of(const Placement& placement, const Machine& machine) {
     std::ostringstream out;
-    out << "cost [" << text_of(placement.cost) << "] T={" << placement.localities.to_list()
-        << "} pus={" << placement.pus.to_list() << "} devices={";
+    out << "cost [" << text_of(placement.cost) << "] T={"
+        << placement.localities.to_list() << "} pus={" << placement.pus.to_list()
+        << "} devices={";
     for (const DeviceGrant& grant : placement.devices) {
         out << " " << machine.devices()[grant.device].name;
     }
@@ -238,7 +266,7 @@ std::string text_of(const Placement& placement, const Machine& machine) {
 }
 
 // Where two Placements part first, in one word.
-std::string difference_of(const Placement& expected, Placement found) {
+std::string_view difference_of(const Placement& expected, Placement found) {
     for (MadePairs& made : found.pairs) {
         std::sort(made.pairs.begin(), made.pairs.end());
     }
@@ -262,7 +290,10 @@ std::string difference_of(const Placement& expected, Placement found) {
 
 // What the oracle makes of the Placement that the core chose.
 std::string opinion(const Instance& instance, const Placement& chosen) {
-    const Judge judge(instance.spec, instance.state, instance.request, instance.spread,
+    const Judge judge(instance.spec,
+                      instance.state,
+                      instance.request,
+                      instance.spread,
                       instance.keep_from ? &*instance.keep_from : nullptr);
     Set devices = 0;
     Set pus = 0;
@@ -273,15 +304,18 @@ std::string opinion(const Instance& instance, const Placement& chosen) {
     chosen.pus.for_each([&](std::size_t pu) { pus |= set_of(pu); });
     chosen.localities.for_each([&](std::size_t locality) { t |= set_of(locality); });
     const auto cost = judge.judge(devices, pus, t);
-    return cost ? "a Placement of cost [" + text_of(*cost) + "]" : "no Placement at all";
+    return cost ? "a Placement of cost [" + text_of(*cost) + "]"
+                : "no Placement at all";
 }
 
-void compare_answers(const Instance& instance, const Core& core, SearchLimits limits,
+void compare_answers(const Instance& instance,
+                     const Core& core,
+                     SearchLimits limits,
                      Comparison& result) {
     const OracleMachine m = derive(instance.spec);
     const Holding* keep_from = instance.keep_from ? &*instance.keep_from : nullptr;
-    const OracleAnswer expected = brute_force(instance.spec, instance.state, instance.request,
-                                              instance.spread, keep_from);
+    const OracleAnswer expected = brute_force(
+        instance.spec, instance.state, instance.request, instance.spread, keep_from);
     const auto compiled = compile(core.machine, instance.request);
     SolveOptions options;
     options.policy.packing = instance.spread ? Packing::spread : Packing::pack;
@@ -302,28 +336,31 @@ void compare_answers(const Instance& instance, const Core& core, SearchLimits li
     }
     const bool is_proved =
         answer.status == Status::optimal || answer.status == Status::infeasible;
-    if ((is_found && !expected.feasible) || (is_proved && is_found != expected.feasible)) {
+    if ((is_found && !expected.feasible) ||
+        (is_proved && is_found != expected.feasible)) {
         result.difference = "status";
-        result.detail = "core: " + std::string(is_found ? "found " : "no") +
-                        (is_found ? text_of(answer.placement, *core.machine) + ", to the oracle " +
-                                        opinion(instance, answer.placement)
-                                  : "") +
-                        "\noracle: " +
-                        (expected.feasible ? text_of(best, *core.machine) : "no");
+        result.detail =
+            "core: " + std::string(is_found ? "found " : "no") +
+            (is_found ? text_of(answer.placement, *core.machine) + ", to the oracle " +
+                            opinion(instance, answer.placement)
+                      : "") +
+            "\noracle: " + (expected.feasible ? text_of(best, *core.machine) : "no");
         return;
     }
     if (answer.status == Status::optimal) {
         result.difference = difference_of(best, answer.placement);
-        result.detail = "core:   " + text_of(answer.placement, *core.machine) +
-                        "\noracle: " + text_of(best, *core.machine) + "\nto the oracle, the core's is " +
-                        (result.difference.empty() ? "" : opinion(instance, answer.placement));
+        result.detail =
+            "core:   " + text_of(answer.placement, *core.machine) +
+            "\noracle: " + text_of(best, *core.machine) +
+            "\nto the oracle, the core's is " +
+            (result.difference.empty() ? "" : opinion(instance, answer.placement));
     }
     if (expected.feasible && result.difference.empty()) {
         const Cost cost = evaluate(*core.state, *compiled, best, options.policy);
         if (cost != expected.cost) {
             result.difference = "evaluate";
-            result.detail = "core:   [" + text_of(cost) + "] for\noracle: " +
-                            text_of(best, *core.machine);
+            result.detail = "core:   [" + text_of(cost) +
+                            "] for\noracle: " + text_of(best, *core.machine);
         }
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One instance through the core and through the oracle, and where they part. The only file
-// of the oracle's folder that calls the core.
+// One instance through the core and through the oracle, and where they part. The only
+// file of the oracle's folder that calls the core.
 #pragma once
 
 #include "instances.hpp"
@@ -16,8 +16,8 @@ namespace topoalloc::oracle {
 
 struct Comparison {
     /// "": they agree. Else what parts them, in one word ("machine", "status", "cost",
-    /// "devices", "pus", "localities", "memory", "pairs", "evaluate", "refused"): a shrunk
-    /// instance keeps it.
+    /// "devices", "pus", "localities", "memory", "pairs", "evaluate", "refused"): a
+    /// shrunk instance keeps it.
     std::string difference;
     std::string detail;
     Status status = Status::infeasible;
@@ -27,7 +27,9 @@ struct Comparison {
 
 [[nodiscard]] Comparison compare(const Instance& instance, SearchLimits limits);
 
-/// "" when the Machine's tables are those that the oracle derives, else the first difference.
-[[nodiscard]] std::string compare_machine(const OracleMachine& expected, const Machine& machine);
+/// "" when the Machine's tables are those that the oracle derives, else the first
+/// difference.
+[[nodiscard]] std::string compare_machine(const OracleMachine& expected,
+                                          const Machine& machine);
 
 }  // namespace topoalloc::oracle

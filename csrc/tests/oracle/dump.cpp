@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "instances.hpp"
 
+#include <array>
 #include <sstream>
 #include <string>
 #include <variant>
@@ -52,20 +53,23 @@ std::string text_of(const std::optional<PciAddress>& address) {
     return out.str();
 }
 
-constexpr const char* level_names[] = {"self", "switch", "bridges", "root",
-                                       "numa", "package", "machine"};
+constexpr std::array<const char*, 7> level_names{
+    "self", "switch", "bridges", "root", "numa", "package", "machine"};
 
-std::string level_text(Level level) { return level_names[static_cast<std::size_t>(level)]; }
+std::string level_text(Level level) {
+    return level_names[static_cast<std::size_t>(level)];
+}
 
 std::string text_of(const Constraint& constraint) {
     if (const auto* align = std::get_if<Align>(&constraint)) {
-        const char* names[] = {"l3", "numa", "package"};
-        return std::string("Align(") + names[static_cast<std::size_t>(align->level)] + ", of=" +
-               text_of(align->of) + ")";
+        constexpr std::array<const char*, 3> names{"l3", "numa", "package"};
+        return std::string("Align(") + names[static_cast<std::size_t>(align->level)] +
+               ", of=" + text_of(align->of) + ")";
     }
     if (const auto* pair = std::get_if<Pair>(&constraint)) {
-        return "Pair(" + pair->a + ", " + pair->b + ", " + level_text(pair->within) + ", " +
-               std::to_string(pair->ratio_a) + ":" + std::to_string(pair->ratio_b) + ")";
+        return "Pair(" + pair->a + ", " + pair->b + ", " + level_text(pair->within) +
+               ", " + std::to_string(pair->ratio_a) + ":" +
+               std::to_string(pair->ratio_b) + ")";
     }
     if (const auto* link = std::get_if<Link>(&constraint)) {
         return "Link(" + link->device_class +
@@ -76,20 +80,23 @@ std::string text_of(const Constraint& constraint) {
         return "Same(" + same->attribute + ", of=" + text_of(same->of) + ")";
     }
     if (const auto* distinct = std::get_if<Distinct>(&constraint)) {
-        return "Distinct(" + distinct->attribute + ", of=" + text_of(distinct->of) + ")";
+        return "Distinct(" + distinct->attribute + ", of=" + text_of(distinct->of) +
+               ")";
     }
     const Near& near = std::get<Near>(constraint);
     return "Near(" + text_of(near.devices) + ", " + level_text(near.within) + ")";
 }
 
-constexpr const char* object_names[] = {"package", "die", "l3", "core", "pu", "group"};
-constexpr const char* memory_names[] = {"dram", "hbm", "gpu", "cxl", "nvm"};
+constexpr std::array<const char*, 6> object_names{
+    "package", "die", "l3", "core", "pu", "group"};
+constexpr std::array<const char*, 5> memory_names{"dram", "hbm", "gpu", "cxl", "nvm"};
 
 void dump_memory(const MachineSpec& spec, std::ostream& out) {
     for (const NumaNodeSpec& numa : spec.numa_nodes) {
         out << "  numa " << numa.os_index << " cpuset=" << numa.cpuset.to_list()
             << " parent=" << numa.parent_cpuset.to_list() << " "
-            << memory_names[static_cast<std::size_t>(numa.kind)] << " base=" << numa.base_bytes;
+            << memory_names[static_cast<std::size_t>(numa.kind)]
+            << " base=" << numa.base_bytes;
         for (const auto& [page_size, bytes] : numa.hugepages) {
             out << " pages[" << page_size << "]=" << bytes;
         }
@@ -109,9 +116,9 @@ void dump_memory(const MachineSpec& spec, std::ostream& out) {
 }
 
 void dump_device(const DeviceSpec& device, std::size_t index, std::ostream& out) {
-    out << "  device " << index << " " << device.device_class << " " << device.name << " pci="
-        << text_of(device.pci_address) << " bridge=" << static_cast<int>(device.bridge)
-        << " numa=[";
+    out << "  device " << index << " " << device.device_class << " " << device.name
+        << " pci=" << text_of(device.pci_address)
+        << " bridge=" << static_cast<int>(device.bridge) << " numa=[";
     for (const std::uint32_t numa : device.numa_nodes) {
         out << " " << numa;
     }
@@ -132,7 +139,8 @@ void dump_io(const MachineSpec& spec, std::ostream& out) {
     for (std::size_t i = 0; i < spec.bridges.size(); ++i) {
         const BridgeSpec& bridge = spec.bridges[i];
         out << "  bridge " << i
-            << (bridge.is_host ? " host" : " parent=" + std::to_string(bridge.parent)) << "\n";
+            << (bridge.is_host ? " host" : " parent=" + std::to_string(bridge.parent))
+            << "\n";
     }
     for (std::size_t i = 0; i < spec.devices.size(); ++i) {
         dump_device(spec.devices[i], i, out);
@@ -141,7 +149,8 @@ void dump_io(const MachineSpec& spec, std::ostream& out) {
         out << "  link " << link.from << " -> " << link.to << " " << link.mb_s << "\n";
     }
     for (const LevelOverrideSpec& change : spec.level_overrides) {
-        out << "  level " << change.a << " - " << change.b << " = " << int{change.level} << "\n";
+        out << "  level " << change.a << " - " << change.b << " = " << int{change.level}
+            << "\n";
     }
 }
 
@@ -157,23 +166,26 @@ void dump_holding(const std::string& title, const Holding& holding, std::ostream
 }
 
 void dump_request(const Request& request, std::ostream& out) {
-    constexpr const char* op_names[] = {"==", "!=", ">=", "<=", "in"};
+    constexpr std::array<const char*, 5> op_names{"==", "!=", ">=", "<=", "in"};
     out << "request cores=" << request.cores << " pus=" << request.pus
-        << " whole_cores=" << request.whole_cores << " memory=" << request.memory << " kind="
-        << memory_names[static_cast<std::size_t>(request.kind)];
+        << " whole_cores=" << request.whole_cores << " memory=" << request.memory
+        << " kind=" << memory_names[static_cast<std::size_t>(request.kind)];
     for (const auto& [page_size, bytes] : request.hugepages) {
         out << " pages[" << page_size << "]=" << bytes;
     }
-    out << " exclude=" << text_of(request.exclude) << " keep=" << text_of(request.keep) << "\n";
+    out << " exclude=" << text_of(request.exclude) << " keep=" << text_of(request.keep)
+        << "\n";
     for (const DeviceRequest& wanted : request.devices) {
-        out << "  " << wanted.count << " " << wanted.device_class << " share="
-            << text_of(wanted.share) << " partition='" << wanted.partition << "'";
+        out << "  " << wanted.count << " " << wanted.device_class
+            << " share=" << text_of(wanted.share) << " partition='" << wanted.partition
+            << "'";
         for (const Condition& condition : wanted.where) {
             out << " where " << condition.attribute
                 << op_names[static_cast<std::size_t>(condition.op)] << "("
                 << text_of(condition.values) << ")";
         }
-        out << (wanted.eligible ? " eligible=" + text_of(*wanted.eligible) : "") << "\n";
+        out << (wanted.eligible ? " eligible=" + text_of(*wanted.eligible) : "")
+            << "\n";
     }
     for (const Constraint& constraint : request.require) {
         out << "  require " << text_of(constraint) << "\n";
@@ -199,7 +211,8 @@ std::string dump(const Instance& instance) {
     dump_memory(instance.spec, out);
     dump_io(instance.spec, out);
     out << "state reserved=" << instance.state.reserved_pus.to_list()
-        << " cordoned=" << instance.state.cordoned_pus.to_list() << " cordoned_devices=[";
+        << " cordoned=" << instance.state.cordoned_pus.to_list()
+        << " cordoned_devices=[";
     for (const std::uint32_t device : instance.state.cordoned_devices) {
         out << " " << device;
     }

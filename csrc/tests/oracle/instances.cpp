@@ -22,8 +22,8 @@ class InstanceMaker {
         make_holdings();
         make_amounts();
         make_devices();
-        if (out_.request.cores == 0 && out_.request.pus == 0 && out_.request.memory == 0 &&
-            out_.request.devices.empty()) {
+        if (out_.request.cores == 0 && out_.request.pus == 0 &&
+            out_.request.memory == 0 && out_.request.devices.empty()) {
             out_.request.cores = 1;
         }
         make_filters();
@@ -61,11 +61,11 @@ class InstanceMaker {
         whole_.assign(out_.spec.devices.size(), false);
     }
 
-    bool is_free(std::uint32_t os_index) const {
+    [[nodiscard]] bool is_free(std::uint32_t os_index) const {
         return std::count(free_pus_.begin(), free_pus_.end(), os_index) > 0;
     }
 
-    std::vector<std::vector<std::uint32_t>> whole_cores() const {
+    [[nodiscard]] std::vector<std::vector<std::uint32_t>> whole_cores() const {
         std::vector<std::vector<std::uint32_t>> found;
         if (cores_.empty()) {
             for (const std::uint32_t os_index : free_pus_) {
@@ -73,24 +73,27 @@ class InstanceMaker {
             }
         }
         for (const std::vector<std::uint32_t>& core : cores_) {
-            if (std::all_of(core.begin(), core.end(), [&](auto pu) { return is_free(pu); })) {
+            if (std::all_of(
+                    core.begin(), core.end(), [&](auto pu) { return is_free(pu); })) {
                 found.push_back(core);
             }
         }
         return found;
     }
 
-    bool has_room(std::uint32_t root, const Amounts& amounts) const {
-        return !whole_[root] && std::all_of(amounts.begin(), amounts.end(), [&](const auto& e) {
-            const auto found = left_[root].find(e.first);
-            return found != left_[root].end() && found->second >= e.second;
-        });
+    [[nodiscard]] bool has_room(std::uint32_t root, const Amounts& amounts) const {
+        return !whole_[root] &&
+               std::all_of(amounts.begin(), amounts.end(), [&](const auto& e) {
+                   const auto found = left_[root].find(e.first);
+                   return found != left_[root].end() && found->second >= e.second;
+               });
     }
 
-    bool is_untouched(std::uint32_t root) const {
+    [[nodiscard]] bool is_untouched(std::uint32_t root) const {
         bool is_part_held = false;
         for (std::size_t i = 0; i < used_.size(); ++i) {
-            is_part_held = is_part_held || (used_[i] && out_.spec.devices[i].parent == root);
+            is_part_held =
+                is_part_held || (used_[i] && out_.spec.devices[i].parent == root);
         }
         return !used_[root] && !whole_[root] && !is_part_held;
     }
@@ -133,7 +136,8 @@ class InstanceMaker {
         for (const auto& [key, bytes] : free_bytes_) {
             const std::uint64_t unit = key.second == 0 ? mebi : key.second;
             if (rng_.percent(25) && bytes >= unit) {
-                holding.bytes[key] = rng_.between(1, static_cast<std::uint32_t>(bytes / unit)) * unit;
+                holding.bytes[key] =
+                    rng_.between(1, static_cast<std::uint32_t>(bytes / unit)) * unit;
             }
         }
         const std::uint32_t devices = rng_.below(most_devices + 1);
@@ -176,7 +180,8 @@ class InstanceMaker {
             const auto& [name, total] = *spec.capacities.begin();
             held.share[name] = rng_.between(1, static_cast<std::uint32_t>(total));
             const bool is_twice = std::any_of(
-                holding.devices.begin(), holding.devices.end(),
+                holding.devices.begin(),
+                holding.devices.end(),
                 [&](const HeldDevice& other) { return other.spec_index == device; });
             if (is_twice || !has_room(root, held.share)) {
                 return;
@@ -253,7 +258,8 @@ class InstanceMaker {
             }
         }
         if (rng_.percent(50) && totals[0] >= mebi) {
-            request.memory = amount(totals[0] / mebi) * mebi - (rng_.percent(8) ? 1 : 0);
+            request.memory =
+                amount(totals[0] / mebi) * mebi - (rng_.percent(8) ? 1 : 0);
         }
         for (const auto& [page_size, bytes] : totals) {
             if (page_size > 0 && rng_.percent(30)) {
@@ -302,11 +308,12 @@ class InstanceMaker {
             wanted.partition = rng_.pick(profiles);
         } else if (!capacities.empty() && rng_.percent(15)) {
             const std::string& name = rng_.pick(capacities);
-            wanted.share[name] = name == "memory" ? rng_.between(1, 20) : rng_.between(20, 120);
+            wanted.share[name] =
+                name == "memory" ? rng_.between(1, 20) : rng_.between(20, 120);
         }
     }
 
-    std::size_t available(const DeviceRequest& wanted) const {
+    [[nodiscard]] std::size_t available(const DeviceRequest& wanted) const {
         std::size_t count = 0;
         for (std::uint32_t i = 0; i < out_.spec.devices.size(); ++i) {
             const DeviceSpec& device = out_.spec.devices[i];
@@ -318,7 +325,9 @@ class InstanceMaker {
                                   has_room(device.parent, device.draws);
                 count += fits ? 1 : 0;
             } else if (wanted.partition.empty()) {
-                count += (wanted.share.empty() ? is_untouched(i) : has_room(i, wanted.share));
+                const bool fits =
+                    wanted.share.empty() ? is_untouched(i) : has_room(i, wanted.share);
+                count += fits ? 1 : 0;
             }
         }
         return count;
@@ -331,7 +340,8 @@ class InstanceMaker {
         condition.attribute = names[what];
         const auto number = static_cast<std::int64_t>(rng_.below(3));
         const std::vector<Scalar> values{std::string(rng_.percent(50) ? "a" : "b"),
-                                         rng_.percent(70), number,
+                                         rng_.percent(70),
+                                         number,
                                          std::string(rng_.percent(50) ? "u" : "v"),
                                          std::int64_t{16}};
         condition.values = {values[what]};
@@ -350,7 +360,9 @@ class InstanceMaker {
         return condition;
     }
 
-    std::string name_of(std::uint32_t device) const { return out_.spec.devices[device].name; }
+    [[nodiscard]] std::string name_of(std::uint32_t device) const {
+        return out_.spec.devices[device].name;
+    }
 
     void make_filters() {
         const std::size_t devices = out_.spec.devices.size();
@@ -391,16 +403,10 @@ class InstanceMaker {
     }
 
     void make_constraints() {
-        const std::uint32_t roll = rng_.below(100);
-        const std::uint32_t required = roll < 38 ? 0 : roll < 76 ? 1 : roll < 94 ? 2 : 3;
-        add_constraints(out_.request.require, required);
-        const std::uint32_t other = rng_.below(100);
-        const std::uint32_t preferred = other < 35   ? 0
-                                        : other < 65 ? 1
-                                        : other < 82 ? 2
-                                        : other < 94 ? 3
-                                                     : rng_.between(4, 8);
-        add_constraints(out_.request.prefer, preferred);
+        add_constraints(out_.request.require, rng_.weighted({40, 40, 15, 5}));
+        const std::uint32_t preferred = rng_.weighted({35, 30, 17, 12, 6});
+        add_constraints(out_.request.prefer,
+                        preferred == 4 ? rng_.between(4, 8) : preferred);
     }
 
     void add_constraints(std::vector<Constraint>& list, std::uint32_t count) {
@@ -417,7 +423,8 @@ class InstanceMaker {
                 add_pair(list);
             } else if (kind < 74) {
                 Link link;
-                link.device_class = rng_.percent(60) ? asked_.front() : rng_.pick(asked_);
+                link.device_class =
+                    rng_.percent(60) ? asked_.front() : rng_.pick(asked_);
                 link.mode = rng_.percent(50) ? LinkMode::clique : LinkMode::connected;
                 link.min_mb_s = rng_.percent(60) ? 1 : 50000;
                 list.emplace_back(std::move(link));
@@ -430,13 +437,14 @@ class InstanceMaker {
     }
 
     std::string make_attribute() {
-        const std::vector<std::string> names{"model", "rank", "zone", "zone", "rank", "rdma"};
+        const std::vector<std::string> names{
+            "model", "rank", "zone", "zone", "rank", "rdma"};
         return rng_.pick(names);
     }
 
     Align make_align() {
         Align align;
-        align.level = static_cast<AlignLevel>(rng_.below(3));
+        align.level = static_cast<AlignLevel>(rng_.weighted({20, 40, 40}));
         if (rng_.percent(50)) {
             std::vector<std::string> words = asked_;
             words.insert(words.end(), {"pus", "memory"});
@@ -454,7 +462,8 @@ class InstanceMaker {
         if (rng_.percent(15)) {
             near.devices.push_back(name_of(rng_.below(out_.spec.devices.size())));
         }
-        near.within = static_cast<Level>(rng_.percent(10) ? rng_.below(3) : rng_.between(3, 6));
+        near.within =
+            static_cast<Level>(rng_.percent(10) ? rng_.below(3) : rng_.between(3, 6));
         list.emplace_back(std::move(near));
     }
 
@@ -469,7 +478,8 @@ class InstanceMaker {
         Pair pair;
         pair.a = a.device_class;
         pair.b = b.device_class;
-        pair.within = static_cast<Level>(rng_.percent(15) ? rng_.below(2) : rng_.between(1, 6));
+        pair.within =
+            static_cast<Level>(rng_.percent(25) ? rng_.below(2) : rng_.between(2, 6));
         pair.ratio_a = a.count / small;
         pair.ratio_b = b.count / small;
         list.emplace_back(std::move(pair));
@@ -504,6 +514,8 @@ class InstanceMaker {
 
 }  // namespace
 
-Instance make_instance(std::uint64_t seed) { return InstanceMaker(seed).make(); }
+Instance make_instance(std::uint64_t seed) {
+    return InstanceMaker(seed).make();
+}
 
 }  // namespace topoalloc::oracle

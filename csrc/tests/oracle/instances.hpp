@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Seeded random instances of the node problem, small enough for brute force. Every figure
-// comes from raw std::mt19937_64 outputs by integer remainder, so a seed names the same
-// instance on every machine.
+// Seeded random instances of the node problem, small enough for brute force. Every
+// figure comes from raw std::mt19937_64 outputs by integer remainder, so a seed names
+// the same instance on every machine.
 #pragma once
 
 #include "brute_force.hpp"
 
 #include <cstdint>
 #include <functional>
+#include <initializer_list>
 #include <optional>
 #include <random>
 #include <string>
@@ -16,7 +17,8 @@
 
 namespace topoalloc::oracle {
 
-/// Integers from raw engine outputs; the standard distributions differ between libraries.
+/// Integers from raw engine outputs; the standard distributions differ between
+/// libraries.
 class Rng {
   public:
     explicit Rng(std::uint64_t seed) : engine_(seed) {}
@@ -29,6 +31,19 @@ class Rng {
         return first + below(std::uint64_t{last} - first + 1);
     }
     [[nodiscard]] bool percent(std::uint32_t chance) { return below(100) < chance; }
+    /// An index, as likely as its weight says. Requires: the weights sum to 100.
+    [[nodiscard]] std::uint32_t weighted(std::initializer_list<std::uint32_t> weights) {
+        std::uint32_t roll = below(100);
+        std::uint32_t index = 0;
+        for (const std::uint32_t weight : weights) {
+            if (roll < weight) {
+                return index;
+            }
+            roll -= weight;
+            ++index;
+        }
+        return index;
+    }
     template <class T>
     [[nodiscard]] const T& pick(const std::vector<T>& choices) {
         return choices[below(choices.size())];

@@ -37,12 +37,13 @@ class MachineMaker {
 
   private:
     void make_cores() {
-        const std::uint32_t count = rng_.percent(15) ? rng_.between(1, 3) : rng_.between(2, 8);
+        const std::uint32_t count =
+            rng_.percent(15) ? rng_.between(1, 3) : rng_.between(2, 8);
         const std::uint32_t smt = rng_.below(3);
         std::vector<std::uint32_t> threads;
         std::uint32_t total = 0;
         for (std::uint32_t i = 0; i < count; ++i) {
-            threads.push_back(smt == 0 ? 1 : smt == 1 ? 2 : rng_.between(1, 2));
+            threads.push_back(smt == 2 ? rng_.between(1, 2) : smt + 1);
             total += threads.back();
         }
         std::vector<std::uint32_t> os_indices;
@@ -62,7 +63,8 @@ class MachineMaker {
         // Core after core; or every first PU, then every second one.
         for (std::uint32_t round = 0; round < (style == 1 ? 2U : 1U); ++round) {
             for (std::uint32_t c = 0; c < count; ++c) {
-                const std::uint32_t end = style == 1 ? std::min(round + 1, threads[c]) : threads[c];
+                const std::uint32_t end =
+                    style == 1 ? std::min(round + 1, threads[c]) : threads[c];
                 while (cores_[c].size() < end) {
                     cores_[c].push_back(os_indices[next++]);
                 }
@@ -70,7 +72,7 @@ class MachineMaker {
         }
     }
 
-    Bitmap cpuset(Range cores) const {
+    [[nodiscard]] Bitmap cpuset(Range cores) const {
         Bitmap set;
         for (std::size_t c = cores.first; c < cores.second; ++c) {
             for (const std::uint32_t os_index : cores_[c]) {
@@ -90,8 +92,9 @@ class MachineMaker {
             if (left == 1) {
                 size = cores;
             } else if (rng_.percent(25)) {
-                size = rng_.between(1, static_cast<std::uint32_t>(std::max<std::size_t>(
-                                           1, cores - std::min(cores - 1, left - 1))));
+                size = rng_.between(1,
+                                    static_cast<std::uint32_t>(std::max<std::size_t>(
+                                        1, cores - std::min(cores - 1, left - 1))));
             }
             found.emplace_back(first, first + size);
             first += size;
@@ -126,7 +129,8 @@ class MachineMaker {
                 add_object(ObjectKind::package, cpuset(package));
             }
             packages_.push_back(package);
-            const std::size_t parts = rng_.percent(35) ? 1 : rng_.between(1, most_parts);
+            const std::size_t parts =
+                rng_.percent(35) ? 1 : rng_.between(1, most_parts);
             const std::vector<Range> ranges = cut(package, parts);
             for (const Range& range : ranges) {
                 parts_.push_back(range);
@@ -187,11 +191,14 @@ class MachineMaker {
             return;
         }
         const std::uint32_t count = rng_.between(1, 2);
-        const std::vector<MemoryKind> kinds{MemoryKind::hbm, MemoryKind::hbm, MemoryKind::dram,
-                                            MemoryKind::gpu, MemoryKind::cxl};
+        const std::vector<MemoryKind> kinds{MemoryKind::hbm,
+                                            MemoryKind::hbm,
+                                            MemoryKind::dram,
+                                            MemoryKind::gpu,
+                                            MemoryKind::cxl};
         for (std::uint32_t i = 0; i < count; ++i) {
-            const std::vector<Range> parents{rng_.pick(parts_), rng_.pick(packages_),
-                                             {0, cores_.size()}};
+            const std::vector<Range> parents{
+                rng_.pick(parts_), rng_.pick(packages_), {0, cores_.size()}};
             add_numa({}, cpuset(rng_.pick(parents)));
             spec_.numa_nodes.back().kind = rng_.pick(kinds);
         }
@@ -218,9 +225,10 @@ class MachineMaker {
         const bool has_small_pages = rng_.percent(40);
         const bool has_large_pages = rng_.percent(15);
         for (NumaNodeSpec& numa : spec_.numa_nodes) {
-            numa.base_bytes = rng_.below(9) * mebi + (rng_.percent(10) ? rng_.below(4096) : 0);
+            numa.base_bytes = rng_.below(9) * mebi +
+                              (rng_.percent(10) ? std::uint64_t{rng_.below(4096)} : 0);
             if (has_small_pages && rng_.percent(80)) {
-                numa.hugepages[2 * mebi] = rng_.below(5) * 2 * mebi;
+                numa.hugepages[2 * mebi] = rng_.below(5) * (2 * mebi);
             }
             if (has_large_pages && rng_.percent(80)) {
                 numa.hugepages[gibi] = rng_.below(3) * gibi;
@@ -245,8 +253,9 @@ class MachineMaker {
             }
         }
         if (rng_.percent(15)) {  // PUs in the order of their OS index
-            std::sort(pus.begin(), pus.end(),
-                      [](const auto& a, const auto& b) { return a.os_index < b.os_index; });
+            std::sort(pus.begin(), pus.end(), [](const auto& a, const auto& b) {
+                return a.os_index < b.os_index;
+            });
         }
         if (rng_.percent(15)) {
             rng_.shuffle(objects_);
@@ -284,8 +293,9 @@ class MachineMaker {
         for (std::size_t a = 0; a < n; ++a) {
             for (std::size_t b = 0; b < n; ++b) {
                 if (a != b) {
-                    distances.values[a * n + b] =
-                        is_symmetric && b < a ? distances.values[b * n + a] : rng_.pick(far);
+                    distances.values[a * n + b] = is_symmetric && b < a
+                                                      ? distances.values[b * n + a]
+                                                      : rng_.pick(far);
                 }
             }
         }
@@ -299,8 +309,9 @@ class MachineMaker {
             host.is_host = true;
             host.name = "pci0000:" + std::to_string(10 * (i + 1));
             spec_.bridges.push_back(std::move(host));
-            home_.push_back(spec_.numa_nodes.empty() ? no_index
-                                                     : rng_.pick(spec_.numa_nodes).os_index);
+            home_.push_back(spec_.numa_nodes.empty()
+                                ? no_index
+                                : rng_.pick(spec_.numa_nodes).os_index);
         }
         const std::uint32_t more = rng_.below(7);
         for (std::uint32_t i = 0; i < more; ++i) {
@@ -347,7 +358,8 @@ class MachineMaker {
         const std::vector<std::pair<std::string, std::uint32_t>> wanted{
             {"gpu", rng_.percent(60) ? rng_.between(2, 4) : rng_.below(5)},
             {"nic", rng_.percent(60) ? rng_.between(2, 4) : rng_.below(5)},
-            {rng_.percent(50) ? "nvme" : "fpga", rng_.percent(20) ? rng_.between(1, 3) : 0}};
+            {rng_.percent(50) ? "nvme" : "fpga",
+             rng_.percent(20) ? rng_.between(1, 3) : 0}};
         for (const auto& [cls, count] : wanted) {
             classes.insert(classes.end(), count, cls);
         }
@@ -378,7 +390,9 @@ class MachineMaker {
         }
     }
 
-    std::string next_name() { return "card" + std::to_string(numbers_[next_number_++]); }
+    std::string next_name() {
+        return "card" + std::to_string(numbers_[next_number_++]);
+    }
 
     std::optional<PciAddress> next_address() {
         if (rng_.percent(10)) {
@@ -407,11 +421,11 @@ class MachineMaker {
                 rng_.percent(92) ? AttributeValue{{rank}, false}
                                  : AttributeValue{{std::to_string(rank)}, false};
         }
-        if (rng_.percent(75)) {
+        if (rng_.percent(88)) {
             AttributeValue value;
             value.is_list = true;
             for (const std::string& zone : zones) {
-                if (rng_.percent(40)) {
+                if (rng_.percent(50)) {
                     value.values.emplace_back(zone);
                 }
             }
@@ -480,7 +494,8 @@ class MachineMaker {
                 part.draws["vf"] = 1;
             }
             const DeviceSpec& parent = spec_.devices[root];
-            if (parent.pci_address && parent.pci_address->device < 2 && rng_.percent(60)) {
+            if (parent.pci_address && parent.pci_address->device < 2 &&
+                rng_.percent(60)) {
                 part.pci_address = parent.pci_address;
                 part.pci_address->device = 4;
                 part.pci_address->function = static_cast<std::uint8_t>(i);
@@ -490,7 +505,10 @@ class MachineMaker {
         }
     }
 
-    void add_link(std::uint32_t a, std::uint32_t b, std::uint64_t there, std::uint64_t back) {
+    void add_link(std::uint32_t a,
+                  std::uint32_t b,
+                  std::uint64_t there,
+                  std::uint64_t back) {
         if (there > 0) {
             spec_.links.push_back({a, b, there});
         }
@@ -533,8 +551,9 @@ class MachineMaker {
         }
         rng_.shuffle(roots);
         const std::uint32_t count = rng_.between(1, 2);
-        for (std::uint32_t i = 0; i < count; ++i) {
-            spec_.level_overrides.push_back({roots[2 * i], roots[2 * i + 1],
+        for (std::size_t i = 0; i < count; ++i) {
+            spec_.level_overrides.push_back({roots[2 * i],
+                                             roots[2 * i + 1],
                                              static_cast<std::uint8_t>(rng_.below(7))});
         }
     }
@@ -553,6 +572,8 @@ class MachineMaker {
 
 }  // namespace
 
-MachineSpec make_machine(Rng& rng) { return MachineMaker(rng).make(); }
+MachineSpec make_machine(Rng& rng) {
+    return MachineMaker(rng).make();
+}
 
 }  // namespace topoalloc::oracle

@@ -2,6 +2,7 @@
 #include "model.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <cctype>
 #include <cstdio>
@@ -15,7 +16,8 @@ namespace {
 constexpr std::size_t word_bits = 64;
 
 // A PU set by rank or by logical index, whichever `position_of_os` maps to.
-Set to_set(const Bitmap& os_indices, const std::map<std::uint32_t, std::uint32_t>& position_of_os) {
+Set to_set(const Bitmap& os_indices,
+           const std::map<std::uint32_t, std::uint32_t>& position_of_os) {
     Set set = 0;
     for (const auto& [os_index, position] : position_of_os) {
         if (os_indices.test(os_index)) {
@@ -25,21 +27,29 @@ Set to_set(const Bitmap& os_indices, const std::map<std::uint32_t, std::uint32_t
     return set;
 }
 
-bool is_inside(Set inner, Set outer) { return (inner & ~outer) == 0; }
+bool is_inside(Set inner, Set outer) {
+    return (inner & ~outer) == 0;
+}
 
-int first_of(Set set) { return std::countr_zero(set); }
+int first_of(Set set) {
+    return std::countr_zero(set);
+}
 
-// Depth-first walk: the largest sets of the family inside `whole`, and the PUs in none of
-// them, in the order of their first PU in the source.
-void walk(Set whole, const std::vector<Set>& family, std::vector<std::uint32_t>& order) {
+// Depth-first walk: the largest sets of the family inside `whole`, and the PUs in none
+// of them, in the order of their first PU in the source.
+void walk(Set whole,
+          const std::vector<Set>& family,
+          std::vector<std::uint32_t>& order) {
     std::vector<Set> children;
     for (const Set set : family) {
         if (set == whole || !is_inside(set, whole)) {
             continue;
         }
-        const bool inside_another = std::any_of(family.begin(), family.end(), [&](Set other) {
-            return other != set && other != whole && is_inside(set, other) && is_inside(other, whole);
-        });
+        const bool inside_another =
+            std::any_of(family.begin(), family.end(), [&](Set between) {
+                const bool is_other = between != set && between != whole;
+                return is_other && is_inside(set, between) && (between & ~whole) == 0;
+            });
         if (!inside_another) {
             children.push_back(set);
         }
@@ -51,8 +61,9 @@ void walk(Set whole, const std::vector<Set>& family, std::vector<std::uint32_t>&
     for (const std::uint32_t pu : members(whole & ~covered)) {
         children.push_back(set_of(pu));
     }
-    std::sort(children.begin(), children.end(),
-              [](Set a, Set b) { return first_of(a) < first_of(b); });
+    std::sort(children.begin(), children.end(), [](Set a, Set b) {
+        return first_of(a) < first_of(b);
+    });
     for (const Set child : children) {
         if (size_of(child) == 1) {
             order.push_back(static_cast<std::uint32_t>(first_of(child)));
@@ -102,8 +113,10 @@ class Deriver {
             pus += object.kind == ObjectKind::pu ? 1 : 0;
         }
         if (pus > word_bits || m_.spec.devices.size() > word_bits ||
-            m_.spec.bridges.size() > word_bits || m_.spec.numa_nodes.size() > word_bits) {
-            throw std::invalid_argument("oracle: Machine too large, want at most 64 of each");
+            m_.spec.bridges.size() > word_bits ||
+            m_.spec.numa_nodes.size() > word_bits) {
+            throw std::invalid_argument(
+                "oracle: Machine too large, want at most 64 of each");
         }
     }
 
@@ -112,7 +125,8 @@ class Deriver {
         std::map<std::uint32_t, std::uint32_t> rank_of_os;
         for (const ObjectSpec& object : m_.spec.objects) {
             if (object.kind == ObjectKind::pu) {
-                rank_of_os[object.os_index] = static_cast<std::uint32_t>(os_by_rank.size());
+                rank_of_os[object.os_index] =
+                    static_cast<std::uint32_t>(os_by_rank.size());
                 os_by_rank.push_back(object.os_index);
             }
         }
@@ -135,14 +149,16 @@ class Deriver {
         std::vector<std::uint32_t> order;
         walk(all, family, order);
         for (const std::uint32_t rank : order) {
-            logical_of_os_[os_by_rank[rank]] = static_cast<std::uint32_t>(m_.pu_os_index.size());
+            logical_of_os_[os_by_rank[rank]] =
+                static_cast<std::uint32_t>(m_.pu_os_index.size());
             m_.pu_os_index.push_back(os_by_rank[rank]);
         }
         all_ = all;
-        m_.allowed_pus = m_.spec.allowed_pus ? to_set(*m_.spec.allowed_pus, logical_of_os_) : all;
+        m_.allowed_pus =
+            m_.spec.allowed_pus ? to_set(*m_.spec.allowed_pus, logical_of_os_) : all;
     }
 
-    std::vector<Set> sets_of(ObjectKind kind) const {
+    [[nodiscard]] std::vector<Set> sets_of(ObjectKind kind) const {
         std::vector<Set> sets;
         for (const ObjectSpec& object : m_.spec.objects) {
             if (object.kind == kind) {
@@ -152,7 +168,7 @@ class Deriver {
         return sets;
     }
 
-    std::vector<Set> numa_cpusets() const {
+    [[nodiscard]] std::vector<Set> numa_cpusets() const {
         std::vector<Set> sets;
         for (const NumaNodeSpec& numa : m_.spec.numa_nodes) {
             const Set cpuset = to_set(numa.cpuset, logical_of_os_);
@@ -164,7 +180,8 @@ class Deriver {
     }
 
     // The smallest of `sets` that holds the PU, else the Machine.
-    Set smallest_with(std::uint32_t pu, const std::vector<Set>& sets) const {
+    [[nodiscard]] Set smallest_with(std::uint32_t pu,
+                                    const std::vector<Set>& sets) const {
         Set smallest = all_;
         for (const Set set : sets) {
             if (has(set, pu) && size_of(set) < size_of(smallest)) {
@@ -174,8 +191,10 @@ class Deriver {
         return smallest;
     }
 
-    // The objects of one kind, and for the PUs in none of them the PUs with one stand-in.
-    std::vector<Set> domains(ObjectKind kind, const std::vector<Set>& stand_ins) const {
+    // The objects of one kind, and for the PUs in none of them the PUs with one
+    // stand-in.
+    [[nodiscard]] std::vector<Set> domains(ObjectKind kind,
+                                           const std::vector<Set>& stand_ins) const {
         std::vector<Set> found = sets_of(kind);
         Set covered = 0;
         for (const Set set : found) {
@@ -189,8 +208,9 @@ class Deriver {
             found.push_back(pus);
         }
         std::erase(found, Set{0});
-        std::sort(found.begin(), found.end(),
-                  [](Set a, Set b) { return first_of(a) < first_of(b); });
+        std::sort(found.begin(), found.end(), [](Set a, Set b) {
+            return first_of(a) < first_of(b);
+        });
         return found;
     }
 
@@ -199,7 +219,8 @@ class Deriver {
         for (const std::uint32_t pu : members(all_)) {
             Set smallest = 0;
             for (const Set set : numa_sets) {
-                if (has(set, pu) && (smallest == 0 || size_of(set) < size_of(smallest))) {
+                if (has(set, pu) &&
+                    (smallest == 0 || size_of(set) < size_of(smallest))) {
                     smallest = set;
                 }
             }
@@ -208,8 +229,9 @@ class Deriver {
         for (const auto& [cpuset, pus] : pus_by_smallest) {
             m_.localities.push_back(pus);
         }
-        std::sort(m_.localities.begin(), m_.localities.end(),
-                  [](Set a, Set b) { return first_of(a) < first_of(b); });
+        std::sort(m_.localities.begin(), m_.localities.end(), [](Set a, Set b) {
+            return first_of(a) < first_of(b);
+        });
         m_.pu_locality.resize(m_.pu_os_index.size());
         for (std::size_t i = 0; i < m_.localities.size(); ++i) {
             for (const std::uint32_t pu : members(m_.localities[i])) {
@@ -223,7 +245,7 @@ class Deriver {
         }
     }
 
-    Set localities_inside(Set pus) const {
+    [[nodiscard]] Set localities_inside(Set pus) const {
         Set inside = 0;
         for (std::size_t i = 0; i < m_.localities.size(); ++i) {
             inside |= is_inside(m_.localities[i], pus) ? set_of(i) : 0;
@@ -231,10 +253,11 @@ class Deriver {
         return inside;
     }
 
-    // A NUMANode without PUs: the localities inside the parent that have a NUMANode (one
-    // with PUs) of that same parent; where none has, all of them.
-    Set attachment_of_cpuless(const NumaNodeSpec& numa) const {
-        const Set inside = localities_inside(to_set(numa.parent_cpuset, logical_of_os_));
+    // A NUMANode without PUs: the localities inside the parent that have a NUMANode
+    // (one with PUs) of that same parent; where none has, all of them.
+    [[nodiscard]] Set attachment_of_cpuless(const NumaNodeSpec& numa) const {
+        const Set inside =
+            localities_inside(to_set(numa.parent_cpuset, logical_of_os_));
         Set siblings = 0;
         for (const NumaNodeSpec& other : m_.spec.numa_nodes) {
             const Set cpuset = to_set(other.cpuset, logical_of_os_);
@@ -257,12 +280,14 @@ class Deriver {
             node.bytes[0] = numa.base_bytes;
             m_.numa_nodes.push_back(std::move(node));
         }
-        std::sort(m_.numa_nodes.begin(), m_.numa_nodes.end(),
+        std::sort(m_.numa_nodes.begin(),
+                  m_.numa_nodes.end(),
                   [](const auto& a, const auto& b) { return a.os_index < b.os_index; });
     }
 
-    // Row of the matrix for the first NUMANode (by os_index) with a cpuset attached to it.
-    std::optional<std::size_t> matrix_row(std::size_t locality) const {
+    // Row of the matrix for the first NUMANode (by os_index) with a cpuset attached to
+    // it.
+    [[nodiscard]] std::optional<std::size_t> matrix_row(std::size_t locality) const {
         std::optional<std::uint32_t> first;
         for (const NumaNodeSpec& numa : m_.spec.numa_nodes) {
             const Set cpuset = to_set(numa.cpuset, logical_of_os_);
@@ -298,12 +323,14 @@ class Deriver {
         }
     }
 
-    bool is_before(std::uint32_t a, std::uint32_t b) const {
+    [[nodiscard]] bool is_before(std::uint32_t a, std::uint32_t b) const {
         const DeviceSpec& x = m_.spec.devices[a];
         const DeviceSpec& y = m_.spec.devices[b];
         const auto key = [](const DeviceSpec& d) {
-            return std::tuple(std::string_view(d.device_class), !d.pci_address.has_value(),
-                              d.pci_address.value_or(PciAddress{}), d.parent != no_index);
+            return std::tuple(std::string_view(d.device_class),
+                              !d.pci_address.has_value(),
+                              d.pci_address.value_or(PciAddress{}),
+                              d.parent != no_index);
         };
         if (key(x) != key(y)) {
             return key(x) < key(y);
@@ -319,15 +346,17 @@ class Deriver {
         for (std::uint32_t i = 0; i < m_.spec.devices.size(); ++i) {
             order.push_back(i);
         }
-        std::sort(order.begin(), order.end(),
-                  [this](std::uint32_t a, std::uint32_t b) { return is_before(a, b); });
+        std::sort(order.begin(), order.end(), [this](std::uint32_t a, std::uint32_t b) {
+            return is_before(a, b);
+        });
         for (const std::uint32_t spec_index : order) {
             m_.devices.push_back({});
             m_.devices.back().spec_index = spec_index;
         }
         for (std::uint32_t i = 0; i < m_.devices.size(); ++i) {
             const std::uint32_t parent = m_.device_spec(i).parent;
-            m_.devices[i].root = parent == no_index ? i : m_.device_of_spec_index(parent);
+            m_.devices[i].root =
+                parent == no_index ? i : m_.device_of_spec_index(parent);
             if (parent != no_index) {
                 m_.devices[m_.devices[i].root].parts |= set_of(i);
             }
@@ -355,7 +384,9 @@ class Deriver {
             const std::uint32_t root_spec = m_.devices[device.root].spec_index;
             const DeviceSpec& root = m_.spec.devices[root_spec];
             for (const OracleNuma& numa : m_.numa_nodes) {
-                if (std::count(root.numa_nodes.begin(), root.numa_nodes.end(), numa.os_index) > 0) {
+                if (std::count(root.numa_nodes.begin(),
+                               root.numa_nodes.end(),
+                               numa.os_index) > 0) {
                     device.localities |= numa.localities;
                 }
             }
@@ -368,7 +399,8 @@ class Deriver {
             for (const std::uint32_t locality : members(device.localities)) {
                 device.packages |= m_.locality_packages[locality];
             }
-            for (std::uint32_t b = root.bridge; b != no_index; b = m_.spec.bridges[b].parent) {
+            for (std::uint32_t b = root.bridge; b != no_index;
+                 b = m_.spec.bridges[b].parent) {
                 device.path.push_back(b);
             }
             device.counters = root.capacities;
@@ -382,7 +414,8 @@ class Deriver {
         std::uint32_t bridge = 0;
         std::size_t above_a = 0, above_b = 0;  // bridges between it and each device
     };
-    Common deepest_common(const OracleDevice& a, const OracleDevice& b) const {
+    [[nodiscard]] Common deepest_common(const OracleDevice& a,
+                                        const OracleDevice& b) const {
         for (std::size_t i = 0; i < a.path.size(); ++i) {
             for (std::size_t j = 0; j < b.path.size(); ++j) {
                 if (a.path[i] == b.path[j] && !m_.spec.bridges[a.path[i]].is_host) {
@@ -394,7 +427,7 @@ class Deriver {
     }
 
     // Overrides aside.
-    int plain_level(std::uint32_t x, std::uint32_t y) const {
+    [[nodiscard]] int plain_level(std::uint32_t x, std::uint32_t y) const {
         const OracleDevice& a = m_.devices[x];
         const OracleDevice& b = m_.devices[y];
         const auto& address_a = m_.device_spec(a.root).pci_address;
@@ -417,7 +450,7 @@ class Deriver {
         return (a.packages & b.packages) != 0 ? 5 : 6;
     }
 
-    int overridden(std::uint32_t x, std::uint32_t y, int level) const {
+    [[nodiscard]] int overridden(std::uint32_t x, std::uint32_t y, int level) const {
         const std::uint32_t a = m_.devices[x].root;
         const std::uint32_t b = m_.devices[y].root;
         for (const LevelOverrideSpec& change : m_.spec.level_overrides) {
@@ -445,7 +478,8 @@ class Deriver {
                     continue;
                 }
                 const Common common = deepest_common(m_.devices[a], m_.devices[b]);
-                if (m_.devices[a].switch_bridge == no_index || common.above_a > outermost) {
+                if (m_.devices[a].switch_bridge == no_index ||
+                    common.above_a > outermost) {
                     m_.devices[a].switch_bridge = common.bridge;
                     outermost = common.above_a;
                 }
@@ -454,7 +488,7 @@ class Deriver {
     }
 
     // MB/s from one root to another in that direction.
-    std::uint64_t one_way(std::uint32_t from, std::uint32_t to) const {
+    [[nodiscard]] std::uint64_t one_way(std::uint32_t from, std::uint32_t to) const {
         std::uint64_t mb_s = 0;
         for (const LinkSpec& link : m_.spec.links) {
             const std::uint32_t a = m_.devices[m_.device_of_spec_index(link.from)].root;
@@ -487,16 +521,22 @@ class Deriver {
 };
 
 std::string pci_text(const PciAddress& address) {
-    char text[40];
-    std::snprintf(text, sizeof text, "%04x:%02x:%02x.%x", address.domain,
-                  static_cast<unsigned>(address.bus), static_cast<unsigned>(address.device),
+    std::array<char, 40> text{};
+    std::snprintf(text.data(),
+                  text.size(),
+                  "%04x:%02x:%02x.%x",
+                  address.domain,
+                  static_cast<unsigned>(address.bus),
+                  static_cast<unsigned>(address.device),
                   static_cast<unsigned>(address.function));
-    return text;
+    return text.data();
 }
 
 }  // namespace
 
-int size_of(Set set) { return std::popcount(set); }
+int size_of(Set set) {
+    return std::popcount(set);
+}
 
 std::vector<std::uint32_t> members(Set set) {
     std::vector<std::uint32_t> found;
@@ -512,8 +552,11 @@ bool is_less(Set a, Set b) {
 }
 
 bool is_name_less(std::string_view a, std::string_view b) {
-    const auto is_digit = [](char c) { return std::isdigit(static_cast<unsigned char>(c)) != 0; };
-    // Cuts a run of digits without leading zeros, or one other character, off the front.
+    const auto is_digit = [](char c) {
+        return std::isdigit(static_cast<unsigned char>(c)) != 0;
+    };
+    // Cuts a run of digits without leading zeros, or one other character, off the
+    // front.
     const auto cut = [&](std::string_view& text) {
         std::size_t end = 1;
         if (is_digit(text[0])) {
@@ -545,7 +588,8 @@ bool is_name_less(std::string_view a, std::string_view b) {
 std::uint32_t OracleMachine::find_device(std::string_view key) const {
     for (std::uint32_t i = 0; i < devices.size(); ++i) {
         const DeviceSpec& device = device_spec(i);
-        const bool by_address = device.pci_address && pci_text(*device.pci_address) == key;
+        const bool by_address =
+            device.pci_address && pci_text(*device.pci_address) == key;
         if (devices[i].name == key || device.name == key || by_address ||
             (!device.uuid.empty() && device.uuid == key) ||
             std::count(device.aliases.begin(), device.aliases.end(), key) > 0) {
@@ -572,6 +616,8 @@ Set OracleMachine::pus_of_os(const Bitmap& os_indices) const {
     return set;
 }
 
-OracleMachine derive(const MachineSpec& spec) { return Deriver(spec).take(); }
+OracleMachine derive(const MachineSpec& spec) {
+    return Deriver(spec).take();
+}
 
 }  // namespace topoalloc::oracle

@@ -38,8 +38,10 @@ bool is_near_target(const Request& request, const std::string& name) {
 bool remove_device(Instance& instance, std::uint32_t device) {
     MachineSpec& spec = instance.spec;
     const std::string name = spec.devices[device].name;
-    const bool has_parts = std::any_of(spec.devices.begin(), spec.devices.end(),
-                                       [&](const DeviceSpec& d) { return d.parent == device; });
+    const bool has_parts =
+        std::any_of(spec.devices.begin(), spec.devices.end(), [&](const DeviceSpec& d) {
+            return d.parent == device;
+        });
     if (has_parts || is_near_target(instance.request, name)) {
         return false;
     }
@@ -50,14 +52,16 @@ bool remove_device(Instance& instance, std::uint32_t device) {
     for (DeviceSpec& other : spec.devices) {
         shift(other.parent);
     }
-    std::erase_if(spec.links,
-                  [&](const LinkSpec& l) { return l.from == device || l.to == device; });
+    std::erase_if(spec.links, [&](const LinkSpec& l) {
+        return l.from == device || l.to == device;
+    });
     for (LinkSpec& link : spec.links) {
         shift(link.from);
         shift(link.to);
     }
-    std::erase_if(spec.level_overrides,
-                  [&](const LevelOverrideSpec& o) { return o.a == device || o.b == device; });
+    std::erase_if(spec.level_overrides, [&](const LevelOverrideSpec& o) {
+        return o.a == device || o.b == device;
+    });
     for (LevelOverrideSpec& change : spec.level_overrides) {
         shift(change.a);
         shift(change.b);
@@ -67,8 +71,9 @@ bool remove_device(Instance& instance, std::uint32_t device) {
         shift(cordoned);
     }
     each_holding(instance, [&](Holding& holding) {
-        std::erase_if(holding.devices,
-                      [&](const HeldDevice& held) { return held.spec_index == device; });
+        std::erase_if(holding.devices, [&](const HeldDevice& held) {
+            return held.spec_index == device;
+        });
         for (HeldDevice& held : holding.devices) {
             shift(held.spec_index);
         }
@@ -119,7 +124,8 @@ bool remove_pu(Instance& instance, std::uint32_t os_index) {
     for (ObjectSpec& object : spec.objects) {
         object.cpuset.reset(os_index);
     }
-    std::erase_if(spec.objects, [](const ObjectSpec& object) { return object.cpuset.empty(); });
+    std::erase_if(spec.objects,
+                  [](const ObjectSpec& object) { return object.cpuset.empty(); });
     for (NumaNodeSpec& numa : spec.numa_nodes) {
         numa.cpuset.reset(os_index);
         numa.parent_cpuset.reset(os_index);
@@ -136,9 +142,11 @@ bool remove_pu(Instance& instance, std::uint32_t os_index) {
 bool remove_bridge(Instance& instance, std::uint32_t bridge) {
     MachineSpec& spec = instance.spec;
     const bool is_used =
-        std::any_of(spec.bridges.begin(), spec.bridges.end(),
+        std::any_of(spec.bridges.begin(),
+                    spec.bridges.end(),
                     [&](const BridgeSpec& other) { return other.parent == bridge; }) ||
-        std::any_of(spec.devices.begin(), spec.devices.end(),
+        std::any_of(spec.devices.begin(),
+                    spec.devices.end(),
                     [&](const DeviceSpec& device) { return device.bridge == bridge; });
     if (is_used) {
         return false;
@@ -202,9 +210,11 @@ class Shrinker {
         erase_each([](Instance& i) -> auto& { return i.request.keep; });
         erase_each([](Instance& i) -> auto& { return i.request.devices; });
         for (std::size_t d = 0; d < now_.request.devices.size(); ++d) {
-            erase_each([d](Instance& i) -> auto& { return i.request.devices[d].where; });
+            erase_each(
+                [d](Instance& i) -> auto& { return i.request.devices[d].where; });
             attempt([d](Instance& i) {
-                return std::exchange(i.request.devices[d].eligible, std::nullopt).has_value();
+                return std::exchange(i.request.devices[d].eligible, std::nullopt)
+                    .has_value();
             });
             attempt([d](Instance& i) { return --i.request.devices[d].count > 0; });
         }
@@ -212,7 +222,8 @@ class Shrinker {
         attempt([](Instance& i) {
             return !std::exchange(i.request.hugepages, {}).empty();
         });
-        attempt([](Instance& i) { return std::exchange(i.request.whole_cores, false); });
+        attempt(
+            [](Instance& i) { return std::exchange(i.request.whole_cores, false); });
         attempt([](Instance& i) { return i.request.cores-- > 0; });
         attempt([](Instance& i) { return i.request.pus-- > 0; });
         attempt([](Instance& i) { return std::exchange(i.spread, false); });
@@ -222,7 +233,8 @@ class Shrinker {
         erase_each([](Instance& i) -> auto& { return i.state.holdings; });
         erase_each([](Instance& i) -> auto& { return i.state.cordoned_devices; });
         for (std::size_t h = 0; h < now_.state.holdings.size(); ++h) {
-            erase_each([h](Instance& i) -> auto& { return i.state.holdings[h].devices; });
+            erase_each(
+                [h](Instance& i) -> auto& { return i.state.holdings[h].devices; });
             attempt([h](Instance& i) {
                 return !std::exchange(i.state.holdings[h].bytes, {}).empty();
             });
@@ -230,8 +242,12 @@ class Shrinker {
                 return !std::exchange(i.state.holdings[h].pus, {}).empty();
             });
         }
-        attempt([](Instance& i) { return !std::exchange(i.state.reserved_pus, {}).empty(); });
-        attempt([](Instance& i) { return !std::exchange(i.state.cordoned_pus, {}).empty(); });
+        attempt([](Instance& i) {
+            return !std::exchange(i.state.reserved_pus, {}).empty();
+        });
+        attempt([](Instance& i) {
+            return !std::exchange(i.state.cordoned_pus, {}).empty();
+        });
         attempt([](Instance& i) {
             return std::exchange(i.keep_from, std::nullopt).has_value();
         });
@@ -293,7 +309,8 @@ class Shrinker {
 
 }  // namespace
 
-Instance shrink(Instance instance, const std::function<bool(const Instance&)>& differs) {
+Instance shrink(Instance instance,
+                const std::function<bool(const Instance&)>& differs) {
     return Shrinker(std::move(instance), differs).run();
 }
 
