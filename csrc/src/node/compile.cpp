@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/compiled_request.hpp"
 
+#include "node/tree_plan.hpp"
+
 #include "topoalloc/errors.hpp"
 
 #include <algorithm>
@@ -377,6 +379,7 @@ std::shared_ptr<const CompiledRequest> compile(std::shared_ptr<const Machine> ma
     out->machine = std::move(machine);
     out->request = request;
     Compiler(*out->machine, *out).run();
+    out->tree = plan_tree(*out);
     return out;
 }
 

@@ -71,6 +71,8 @@ using CompiledConstraint = std::variant<std::monostate,
                                         CompiledAttribute,
                                         CompiledNear>;
 
+struct TreePlan;
+
 class CompiledRequest {
   public:
     std::shared_ptr<const Machine> machine;
@@ -82,6 +84,7 @@ class CompiledRequest {
     std::vector<std::uint64_t> bytes;
     bool lacks_page_size = false;
     bool wants_bytes = false;
+    std::shared_ptr<const TreePlan> tree;  ///< null when the tree search does not apply
 
     [[nodiscard]] bool wants_pus() const { return request.cores != 0 || request.pus != 0; }
     /// Index of the need of a class, or no_index.

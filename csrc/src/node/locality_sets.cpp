@@ -31,8 +31,8 @@ class Enumerator {
 
     bool run(const std::function<bool(const LocalitySet&)>& visit) {
         prepare();
-        if (needs_no_locality()) {
-            return !visit(LocalitySet{}) || true;
+        if (needs_no_locality() && !visit(LocalitySet{})) {
+            return true;
         }
         const std::size_t package_count = machine_.packages().size();
         const std::size_t least = least_size();

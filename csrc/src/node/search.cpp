@@ -129,6 +129,7 @@ class Search {
                 run_branch();
                 return !result_.limited;
             });
+        result_.limited = result_.limited || inexact_;
         return std::move(result_);
     }
 
@@ -453,6 +454,8 @@ class Search {
         }
         const Bitmap charged = charged_packages();
         if (memory_is_sensitive()) {
+            // Counts of cores do not say how many PUs a locality gets where cores differ.
+            inexact_ = inexact_ || (branch_->unit == PuUnit::cores && cores_differ());
             return consider_counts(cost, hit_sets, charged);
         }
         auto [it, is_new] =
@@ -515,6 +518,13 @@ class Search {
     // are filled, hence the PUs in each, decides whether the Placement is one.
     bool memory_is_sensitive() const {
         return request_.wants_bytes && std::popcount(set_.mask) > 1 && !branch_->any_numa_node;
+    }
+
+    bool cores_differ() const {
+        const std::size_t size = machine_.cores().front().pus.count();
+        return std::ranges::any_of(machine_.cores(), [size](const Domain& core) {
+            return core.pus.count() != size;
+        });
     }
 
     // Every way to part the units over T, each with its own best PUs.
@@ -587,7 +597,6 @@ class Search {
         placement.cost = cost;
         if (!result_.best || is_better(placement, *result_.best)) {
             result_.best = std::move(placement);
-            best_chosen_ = chosen_;
         }
         return true;
     }
@@ -617,7 +626,7 @@ class Search {
              std::optional<PuChoice>>
         pu_memo_;  // by hit sets and charged packages, for the T at hand
     SearchResult result_;
-    ChosenDevices best_chosen_;
+    bool inexact_ = false;  // a choice was made that is not proved best
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include "node/definition.hpp"
 #include "node/reason.hpp"
 #include "node/search.hpp"
+#include "node/tree_search.hpp"
 #include "topoalloc/errors.hpp"
 
 #include <algorithm>
@@ -47,6 +48,19 @@ std::vector<const CompiledConstraint*> enforced_with(const CompiledRequest& requ
     return enforced;
 }
 
+SearchResult search_any(const NodeState& state,
+                        const CompiledRequest& request,
+                        const std::vector<const CompiledConstraint*>& enforced,
+                        const SolveOptions& options,
+                        std::uint64_t& steps) {
+    if (request.tree != nullptr) {
+        if (auto found = tree_search(state, request, *request.tree, enforced, options, steps)) {
+            return std::move(*found);
+        }
+    }
+    return search(state, request, enforced, options, steps);
+}
+
 ChosenDevices chosen_of(const CompiledRequest& request, const Placement& placement) {
     ChosenDevices chosen(request.needs.size());
     for (const DeviceGrant& grant : placement.devices) {
@@ -86,7 +100,7 @@ Answer solve(const NodeState& state,
     bool limited = false;
     for (const std::uint32_t unmet : unmet_sets(request.prefer.size())) {
         SearchResult found =
-            search(state, request, enforced_with(request, unmet), options, answer.steps);
+            search_any(state, request, enforced_with(request, unmet), options, answer.steps);
         limited = limited || found.limited;
         if (found.best) {
             answer.placement = std::move(*found.best);

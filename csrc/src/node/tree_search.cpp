@@ -290,9 +290,9 @@ class TreeSearch {
         if (units < wanted_ || !devices_suffice(branch.devices) || !devices_can_match()) {
             return;
         }
-        if (wanted_ == 0 && !request_.wants_bytes && devices_suffice(branch.devices &
-                                                                     plan_.tree.unknown_mask())) {
-            consider_set(LocalitySet{});
+        if (wanted_ == 0 && !request_.wants_bytes &&
+            devices_suffice(branch.devices & plan_.tree.unknown_mask()) &&
+            !visit(LocalitySet{})) {
             return;
         }
         if (!plan_.sets.empty()) {
