@@ -76,7 +76,9 @@ class Level(enum.IntEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> Level | None:
-        level = _core.parse_level(value) if isinstance(value, str) else None
+        # A lone surrogate cannot cross into the core; no level has a word with one.
+        is_word = isinstance(value, str) and value.isascii()
+        level = _core.parse_level(str(value)) if is_word else None
         return None if level is None else cls(level)
 
     def __str__(self) -> str:
@@ -647,10 +649,14 @@ class Machine(_core.Machine):
             key = key.name
         if not isinstance(key, str):
             raise InvalidRequestError(f"{what}: {key!r}, want the name of a device")
-        index = self._find_device(key)
+        try:
+            key.encode()
+            index = self._find_device(key)
+        except UnicodeEncodeError:  # A lone surrogate names nothing.
+            index = None
         if index is None:
             raise InvalidRequestError(
-                f"{what}: {key!r}, want a device of the Machine by name, PCI address, "
+                f"{what}: {key!a}, want a device of the Machine by name, PCI address, "
                 "uuid or alias"
             )
         return index

@@ -192,7 +192,7 @@ class _At:
     def level(self) -> int:
         if isinstance(self.value, int) and not isinstance(self.value, bool):
             return self.integer(len(_LEVEL_NAMES) - 1)
-        level = _core.parse_level(self.value) if isinstance(self.value, str) else None
+        level = _core.parse_level(self.text()) if isinstance(self.value, str) else None
         if level is None:
             raise self.fail(f"one of {', '.join(_LEVEL_NAMES)}, or PIX ... SYS, or 0-6")
         return level
