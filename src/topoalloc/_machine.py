@@ -290,7 +290,7 @@ class Machine(_core.Machine):
             if source == "-":
                 return cls._from_stream(sys.stdin.buffer, "stdin")
             text = Path(source).read_bytes()
-            return cls(_core.read_hwloc_xml(text, os.fspath(source)))
+            return cls(_core.read_hwloc_xml(text, _printable(os.fspath(source))))
         if hasattr(source, "read"):
             return cls._from_stream(source, str(getattr(source, "name", "XML")))
         raise InvalidRequestError(
@@ -300,7 +300,9 @@ class Machine(_core.Machine):
     @classmethod
     def _from_stream(cls, stream: IO[Any], name: str) -> Self:
         text = stream.read()
-        return cls(_core.read_hwloc_xml(text, name))
+        if isinstance(text, str):
+            text = text.encode(errors="surrogatepass")
+        return cls(_core.read_hwloc_xml(text, _printable(name)))
 
     @classmethod
     def from_synthetic(cls, description: str) -> Self:
@@ -320,7 +322,7 @@ class Machine(_core.Machine):
         FormatError
             The description has no meaning.
         """
-        return cls(_core.read_synthetic(description))
+        return cls(_core.read_synthetic(_printable(description)))
 
     @classmethod
     def from_dict(cls, document: Mapping[str, object]) -> Self:
@@ -679,6 +681,11 @@ class Machine(_core.Machine):
             )
             for i, (os_index, pus, localities) in enumerate(rows)
         )
+
+
+def _printable(text: str) -> str:
+    # Lone surrogates stand for bytes of a file name that are no UTF-8.
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _count(count: int, noun: str) -> str:

@@ -102,7 +102,7 @@ def test_level_is_an_int_with_a_name() -> None:
     assert Level.SWITCH < Level.MACHINE
 
 
-@pytest.mark.parametrize("value", ["near", 7, -1, None])
+@pytest.mark.parametrize("value", ["near", "\ud800", 7, -1, None])
 def test_level_refuses_others(value: Anything) -> None:
     with pytest.raises(ValueError, match="is not a valid Level"):
         Level(value)
@@ -125,7 +125,14 @@ def test_device_is_found_by_alias_and_uuid() -> None:
 
 @pytest.mark.parametrize(
     ("key", "want"),
-    [("gpu8", "'gpu8'"), ("", "''"), (0, "0"), (None, "None"), ("gpu0/0", "'gpu0/0'")],
+    [
+        ("gpu8", "'gpu8'"),
+        ("\ud800", "'.ud800'"),
+        ("", "''"),
+        (0, "0"),
+        (None, "None"),
+        ("gpu0/0", "'gpu0/0'"),
+    ],
 )
 def test_unknown_device_is_refused(dgx: Machine, key: Anything, want: str) -> None:
     with pytest.raises(InvalidRequestError, match=f"^device: {want}, want "):
@@ -455,6 +462,17 @@ def test_from_xml_names_the_file_and_line(tmp_path: Path) -> None:
 def test_from_xml_leaves_the_error_of_a_missing_file(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         Machine.from_xml(tmp_path / "none.xml")
+
+
+def test_text_that_cannot_be_encoded_is_refused_as_damaged(tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match=r"pack:2|ud800"):
+        Machine.from_synthetic("pack:2 \ud800")
+    with pytest.raises(FormatError, match=r"^XML:\d+: "):
+        Machine.from_xml(io.StringIO(XML.decode().replace("Core", "\ud800")))
+    file = tmp_path / "node-\udcff.xml"
+    file.write_bytes(XML[:-20])
+    with pytest.raises(FormatError, match=r"node-.udcff\.xml:\d+: "):
+        Machine.from_xml(file)
 
 
 @pytest.mark.parametrize("source", [None, 3, ["x"]])

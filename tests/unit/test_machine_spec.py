@@ -89,6 +89,7 @@ def test_schema_is_valid_and_accepts_the_base() -> None:
 
 # path in BASE, what stands there, the message
 WRONG: list[tuple[str, Json, str]] = [
+    ("overrides levels 0 level", "\ud800", r"overrides\.levels\[0\]\.level: '.ud800'"),
     (
         "apiVersion",
         "topoalloc.dev/v2",
