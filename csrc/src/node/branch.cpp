@@ -393,14 +393,15 @@ class BranchMaker {
         const Device& b = machine_.devices()[y.device];
         switch (request_.needs[need].mode) {
             case TakeMode::whole:
-                return true;
+                // A part that another need takes rules out its own root alone.
+                return a.parts.empty() && b.parts.empty();
             case TakeMode::part:
                 return a.root == b.root && a.counter_draws == b.counter_draws;
             case TakeMode::share:
                 break;
         }
-        // Whole roots and parts of other needs see only the root itself: levels tell them apart.
-        return state_.counters_left(x.device) == state_.counters_left(y.device) &&
+        return a.parts.empty() && b.parts.empty() &&
+               state_.counters_left(x.device) == state_.counters_left(y.device) &&
                request_.needs[need].share_draws[x.share_index] ==
                    request_.needs[need].share_draws[y.share_index];
     }

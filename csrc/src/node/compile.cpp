@@ -312,8 +312,9 @@ class Compiler {
                     if (within == Level::numa) {
                         return device.localities.test(pu.locality);
                     }
-                    return within == Level::machine || device.packages.test(pu.package) ||
-                           device.localities.test(pu.locality);
+                    return within == Level::machine ||
+                           machine_.localities()[pu.locality].packages.intersects(
+                               device.packages);
                 })) {
                 out.pus.set(p);
             }

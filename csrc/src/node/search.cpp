@@ -120,7 +120,8 @@ class Search {
           max_steps_(options.limits.max_steps),
           ledger_(state),
           chosen_(request.needs.size()),
-          positions_(request.needs.size()) {}
+          positions_(request.needs.size()),
+          has_shared_node_(has_shared_node()) {}
 
     SearchResult run() {
         for_each_branch(
@@ -514,10 +515,18 @@ class Search {
         return charged;
     }
 
-    // True when some bytes that T offers may not be used: then the order in which localities
-    // are filled, hence the PUs in each, decides whether the Placement is one.
+    // True when some bytes that T offers may not be used, or lie in several localities: then
+    // the order in which localities are filled, hence the PUs in each, decides whether the
+    // Placement is one, or what it opens.
     bool memory_is_sensitive() const {
-        return request_.wants_bytes && std::popcount(set_.mask) > 1 && !branch_->any_numa_node;
+        return request_.wants_bytes && std::popcount(set_.mask) > 1 &&
+               (!branch_->any_numa_node || has_shared_node_);
+    }
+
+    bool has_shared_node() const {
+        return std::ranges::any_of(machine_.numa_nodes(), [this](const NumaNode& node) {
+            return node.kind == request_.request.kind && node.localities.count() > 1;
+        });
     }
 
     bool cores_differ() const {
@@ -622,6 +631,7 @@ class Search {
     LocalitySet set_;
     ChosenDevices chosen_;                            // the decision: devices by need
     std::vector<std::vector<std::size_t>> positions_; // their positions in the branch
+    bool has_shared_node_ = false;
     std::map<std::pair<std::vector<std::uint64_t>, std::vector<std::uint64_t>>,
              std::optional<PuChoice>>
         pu_memo_;  // by hit sets and charged packages, for the T at hand
