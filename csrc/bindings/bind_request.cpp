@@ -268,7 +268,7 @@ py::object request_equal(const RequestObject& self, const py::object& other) {
     if (!py::isinstance<RequestObject>(other)) {
         return py::reinterpret_borrow<py::object>(Py_NotImplemented);
     }
-    const auto& theirs = other.cast<const RequestObject&>();
+    const RequestObject& theirs = request_from(other.ptr());
     return py::bool_(self.shared == theirs.shared ||
                      self.shared->request() == theirs.shared->request());
 }

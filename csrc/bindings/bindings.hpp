@@ -124,4 +124,28 @@ enum class Operation : std::uint8_t { check, allocate, resize };
                                         const MachineRef& machine,
                                         SearchLimits limits);
 
+/// pybind11 gives raw memory to a method of an object whose __init__ failed or never ran;
+/// this caster refuses such an object.
+template <class T>
+class InitializedCaster : public py::detail::type_caster_base<T> {
+  public:
+    bool load(py::handle source, bool convert) {
+        const py::detail::type_info* info = this->typeinfo;
+        if (info != nullptr && PyObject_TypeCheck(source.ptr(), info->type) != 0 &&
+            reinterpret_cast<py::detail::instance*>(source.ptr())
+                    ->get_value_and_holder()
+                    .value_ptr() == nullptr) {
+            return false;
+        }
+        return py::detail::type_caster_base<T>::load(source, convert);
+    }
+};
+
 }  // namespace topoalloc::bindings
+
+template <>
+class pybind11::detail::type_caster<topoalloc::bindings::RequestObject>
+    : public topoalloc::bindings::InitializedCaster<topoalloc::bindings::RequestObject> {};
+template <>
+class pybind11::detail::type_caster<topoalloc::Machine>
+    : public topoalloc::bindings::InitializedCaster<topoalloc::Machine> {};

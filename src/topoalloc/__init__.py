@@ -10,7 +10,7 @@ keeps who holds what. An answer is optimal, or a proof that there is none.
 ...                      require=[ta.Pair("gpu", "nic", within="bridges")])
 >>> placement = allocator.allocate(request, owner="pod-7")
 >>> placement.devices
-('gpu0', 'gpu1', 'nic0', 'nic1')
+('gpu0', 'gpu1', 'nic0', 'nic3')
 """
 
 from __future__ import annotations

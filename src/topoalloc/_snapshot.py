@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from topoalloc._core import Status
+from topoalloc._core import Status, cpuset_members
 from topoalloc._errors import (
     FormatError,
     InvalidRequestError,
@@ -112,16 +112,10 @@ def _fill(allocator: Allocator, state: Mapping[str, Any], path: str) -> None:
             _holding_rows(_field(entry, at, "placement", dict), f"{at}.placement")
             | {"status": _status(entry, at)},
         )
-    for pu in _members(_field(state, path, "cordoned_pus", str)):
+    for pu in cpuset_members(_field(state, path, "cordoned_pus", str)):
         allocator.cordon(pu)
     for name in _field(state, path, "cordoned_devices", list):
         allocator.cordon_device(_require(f"{path}.cordoned_devices", name, str), True)
-
-
-def _members(cpuset: str) -> list[int]:
-    from topoalloc._core import cpuset_members  # noqa: PLC0415
-
-    return cpuset_members(cpuset)
 
 
 def _status(entry: Mapping[str, Any], path: str) -> Status:
@@ -277,7 +271,8 @@ def replay(record: Mapping[str, Any]) -> Replay:
 
     document = check_header(record, "Decision")
     path = "Decision"
-    semantics = _field(_field(document, path, "versions", dict), path, "semantics", str)
+    versions = _field(document, path, "versions", dict)
+    semantics = _field(versions, f"{path}.versions", "semantics", str)
     if semantics != SEMANTICS:
         raise FormatError(f"{path}.versions.semantics: {semantics!r}, want {SEMANTICS!r}")
     allocator = build(Allocator, document, path)
