@@ -108,18 +108,18 @@ PuChoice finish_counting(const NodeState& state,
     PuChoice choice;
     const bool pack = question.packing == Packing::pack;
     choice.l3s = static_cast<std::int64_t>(chosen.size());
-    std::size_t next = 0;
-    std::uint32_t missing = question.wanted;
     for (const std::uint32_t position : chosen) {
-        const L3Room& room = rooms[position];
-        if (room.favoured != pack) {
-            choice.opened_l3s += pack ? 1 : -1;
-        }
-        for (; next < items.size() && items[next].l3 <= room.l3 && missing != 0; ++next) {
-            if (items[next].l3 == room.l3) {
-                choice.pus |= state.machine().cores()[items[next].core].pus;
-                missing -= units_of(items[next], question.unit);
-            }
+        choice.opened_l3s += rooms[position].favoured == pack ? 0 : (pack ? 1 : -1);
+    }
+    std::uint32_t missing = question.wanted;
+    std::size_t room = 0;
+    std::size_t next = 0;  // of the chosen rooms
+    for (std::size_t i = 0; i < items.size() && missing != 0; ++i) {
+        room += i != 0 && items[i].l3 != items[i - 1].l3 ? 1U : 0U;
+        next += next < chosen.size() && chosen[next] < room ? 1U : 0U;
+        if (next < chosen.size() && chosen[next] == room) {
+            choice.pus |= state.machine().cores()[items[i].core].pus;
+            missing -= units_of(items[i], question.unit);
         }
     }
     return choice;
