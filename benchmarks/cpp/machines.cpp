@@ -53,7 +53,10 @@ class Maker {
         return set;
     }
 
-    void add(ObjectKind kind, std::uint32_t index, std::uint32_t first, std::uint32_t count) {
+    void add(ObjectKind kind,
+             std::uint32_t index,
+             std::uint32_t first,
+             std::uint32_t count) {
         spec_.objects.push_back({kind, index, cpuset(first, count)});
     }
 
@@ -70,14 +73,16 @@ class Maker {
         }
         for (std::uint32_t a = 0; a < nodes; ++a) {
             for (std::uint32_t b = 0; b < nodes; ++b) {
-                const bool near = a / shape_.numa_per_package == b / shape_.numa_per_package;
+                const bool near =
+                    a / shape_.numa_per_package == b / shape_.numa_per_package;
                 distances.values.push_back(a == b ? 10U : near ? 12U : 32U);
             }
         }
         spec_.distances = distances;
     }
 
-    // A root port and a switch for every `gpus_per_switch` GPUs, with their share of NICs.
+    // A root port and a switch for every `gpus_per_switch` GPUs, with their share of
+    // NICs.
     void add_devices() {
         if (shape_.gpus == 0) {
             return;
@@ -87,11 +92,15 @@ class Maker {
         for (std::uint32_t s = 0; s < switches; ++s) {
             const auto bus = static_cast<std::uint8_t>(s * 8);
             const auto host = static_cast<std::uint32_t>(spec_.bridges.size());
-            spec_.bridges.push_back({true, no_index, std::nullopt, "pci" + std::to_string(s)});
+            spec_.bridges.push_back(
+                {true, no_index, std::nullopt, "pci" + std::to_string(s)});
             spec_.bridges.push_back({false, host, PciAddress{0, bus, 1, 0}, ""});
             const auto top = static_cast<std::uint32_t>(spec_.bridges.size());
             spec_.bridges.push_back(
-                {false, host + 1, PciAddress{0, static_cast<std::uint8_t>(bus + 1), 0, 0}, ""});
+                {false,
+                 host + 1,
+                 PciAddress{0, static_cast<std::uint8_t>(bus + 1), 0, 0},
+                 ""});
             const std::uint32_t node = s * nodes / switches;
             for (std::uint32_t g = 0; g < shape_.gpus_per_switch; ++g) {
                 add_device("gpu", top, bus, 2 + g, node);
@@ -120,8 +129,8 @@ class Maker {
         DeviceSpec device;
         device.device_class = device_class;
         device.name = device_class + std::to_string(spec_.devices.size());
-        device.pci_address =
-            PciAddress{0, static_cast<std::uint8_t>(bus + 3), static_cast<std::uint8_t>(slot), 0};
+        device.pci_address = PciAddress{
+            0, static_cast<std::uint8_t>(bus + 3), static_cast<std::uint8_t>(slot), 0};
         device.bridge = port;
         device.numa_nodes = {node};
         spec_.devices.push_back(device);

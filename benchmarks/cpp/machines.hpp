@@ -18,11 +18,11 @@ struct Shape {
     std::uint32_t l3_per_numa = 1;
     std::uint32_t cores_per_l3 = 8;
     std::uint32_t pus_per_core = 2;
-    std::uint32_t gpus = 0;         ///< spread evenly over the NUMANodes
+    std::uint32_t gpus = 0;  ///< spread evenly over the NUMANodes
     std::uint32_t nics = 0;
     std::uint32_t gpus_per_switch = 1;
-    std::uint64_t link_mb_s = 0;    ///< 0: no links; else every GPU pair (NVSwitch)
-    bool ring_links = false;        ///< unequal links: near neighbours have more
+    std::uint64_t link_mb_s = 0;  ///< 0: no links; else every GPU pair (NVSwitch)
+    bool ring_links = false;      ///< unequal links: near neighbours have more
 };
 
 /// 2 x 56 cores, 8 GPU + 8 NIC, a switch each, NVSwitch.

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Allocator: a Machine, what is free on it, and who owns the rest. Hands out Placements.
+// Allocator: a Machine, what is free on it, and who owns the rest.
 //
-// States: an owner holds one Placement or none. Every method either does the whole of what
-// it says or throws and changes nothing. All methods lock one mutex: calls from many
-// threads are safe and each is atomic.
+// States: an owner holds one Placement or none. Every method either does the whole of
+// what it says or throws and changes nothing. All methods lock one mutex: calls from
+// many threads are safe and each is atomic.
 #pragma once
 
 #include "topoalloc/solver.hpp"
@@ -30,15 +30,15 @@ struct Holding {
 struct Verdict {
     Answer answer;
     std::shared_ptr<const CompiledRequest> request;
-    /// As it was when asked; shared until a change. Null when allocate() took the answer:
-    /// keeping the state would cost a copy of it on every call.
+    /// As it was when asked; shared until a change. Null when allocate() took the
+    /// answer: keeping the state would cost a copy of it on every call.
     std::shared_ptr<const NodeState> state;
     Policy policy;
     SearchLimits limits;
     std::string owner;
     std::shared_ptr<const Placement> keep_from;  ///< of a resize: what the owner held
-    /// Who held what when asked, shared until a change, as `state` is: what an Explanation
-    /// and a Decision record need. May be null when the answer was taken.
+    /// Who held what when asked, shared until a change, as `state` is: what an
+    /// Explanation and a Decision record need. May be null when the answer was taken.
     std::shared_ptr<const std::map<std::string, Holding>> holdings;
 };
 
@@ -51,7 +51,7 @@ struct HeadroomResult {
 struct BatchVerdict {
     Status status = Status::infeasible;
     Reason reason = Reason::placed;
-    Cost cost;                 ///< of the batch, docs/objective.md section 4
+    Cost cost;  ///< of the batch, docs/objective.md section 4
     std::uint64_t steps = 0;
     std::vector<Placement> placements;  ///< in the order of the requests
 };
@@ -67,27 +67,29 @@ class Allocator {
     Allocator(const Allocator&) = delete;
     Allocator& operator=(const Allocator&) = delete;
 
-    [[nodiscard]] const std::shared_ptr<const Machine>& machine() const { return machine_; }
+    [[nodiscard]] const std::shared_ptr<const Machine>& machine() const {
+        return machine_;
+    }
     [[nodiscard]] Policy policy() const { return policy_; }
 
     /// Answers without taking.
     [[nodiscard]] Verdict check(const std::shared_ptr<const CompiledRequest>& request,
                                 SearchLimits limits = {}) const;
-    /// Answers and, for optimal and feasible, takes. An equal Request from the same owner
-    /// returns what it holds (steps 0); @throws StateError for another one.
+    /// Answers and, for optimal and feasible, takes. An equal Request from the same
+    /// owner returns what it holds (steps 0); @throws StateError for another one.
     Verdict allocate(const std::shared_ptr<const CompiledRequest>& request,
                      const std::string& owner,
                      SearchLimits limits = {});
-    /// Solves on the state without the owner's Placement, and swaps when there is an answer.
+    /// Solves on the state without the owner's Placement, and swaps on an answer.
     /// @throws StateError when the owner holds nothing
     Verdict resize(const std::shared_ptr<const CompiledRequest>& request,
                    const std::string& owner,
                    SearchLimits limits = {});
     /// @throws StateError when the owner holds nothing
     void release(const std::string& owner);
-    /// Records a choice made elsewhere. T and cost are derived; without a Request there are
-    /// no pairs. What is cordoned is not free.
-    /// @throws StateError when something in it is not free, or the owner holds something
+    /// Records a choice made elsewhere. T and cost are derived; without a Request there
+    /// are no pairs. What is cordoned is not free.
+    /// @throws StateError when a part of it is not free, or the owner holds something
     /// @throws InvalidRequestError when it names what the Machine lacks
     Placement take(Placement placement, const std::string& owner);
 
@@ -97,11 +99,13 @@ class Allocator {
 
     /// All or nothing, jointly.
     /// @throws StateError when an owner is named twice or holds something
-    BatchVerdict allocate_many(const std::vector<NamedRequest>& requests, SearchLimits limits = {});
+    BatchVerdict allocate_many(const std::vector<NamedRequest>& requests,
+                               SearchLimits limits = {});
     [[nodiscard]] BatchVerdict check_joint(const std::vector<NamedRequest>& requests,
                                            SearchLimits limits = {}) const;
-    [[nodiscard]] HeadroomResult headroom(const std::shared_ptr<const CompiledRequest>& request,
-                                          SearchLimits limits = {}) const;
+    [[nodiscard]] HeadroomResult headroom(
+        const std::shared_ptr<const CompiledRequest>& request,
+        SearchLimits limits = {}) const;
 
     [[nodiscard]] std::map<std::string, Holding> holdings() const;
     [[nodiscard]] std::optional<Holding> holding(const std::string& owner) const;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // The errors of the core. One class here is one class in Python; bindings translate by
-// type, never by text. Messages read `name: what it is, want what`. "No" is not an error:
-// it is a Verdict.
+// type, never by text. Messages read `name: what it is, want what`. "No" is not an
+// error: it is a Verdict.
 #pragma once
 
 #include <stdexcept>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Explanation: why an answer is what it is, as data first and prose from the data. Computed
-// from the Verdict alone: the Request, the state that was asked, the policy.
+// Explanation: why an answer is what it is, as data first and prose from the data.
+// Computed from the Verdict alone: the Request, the state that was asked, the policy.
 #pragma once
 
 #include "topoalloc/allocator.hpp"
@@ -12,8 +12,9 @@
 
 namespace topoalloc {
 
-/// One thing a Request asks for that can be dropped: "cores", "memory", "hugepages.2Mi",
-/// "devices.nic", "devices.nic.where[0]", "exclude", "keep", "require[2]".
+/// One thing a Request asks for that can be dropped: "cores", "memory",
+/// "hugepages.2Mi", "devices.nic", "devices.nic.where[0]", "exclude", "keep",
+/// "require[2]".
 struct ConflictItem {
     std::string path;
     std::string text;  ///< "nic: 8 devices"
@@ -21,7 +22,8 @@ struct ConflictItem {
 
 /// What there was of a kind and what each filter took.
 struct CountStep {
-    std::string filter;       ///< "on the machine", "not cordoned", "free", "where rdma = true"
+    /// "on the machine", "not cordoned", "free", "where rdma = true".
+    std::string filter;
     std::uint64_t left = 0;
 };
 struct CountLine {
@@ -30,18 +32,21 @@ struct CountLine {
     std::vector<CountStep> steps;
 };
 
-/// The smallest single change of one kind that makes the Request feasible, checked by solving.
+/// The smallest single change of one kind that makes the Request feasible, as solved.
 struct Relaxation {
-    std::string path;     ///< of the thing changed: "devices.nic", "require[0]", "owner:train-3"
-    std::string change;   ///< machine-readable: "count=7", "within=bridges", "level=package", "drop", "release"
-    std::string text;     ///< "fits with 7 nic instead of 8"
+    /// Of the thing changed: "devices.nic", "require[0]", "owner:train-3".
+    std::string path;
+    std::string change;  ///< machine-readable: "count=7", "within=bridges",
+                         ///< "level=package", "drop", "release"
+    std::string text;    ///< "fits with 7 nic instead of 8"
     Cost cost;
 };
 
 struct RunnerUp {
     bool exists = false;
     Placement placement;
-    Cost::Term lost_on = Cost::term_count;  ///< term_count: equal cost, larger index set
+    /// term_count: equal cost, larger index set.
+    Cost::Term lost_on = Cost::term_count;
 };
 
 struct Explanation {
@@ -52,7 +57,7 @@ struct Explanation {
     std::vector<CountLine> counts;
     std::vector<Relaxation> relaxations;
     RunnerUp runner_up;
-    bool complete = true;      ///< false: its own step limit came first
+    bool complete = true;  ///< false: its own step limit came first
     std::uint64_t steps = 0;
     [[nodiscard]] std::string prose(const Machine& machine) const;
 };

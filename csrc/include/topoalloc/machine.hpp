@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Machine: the immutable topology of one kind of node, as flat tables. Built once from a
-// MachineSpec; everything derived (logical order, localities, levels, switches, links) is
-// computed here, in one place, as docs/objective.md section 1 defines it. Share it by
-// std::shared_ptr<const Machine>: concurrent reads are safe.
+// Machine: the immutable topology of one kind of node, as flat tables. Built once from
+// a MachineSpec; everything derived (logical order, localities, levels, switches,
+// links) is computed here, in one place, as docs/objective.md section 1 defines it.
+// Share it by std::shared_ptr<const Machine>: concurrent reads are safe.
 #pragma once
 
 #include "topoalloc/machine_spec.hpp"
@@ -21,7 +21,15 @@
 namespace topoalloc {
 
 /// Device-to-device level; smaller is closer.
-enum class Level : std::uint8_t { self, switch_, bridges, root, numa, package, machine };
+enum class Level : std::uint8_t {
+    self,
+    switch_,
+    bridges,
+    root,
+    numa,
+    package,
+    machine
+};
 inline constexpr std::size_t level_count = 7;
 
 /// "switch" for Level::switch_, and so on.
@@ -36,13 +44,13 @@ struct MachineLimits {
     static constexpr std::size_t devices = 4096;
     static constexpr std::size_t bridges = 65536;
     static constexpr std::size_t groups = 4096;
-    static constexpr std::size_t page_sizes = 16;              ///< base pages counted
-    static constexpr std::uint32_t os_index = 1U << 20;        ///< all are below it
+    static constexpr std::size_t page_sizes = 16;        ///< base pages counted
+    static constexpr std::uint32_t os_index = 1U << 20;  ///< all are below it
     /// Of one NUMANode, one distance, one link: sums over a Machine fit 63 bits.
     static constexpr std::uint64_t bytes = std::uint64_t{1} << 50;
     static constexpr std::uint64_t distance = 0xffffffffU;
     static constexpr std::uint64_t link_mb_s = 0xffffffffU;
-    /// Of one capacity, counter or draw: they compare with attributes, which are signed.
+    /// Of one capacity, counter or draw: compared with attributes, which are signed.
     static constexpr std::uint64_t amount = ~std::uint64_t{0} >> 1;
 };
 
@@ -67,8 +75,8 @@ struct Domain {
 struct NumaNode {
     std::uint32_t os_index = 0;
     MemoryKind kind = MemoryKind::dram;
-    Bitmap pus;         ///< logical; its own cpuset, maybe empty
-    Bitmap localities;  ///< that it is attached to
+    Bitmap pus;                        ///< logical; its own cpuset, maybe empty
+    Bitmap localities;                 ///< that it is attached to
     std::vector<std::uint64_t> bytes;  ///< by index into Machine::page_sizes()
 };
 
@@ -89,14 +97,14 @@ struct Device {
     Bitmap packages;                        ///< that its localities meet
     Attributes attributes;
     Amounts capacities;
-    std::vector<std::string> counter_names;       ///< of a root: capacities, then counters
-    std::vector<std::uint64_t> counter_totals;    ///< same order
-    std::vector<std::uint64_t> counter_draws;     ///< of a part, on its root's counters
-    std::uint32_t root = 0;                       ///< own index for a root
-    std::string partition;                        ///< profile, of a part
-    std::vector<std::uint32_t> parts;             ///< of a root: its parts
-    std::uint32_t switch_index = no_index;        ///< into Machine::switches()
-    std::uint32_t bridge = no_index;              ///< into Machine::bridges()
+    std::vector<std::string> counter_names;  ///< of a root: capacities, then counters
+    std::vector<std::uint64_t> counter_totals;  ///< same order
+    std::vector<std::uint64_t> counter_draws;   ///< of a part, on its root's counters
+    std::uint32_t root = 0;                     ///< own index for a root
+    std::string partition;                      ///< profile, of a part
+    std::vector<std::uint32_t> parts;           ///< of a root: its parts
+    std::uint32_t switch_index = no_index;      ///< into Machine::switches()
+    std::uint32_t bridge = no_index;            ///< into Machine::bridges()
     std::vector<std::string> aliases;
     std::string uuid;
 };
@@ -120,15 +128,24 @@ class Machine {
     [[nodiscard]] const std::vector<Domain>& l3s() const { return l3s_; }
     [[nodiscard]] const std::vector<Domain>& dies() const { return dies_; }
     [[nodiscard]] const std::vector<Domain>& packages() const { return packages_; }
-    [[nodiscard]] const std::vector<NumaNode>& numa_nodes() const { return numa_nodes_; }
-    [[nodiscard]] const std::vector<Locality>& localities() const { return localities_; }
+    [[nodiscard]] const std::vector<NumaNode>& numa_nodes() const {
+        return numa_nodes_;
+    }
+    [[nodiscard]] const std::vector<Locality>& localities() const {
+        return localities_;
+    }
     [[nodiscard]] const std::vector<Device>& devices() const { return devices_; }
     [[nodiscard]] const std::vector<Bridge>& bridges() const { return bridges_; }
     /// Bridge index of each switch (docs/objective.md, section 1).
-    [[nodiscard]] const std::vector<std::uint32_t>& switches() const { return switches_; }
+    [[nodiscard]] const std::vector<std::uint32_t>& switches() const {
+        return switches_;
+    }
     /// Page sizes that any NUMANode has, ascending; the first is 0 (base pages).
-    [[nodiscard]] const std::vector<std::uint64_t>& page_sizes() const { return page_sizes_; }
-    [[nodiscard]] const Bitmap& allowed_pus() const { return allowed_pus_; }  ///< logical
+    [[nodiscard]] const std::vector<std::uint64_t>& page_sizes() const {
+        return page_sizes_;
+    }
+    /// Logical.
+    [[nodiscard]] const Bitmap& allowed_pus() const { return allowed_pus_; }
 
     [[nodiscard]] Level level(std::uint32_t device_a, std::uint32_t device_b) const {
         return static_cast<Level>(levels_[device_a * devices_.size() + device_b]);
@@ -136,11 +153,13 @@ class Machine {
     /// True when max(level(a, b), level(b, c)) >= level(a, c) for all devices.
     [[nodiscard]] bool levels_are_ultrametric() const { return ultrametric_; }
     /// MB/s, the smaller of both directions; 0: no link.
-    [[nodiscard]] std::uint64_t link_mb_s(std::uint32_t device_a, std::uint32_t device_b) const;
+    [[nodiscard]] std::uint64_t link_mb_s(std::uint32_t device_a,
+                                          std::uint32_t device_b) const;
     [[nodiscard]] std::uint64_t max_link_mb_s() const { return max_link_mb_s_; }
     [[nodiscard]] bool class_has_links(std::string_view device_class) const;
     /// Between localities; 0 without a matrix.
-    [[nodiscard]] std::uint64_t distance(std::uint32_t locality_a, std::uint32_t locality_b) const {
+    [[nodiscard]] std::uint64_t distance(std::uint32_t locality_a,
+                                         std::uint32_t locality_b) const {
         return distances_[locality_a * localities_.size() + locality_b];
     }
 
@@ -173,12 +192,12 @@ class Machine {
     std::vector<std::uint32_t> switches_;
     std::vector<std::uint64_t> page_sizes_;
     Bitmap allowed_pus_;
-    std::vector<std::uint8_t> levels_;         // devices x devices
-    std::vector<std::uint32_t> link_row_;      // device -> row of links_, or no_index
-    std::vector<std::uint64_t> links_;         // rows x rows, MB/s
+    std::vector<std::uint8_t> levels_;     // devices x devices
+    std::vector<std::uint32_t> link_row_;  // device -> row of links_, or no_index
+    std::vector<std::uint64_t> links_;     // rows x rows, MB/s
     std::size_t link_rows_ = 0;
     std::uint64_t max_link_mb_s_ = 0;
-    std::vector<std::uint64_t> distances_;     // localities x localities
+    std::vector<std::uint64_t> distances_;  // localities x localities
     bool ultrametric_ = false;
     std::map<std::string, std::uint32_t, std::less<>> device_by_key_;
     std::vector<std::uint32_t> pu_by_os_index_;  // os_index -> logical, or no_index
@@ -189,7 +208,8 @@ class Machine {
 ///
 /// @param source  named in errors, "node.xml"
 /// @throws FormatError "source:line: what it is, want what"
-[[nodiscard]] MachineSpec read_hwloc_xml(std::string_view text, std::string_view source);
+[[nodiscard]] MachineSpec read_hwloc_xml(std::string_view text,
+                                         std::string_view source);
 
 /// Reads a synthetic description in hwloc's grammar: "pack:2 numa:4 core:8 pu:2".
 /// @throws FormatError

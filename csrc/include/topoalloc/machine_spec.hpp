@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a reader (hwloc XML, synthetic string, dict, preset) found on one node, before any
-// meaning is derived: plain data, OS indices, indices into the vectors of the spec itself.
-// Machine::build checks it and derives logical order, localities, levels and the rest.
+// What a reader (hwloc XML, synthetic string, dict, preset) found on one node, before
+// any meaning is derived: plain data, OS indices, indices into the vectors of the spec
+// itself. Machine::build checks it and derives logical order, localities, levels and
+// the rest.
 #pragma once
 
 #include "topoalloc/bitmap.hpp"
@@ -29,7 +30,8 @@ struct AttributeValue {
     [[nodiscard]] bool operator==(const AttributeValue&) const = default;
 };
 using Attributes = std::map<std::string, AttributeValue>;
-using Amounts = std::map<std::string, std::uint64_t>;  ///< counter or capacity: base units
+/// Counter or capacity to an amount in base units.
+using Amounts = std::map<std::string, std::uint64_t>;
 
 enum class ObjectKind : std::uint8_t { package, die, l3, core, pu, group };
 
@@ -44,10 +46,10 @@ enum class MemoryKind : std::uint8_t { dram, hbm, gpu, cxl, nvm };
 struct NumaNodeSpec {
     std::uint32_t os_index = 0;  ///< unique; sparse ids are fine
     Bitmap cpuset;               ///< OS indices of PUs; may be empty
-    Bitmap parent_cpuset;        ///< cpuset of the hwloc parent; used when cpuset is empty
+    Bitmap parent_cpuset;  ///< cpuset of the hwloc parent; used when cpuset is empty
     MemoryKind kind = MemoryKind::dram;
-    std::uint64_t base_bytes = 0;                     ///< bytes in base pages
-    std::map<std::uint64_t, std::uint64_t> hugepages; ///< page size in bytes -> bytes
+    std::uint64_t base_bytes = 0;                      ///< bytes in base pages
+    std::map<std::uint64_t, std::uint64_t> hugepages;  ///< page size in bytes -> bytes
 };
 
 struct PciAddress {
@@ -69,23 +71,23 @@ struct PciAddress {
 struct BridgeSpec {
     bool is_host = false;
     std::uint32_t parent = no_index;
-    std::optional<PciAddress> address;   ///< of a PCI bridge
-    std::string name;                    ///< "pci0000:15" for a host bridge
+    std::optional<PciAddress> address;  ///< of a PCI bridge
+    std::string name;                   ///< "pci0000:15" for a host bridge
 };
 
 struct DeviceSpec {
-    std::string device_class;               ///< "gpu", "nic", "nvme" or the caller's own
-    std::string name;                       ///< the source's own name; an alias later
+    std::string device_class;  ///< "gpu", "nic", "nvme" or the caller's own
+    std::string name;          ///< the source's own name; an alias later
     std::optional<PciAddress> pci_address;
     std::uint32_t bridge = no_index;        ///< the bridge it sits under, an index
     std::vector<std::uint32_t> numa_nodes;  ///< os_index; empty is unknown
     Attributes attributes;
     Amounts capacities;
-    Amounts counters;                       ///< of a root, beside its capacities
-    std::uint32_t parent = no_index;        ///< index of the root that it is a part of
-    std::string partition;                  ///< profile; of a device with a parent
-    Amounts draws;                          ///< on counters of the root; with a parent
-    std::vector<std::string> aliases;       ///< further names: "cuda0", "mlx5_0"
+    Amounts counters;                  ///< of a root, beside its capacities
+    std::uint32_t parent = no_index;   ///< index of the root that it is a part of
+    std::string partition;             ///< profile; of a device with a parent
+    Amounts draws;                     ///< on counters of the root; with a parent
+    std::vector<std::string> aliases;  ///< further names: "cuda0", "mlx5_0"
     std::string uuid;
 };
 
@@ -108,8 +110,8 @@ struct LevelOverrideSpec {
 
 struct MachineSpec {
     std::string name;
-    std::string source;                 ///< "XML file x", used in error messages
-    std::vector<ObjectSpec> objects;    ///< PUs in the source's logical order
+    std::string source;               ///< "XML file x", used in error messages
+    std::vector<ObjectSpec> objects;  ///< PUs in the source's logical order
     std::vector<NumaNodeSpec> numa_nodes;
     std::optional<Bitmap> allowed_pus;  ///< OS indices; absent: all
     std::vector<BridgeSpec> bridges;    ///< a parent stands before its children

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Request: what one pod (container, rank) needs, as data. docs/objective.md, section 3, is
-// its meaning. A Request knows no Machine; validate() checks what can be checked without one.
+// Request: what one pod (container, rank) needs, as data. docs/objective.md, section 3,
+// is its meaning. A Request knows no Machine; validate() checks what can be checked
+// without one.
 #pragma once
 
 #include "topoalloc/machine.hpp"
@@ -20,7 +21,8 @@ enum class ConditionOp : std::uint8_t { equal, not_equal, at_least, at_most, one
 struct Condition {
     std::string attribute;
     ConditionOp op = ConditionOp::equal;
-    std::vector<Scalar> values;  ///< one, or several for one_of; int for at_least, at_most
+    /// One, or several for one_of; int for at_least, at_most.
+    std::vector<Scalar> values;
     [[nodiscard]] bool operator==(const Condition&) const = default;
 };
 
@@ -80,9 +82,9 @@ struct Request {
     std::uint64_t memory = 0;  ///< bytes of base pages
     MemoryKind kind = MemoryKind::dram;
     std::map<std::uint64_t, std::uint64_t> hugepages;  ///< page size -> bytes
-    std::vector<DeviceRequest> devices;                ///< by class, ascending, no two alike
-    std::vector<std::string> exclude;                  ///< device names
-    std::vector<std::string> keep;                     ///< "pus" or classes
+    std::vector<DeviceRequest> devices;  ///< by class, ascending, no two alike
+    std::vector<std::string> exclude;    ///< device names
+    std::vector<std::string> keep;       ///< "pus" or classes
     std::vector<Constraint> require;
     std::vector<Constraint> prefer;  ///< at most 8
 

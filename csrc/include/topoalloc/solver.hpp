@@ -18,12 +18,12 @@ struct Policy {
     std::uint32_t version = 1;
 };
 
-/// A Request made ready for one Machine: names resolved, conditions evaluated. Immutable:
-/// share it between threads.
+/// A Request made ready for one Machine: names resolved, conditions evaluated.
+/// Immutable: share it between threads.
 class CompiledRequest;
 
-/// @throws InvalidRequestError when the Request names what the Machine lacks (a device) or
-///         has no meaning (Request::validate)
+/// @throws InvalidRequestError when the Request names a device that the Machine lacks,
+///         or has no meaning (Request::validate)
 [[nodiscard]] std::shared_ptr<const CompiledRequest> compile(
     std::shared_ptr<const Machine> machine, const Request& request);
 
@@ -43,8 +43,8 @@ struct SolveOptions {
                            const CompiledRequest& request,
                            const SolveOptions& options = {});
 
-/// The cost of a given Placement by the definition, from scratch; term by term. Shares no
-/// code with the search: the search is checked against it in tests.
+/// The cost of a given Placement by the definition, from scratch; term by term. Shares
+/// no code with the search: the search is checked against it in tests.
 /// @throws InvalidRequestError when the Placement breaks the Request or the state
 [[nodiscard]] Cost evaluate(const NodeState& state,
                             const CompiledRequest& request,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // NodeState: what is free on one node now, as docs/objective.md section 2 defines it. A
-// value: copy it to ask "what if". It knows amounts and how many owners hold something in
-// each domain, not who they are; Allocator keeps the owners.
+// value: copy it to ask "what if". It knows amounts and how many owners hold something
+// in each domain, not who they are; Allocator keeps the owners.
 #pragma once
 
 #include "topoalloc/verdict.hpp"
@@ -18,9 +18,11 @@ class NodeState {
     explicit NodeState(std::shared_ptr<const Machine> machine);
 
     [[nodiscard]] const Machine& machine() const { return *machine_; }
-    [[nodiscard]] const std::shared_ptr<const Machine>& machine_ptr() const { return machine_; }
+    [[nodiscard]] const std::shared_ptr<const Machine>& machine_ptr() const {
+        return machine_;
+    }
 
-    /// Takes PUs out for ever (before anything is placed) or for a while. Logical indices.
+    /// Takes PUs (logical) out for ever, before anything is placed, or for a while.
     /// Requires: none of the PUs is owned (reserve). Cordoning an owned PU is fine.
     void reserve_pus(const Bitmap& pus);
     void cordon_pu(std::uint32_t pu, bool cordoned);
@@ -29,7 +31,7 @@ class NodeState {
     /// Requires: can_take(placement). Ensures: release is its exact inverse.
     void take(const Placement& placement);
     void release(const Placement& placement);
-    /// True when everything in the placement is free (cordons aside when `ignore_cordons`).
+    /// True when everything in the placement is free, or free but for cordons.
     [[nodiscard]] bool can_take(const Placement& placement, bool ignore_cordons) const;
 
     [[nodiscard]] const Bitmap& free_pus() const { return free_pus_; }
@@ -39,25 +41,41 @@ class NodeState {
     [[nodiscard]] const Bitmap& cordoned_devices() const { return cordoned_devices_; }
     /// Cores all of whose PUs are free. Logical core indices.
     [[nodiscard]] const Bitmap& whole_cores() const { return whole_cores_; }
-    [[nodiscard]] std::uint64_t free_bytes(std::uint32_t numa_node, std::uint32_t page_size_index) const {
+    [[nodiscard]] std::uint64_t free_bytes(std::uint32_t numa_node,
+                                           std::uint32_t page_size_index) const {
         return free_bytes_[numa_node * page_sizes_ + page_size_index];
     }
     /// A root wholly free and not cordoned; or a part that can be held now.
     [[nodiscard]] bool is_available(std::uint32_t device) const;
     /// Left on the counters of a root, in the order of Device::counter_names.
-    [[nodiscard]] const std::vector<std::uint64_t>& counters_left(std::uint32_t root) const {
+    [[nodiscard]] const std::vector<std::uint64_t>& counters_left(
+        std::uint32_t root) const {
         return counters_left_[root];
     }
-    [[nodiscard]] bool is_held_whole(std::uint32_t root) const { return held_whole_.test(root); }
-    [[nodiscard]] bool is_held_part(std::uint32_t part) const { return held_parts_.test(part); }
+    [[nodiscard]] bool is_held_whole(std::uint32_t root) const {
+        return held_whole_.test(root);
+    }
+    [[nodiscard]] bool is_held_part(std::uint32_t part) const {
+        return held_parts_.test(part);
+    }
     [[nodiscard]] bool is_cordoned(std::uint32_t device) const;  ///< it or its root
 
     /// Owners' holdings in each domain: open means more than 0.
-    [[nodiscard]] const std::vector<std::uint32_t>& package_holds() const { return package_holds_; }
-    [[nodiscard]] const std::vector<std::uint32_t>& locality_holds() const { return locality_holds_; }
-    [[nodiscard]] const std::vector<std::uint32_t>& switch_holds() const { return switch_holds_; }
-    [[nodiscard]] const std::vector<std::uint32_t>& device_holds() const { return device_holds_; }
-    [[nodiscard]] const std::vector<std::uint32_t>& l3_holds() const { return l3_holds_; }
+    [[nodiscard]] const std::vector<std::uint32_t>& package_holds() const {
+        return package_holds_;
+    }
+    [[nodiscard]] const std::vector<std::uint32_t>& locality_holds() const {
+        return locality_holds_;
+    }
+    [[nodiscard]] const std::vector<std::uint32_t>& switch_holds() const {
+        return switch_holds_;
+    }
+    [[nodiscard]] const std::vector<std::uint32_t>& device_holds() const {
+        return device_holds_;
+    }
+    [[nodiscard]] const std::vector<std::uint32_t>& l3_holds() const {
+        return l3_holds_;
+    }
 
     /// Recomputes every derived member from the PU sets and compares.
     /// @throws InternalError
@@ -71,13 +89,14 @@ class NodeState {
 
     std::shared_ptr<const Machine> machine_;
     std::size_t page_sizes_ = 0;
-    Bitmap owned_pus_, reserved_pus_, cordoned_pus_;   // decisions
+    Bitmap owned_pus_, reserved_pus_, cordoned_pus_;  // decisions
     Bitmap cordoned_devices_, held_whole_, held_parts_;
-    std::vector<std::uint64_t> free_bytes_;            // numa_nodes x page_sizes
-    std::vector<std::vector<std::uint64_t>> counters_left_;  // by device; empty for parts
-    Bitmap free_pus_, whole_cores_;                    // derived from the PU sets
-    std::vector<std::uint32_t> package_holds_, locality_holds_, switch_holds_, device_holds_,
-        l3_holds_;
+    std::vector<std::uint64_t> free_bytes_;  // numa_nodes x page_sizes
+    // By device; empty for parts.
+    std::vector<std::vector<std::uint64_t>> counters_left_;
+    Bitmap free_pus_, whole_cores_;  // derived from the PU sets
+    std::vector<std::uint32_t> package_holds_, locality_holds_, switch_holds_,
+        device_holds_, l3_holds_;
 };
 
 }  // namespace topoalloc

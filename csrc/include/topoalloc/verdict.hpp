@@ -13,25 +13,25 @@
 
 namespace topoalloc {
 
-/// `optimal` and `infeasible` are proofs; the other two say that the step limit came first.
+/// `optimal` and `infeasible` are proofs; the others: the step limit came first.
 enum class Status : std::uint8_t { optimal, feasible, infeasible, unknown };
 
-/// Why, in one word; one documented list (docs/reason_codes.md is held to it by a test).
+/// Why, in one word; a test holds docs/reason_codes.md to this list.
 enum class Reason : std::uint8_t {
-    placed,                  ///< optimal
-    step_limit,              ///< feasible or unknown
+    placed,      ///< optimal
+    step_limit,  ///< feasible or unknown
     not_enough_cores,
     not_enough_pus,
     not_enough_memory,
     not_enough_hugepages,
-    not_enough_devices,      ///< of one class, after its conditions
-    align_unsatisfiable,     ///< one constraint alone, on top of the amounts
+    not_enough_devices,   ///< of one class, after its conditions
+    align_unsatisfiable,  ///< one constraint alone, on top of the amounts
     pair_unsatisfiable,
     link_unsatisfiable,
     same_unsatisfiable,
     distinct_unsatisfiable,
     near_unsatisfiable,
-    requirements_conflict,   ///< several together
+    requirements_conflict,  ///< several together
 };
 /// "NotEnoughCores", and so on.
 [[nodiscard]] std::string_view reason_name(Reason reason);
@@ -88,8 +88,8 @@ struct MadePairs {
 };
 
 struct Placement {
-    Bitmap pus;         ///< logical
-    Bitmap localities;  ///< T
+    Bitmap pus;                        ///< logical
+    Bitmap localities;                 ///< T
     std::vector<MemoryGrant> memory;   ///< by NUMANode, then page size; no zero grants
     std::vector<DeviceGrant> devices;  ///< ascending by device
     std::vector<MadePairs> pairs;
