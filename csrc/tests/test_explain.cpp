@@ -24,7 +24,8 @@ class ExplainTest : public ::testing::Test {
     [[nodiscard]] Verdict ask(const Request& request, SearchLimits limits = {}) const {
         return allocator.check(compile(machine, request), limits);
     }
-    [[nodiscard]] Explanation explained(const Request& request, SearchLimits limits = {}) const {
+    [[nodiscard]] Explanation explained(const Request& request,
+                                        SearchLimits limits = {}) const {
         const Verdict verdict = ask(request);
         return explain(verdict, *verdict.holdings, limits);
     }
@@ -115,15 +116,18 @@ TEST_F(ExplainTest, LowersALinkSpeed) {
 TEST_F(ExplainTest, DropsALinkThatNoSpeedSaves) {
     Request request = want_devices({want("gpu", 3)});
     request.require = {Link{"gpu"}};
-    EXPECT_EQ(changes(explained(request)), (Words{"require[0] drop", "devices.gpu count=2"}));
+    EXPECT_EQ(changes(explained(request)),
+              (Words{"require[0] drop", "devices.gpu count=2"}));
 }
 
 TEST_F(ExplainTest, DropsSameAndDistinct) {
     Request request = want_devices({want("gpu", 4)});
     request.require = {Same{"model", {"gpu"}}};
-    EXPECT_EQ(changes(explained(request)), (Words{"require[0] drop", "devices.gpu count=3"}));
+    EXPECT_EQ(changes(explained(request)),
+              (Words{"require[0] drop", "devices.gpu count=3"}));
     request.require = {Distinct{"model", {"gpu"}}};
-    EXPECT_EQ(changes(explained(request)), (Words{"require[0] drop", "devices.gpu count=2"}));
+    EXPECT_EQ(changes(explained(request)),
+              (Words{"require[0] drop", "devices.gpu count=2"}));
 }
 
 TEST_F(ExplainTest, WidensANear) {
@@ -141,7 +145,8 @@ TEST_F(ExplainTest, DropsAConditionAndCountsWhatItTook) {
     EXPECT_EQ(conflict(why), (Words{"devices.gpu.where[0]", "devices.gpu"}));
     EXPECT_EQ(why.conflict[0].text, "gpu: model = H100");
     EXPECT_EQ(why.conflict[1].text, "gpu: 4 devices");
-    EXPECT_EQ(changes(why), (Words{"devices.gpu.where[0] drop", "devices.gpu count=3"}));
+    EXPECT_EQ(changes(why),
+              (Words{"devices.gpu.where[0] drop", "devices.gpu count=3"}));
     ASSERT_EQ(why.counts.size(), 1U);
     EXPECT_EQ(why.counts[0].what, "gpu");
     EXPECT_EQ(why.counts[0].needed, 4U);
@@ -156,7 +161,8 @@ TEST_F(ExplainTest, DropsAConditionAndCountsWhatItTook) {
 TEST_F(ExplainTest, DropsEligibleAndExclude) {
     Request request = want_devices({want("gpu", 2)});
     request.devices[0].eligible = Words{"gpu0"};
-    EXPECT_EQ(conflict(explained(request)), (Words{"devices.gpu.eligible", "devices.gpu"}));
+    EXPECT_EQ(conflict(explained(request)),
+              (Words{"devices.gpu.eligible", "devices.gpu"}));
     request = want_devices({want("gpu", 4)});
     request.exclude = {"gpu1"};
     const Explanation why = explained(request);
@@ -180,8 +186,9 @@ TEST_F(ExplainTest, DropsAKeepThatStandsInTheWay) {
     ASSERT_EQ(verdict.answer.status, Status::infeasible);
     const Explanation why = explain(verdict, *verdict.holdings);
     EXPECT_EQ(conflict(why), (Words{"require[0]", "keep", "cores"}));
-    EXPECT_EQ(changes(why),
-              (Words{"require[0] drop", "keep drop", "cores cores=1", "owner:b release"}));
+    EXPECT_EQ(
+        changes(why),
+        (Words{"require[0] drop", "keep drop", "cores cores=1", "owner:b release"}));
 }
 
 TEST_F(ExplainTest, FindsTheLargestMemory) {
@@ -238,7 +245,8 @@ TEST_F(ExplainTest, EveryRelaxationIsFeasible) {
     request.require = {Align{AlignLevel::numa, {}}};
     const Explanation why = explained(request);
     EXPECT_EQ(conflict(why), (Words{"require[0]", "devices.gpu"}));
-    EXPECT_EQ(changes(why), (Words{"require[0] drop"})) << "5 cores alone do not fit either";
+    EXPECT_EQ(changes(why), (Words{"require[0] drop"}))
+        << "5 cores alone do not fit either";
     request.require.clear();
     EXPECT_EQ(ask(request).answer.placement.cost, why.relaxations[0].cost);
 }
@@ -250,7 +258,8 @@ TEST_F(ExplainTest, NamesTheRunnerUp) {
     EXPECT_TRUE(why.conflict.empty());
     EXPECT_EQ(why.cost, ask(request).answer.placement.cost);
     ASSERT_TRUE(why.runner_up.exists);
-    EXPECT_EQ(why.runner_up.placement.devices.front().device, machine->find_device("gpu2"));
+    EXPECT_EQ(why.runner_up.placement.devices.front().device,
+              machine->find_device("gpu2"));
     EXPECT_EQ(why.runner_up.lost_on, Cost::term_count) << "equal but for the indices";
 
     hold(want_cores(1), "a");
@@ -281,7 +290,8 @@ TEST_F(ExplainTest, StopsAtItsOwnLimit) {
     EXPECT_TRUE(whole.complete);
     EXPECT_FALSE(cut.complete);
     EXPECT_LT(cut.steps, whole.steps);
-    EXPECT_NE(cut.prose(*machine).find("This explanation is not complete."), std::string::npos);
+    EXPECT_NE(cut.prose(*machine).find("This explanation is not complete."),
+              std::string::npos);
 }
 
 TEST_F(ExplainTest, SaysThatItDoesNotKnow) {
@@ -312,10 +322,11 @@ TEST_F(ExplainTest, WritesProse) {
               "Needed: 4 nic; there are 4 on the machine, 4 not cordoned, 3 free.\n"
               "It fits with 3 nic instead of 4.\n"
               "It fits if owner train-3 leaves.\n");
-    EXPECT_EQ(explained(want_cores(2)).prose(*machine),
-              "It fits, and nothing costs less.\n"
-              "Cost: packages 1, localities 1, l3s 1, opened_l3s 1.\n"
-              "The runner-up takes PUs 8-11: it lost on opened_packages, 1 against 0.\n");
+    EXPECT_EQ(
+        explained(want_cores(2)).prose(*machine),
+        "It fits, and nothing costs less.\n"
+        "Cost: packages 1, localities 1, l3s 1, opened_l3s 1.\n"
+        "The runner-up takes PUs 8-11: it lost on opened_packages, 1 against 0.\n");
 }
 
 // docs/reason_codes.md.
@@ -342,7 +353,8 @@ TEST(TermNames, AreThoseOfTheObjective) {
     std::stringstream text;
     text << file.rdbuf();
     for (int term = 0; term < Cost::term_count; ++term) {
-        const std::string name = "`" + std::string(term_name(static_cast<Cost::Term>(term))) + "`";
+        const std::string name =
+            "`" + std::string(term_name(static_cast<Cost::Term>(term))) + "`";
         EXPECT_NE(text.str().find(name), std::string::npos) << name;
     }
 }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Conflicts and owners' leaving, held to brute force: the deletion filter written again in
-// the plainest way, with the oracle to say what is feasible.
+// Conflicts and owners' leaving, held to brute force: the deletion filter written again
+// in the plainest way, with the oracle to say what is feasible.
 #include "topoalloc/explanation.hpp"
 
-#include "oracle/instances.hpp"
 #include "oracle/brute_force.hpp"
+#include "oracle/instances.hpp"
 
 #include <gtest/gtest.h>
 
@@ -17,8 +17,8 @@ namespace {
 
 using oracle::Instance;
 
-// A Request by parts that can be taken away; what speaks of a class that is gone holds, as
-// docs/objective.md says, so nothing else has to be done.
+// A Request by parts that can be taken away; what speaks of a class that is gone holds,
+// as docs/objective.md says, so nothing else has to be done.
 class Ask {
   public:
     explicit Ask(const Request& request) : request_(request) {
@@ -125,7 +125,8 @@ class Ask {
 bool asks_for_nothing(const Request& request) {
     return request.cores == 0 && request.pus == 0 && request.memory == 0 &&
            request.devices.empty() &&
-           std::ranges::all_of(request.hugepages, [](const auto& e) { return e.second == 0; });
+           std::ranges::all_of(request.hugepages,
+                               [](const auto& e) { return e.second == 0; });
 }
 
 bool is_feasible(const Instance& instance,
@@ -150,9 +151,9 @@ std::vector<std::string> conflict_of(const Instance& instance) {
         }
     }
     std::vector<std::string> conflict;
-    std::ranges::copy_if(ask.order(), std::back_inserter(conflict), [&](const auto& path) {
-        return !gone.contains(path);
-    });
+    std::ranges::copy_if(ask.order(),
+                         std::back_inserter(conflict),
+                         [&](const auto& path) { return !gone.contains(path); });
     return conflict;
 }
 
@@ -161,7 +162,9 @@ struct Core {
     explicit Core(const Instance& instance) : machine(Machine::build(instance.spec)) {
         Bitmap reserved = machine->pus_from_os(instance.state.reserved_pus);
         allocator = std::make_unique<Allocator>(
-            machine, reserved, Policy{instance.spread ? Packing::spread : Packing::pack});
+            machine,
+            reserved,
+            Policy{instance.spread ? Packing::spread : Packing::pack});
         machine->pus_from_os(instance.state.cordoned_pus).for_each([&](std::size_t pu) {
             allocator->cordon_pu(static_cast<std::uint32_t>(pu), true);
         });
@@ -174,7 +177,8 @@ struct Core {
         }
     }
 
-    [[nodiscard]] std::uint32_t device_of(const Instance& instance, std::uint32_t index) const {
+    [[nodiscard]] std::uint32_t device_of(const Instance& instance,
+                                          std::uint32_t index) const {
         return machine->find_device(instance.spec.devices[index].name);
     }
 
@@ -190,7 +194,8 @@ struct Core {
                  bytes});
         }
         for (const oracle::HeldDevice& device : held.devices) {
-            out.devices.push_back({device_of(instance, device.spec_index), device.share});
+            out.devices.push_back(
+                {device_of(instance, device.spec_index), device.share});
         }
         return out;
     }
@@ -198,8 +203,8 @@ struct Core {
     [[nodiscard]] Verdict ask(const Instance& instance) const {
         Verdict verdict = allocator->check(compile(machine, instance.request));
         if (instance.keep_from) {
-            verdict.keep_from =
-                std::make_shared<Placement>(placement_of(instance, *instance.keep_from));
+            verdict.keep_from = std::make_shared<Placement>(
+                placement_of(instance, *instance.keep_from));
             verdict.answer = solve(*verdict.state,
                                    *verdict.request,
                                    {verdict.policy, {}, verdict.keep_from.get()});
@@ -213,13 +218,15 @@ struct Core {
 
 // The Allocator takes no GPU memory back: it never gave any.
 bool holds_gpu_memory(const Instance& instance) {
-    return std::ranges::any_of(instance.state.holdings, [&](const oracle::Holding& held) {
-        return std::ranges::any_of(held.bytes, [&](const auto& entry) {
-            const auto node = std::ranges::find(
-                instance.spec.numa_nodes, entry.first.first, &NumaNodeSpec::os_index);
-            return node->kind == MemoryKind::gpu;
+    return std::ranges::any_of(
+        instance.state.holdings, [&](const oracle::Holding& held) {
+            return std::ranges::any_of(held.bytes, [&](const auto& entry) {
+                const auto node = std::ranges::find(instance.spec.numa_nodes,
+                                                    entry.first.first,
+                                                    &NumaNodeSpec::os_index);
+                return node->kind == MemoryKind::gpu;
+            });
         });
-    });
 }
 
 std::string joined(const std::vector<std::string>& words) {
@@ -260,7 +267,8 @@ TEST(ExplainOracle, FindsTheSameConflictAndTheSameOwners) {
         }
         for (std::size_t i = 0; i < instance.state.holdings.size(); ++i) {
             oracle::OracleState state = instance.state;
-            state.holdings.erase(state.holdings.begin() + static_cast<std::ptrdiff_t>(i));
+            state.holdings.erase(state.holdings.begin() +
+                                 static_cast<std::ptrdiff_t>(i));
             const std::string& owner = instance.state.holdings[i].owner;
             const bool helps = is_feasible(instance, state, instance.request);
             ASSERT_EQ(helps, leaving.contains("owner:" + owner))

@@ -66,6 +66,9 @@ class Allocator {
                        Policy policy = {});
     Allocator(const Allocator&) = delete;
     Allocator& operator=(const Allocator&) = delete;
+    Allocator(Allocator&&) = delete;
+    Allocator& operator=(Allocator&&) = delete;
+    ~Allocator() = default;
 
     [[nodiscard]] const std::shared_ptr<const Machine>& machine() const {
         return machine_;

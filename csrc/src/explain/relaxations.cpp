@@ -225,8 +225,10 @@ class RequestRelaxer {
         });
     }
 
-    bool weaken_one(const RequestItem& /*item*/, const Same& /*same*/) { return false; }
-    bool weaken_one(const RequestItem& /*item*/, const Distinct& /*distinct*/) {
+    static bool weaken_one(const RequestItem& /*item*/, const Same& /*same*/) {
+        return false;
+    }
+    static bool weaken_one(const RequestItem& /*item*/, const Distinct& /*distinct*/) {
         return false;
     }
 
@@ -340,17 +342,20 @@ class RequestRelaxer {
                     request_.devices, name, &DeviceRequest::device_class) -
                 request_.devices.begin());
         };
-        for (bool grown = true; grown;) {
-            grown = false;
-            for (const auto* list : {&request_.require, &request_.prefer}) {
-                for (const Constraint& constraint : *list) {
-                    const auto* pair = std::get_if<Pair>(&constraint);
-                    if (pair != nullptr && has(pair->a) != has(pair->b)) {
-                        tied.insert(index_of(has(pair->a) ? pair->b : pair->a));
-                        grown = true;
-                    }
+        std::vector<const Pair*> pairs;
+        for (const auto* list : {&request_.require, &request_.prefer}) {
+            for (const Constraint& constraint : *list) {
+                if (const auto* pair = std::get_if<Pair>(&constraint)) {
+                    pairs.push_back(pair);
                 }
             }
+        }
+        const auto joins = [&](const Pair* pair) {
+            return has(pair->a) != has(pair->b);
+        };
+        for (auto it = std::ranges::find_if(pairs, joins); it != pairs.end();
+             it = std::ranges::find_if(pairs, joins)) {
+            tied.insert(index_of(has((*it)->a) ? (*it)->b : (*it)->a));
         }
         return tied;
     }

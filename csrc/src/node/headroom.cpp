@@ -70,11 +70,13 @@ struct Room {
 class CopyBound {
   public:
     CopyBound(const NodeState& state, const CompiledRequest& request)
-        : state_(state), machine_(state.machine()), request_(request) {
+        : state_(state),
+          machine_(state.machine()),
+          request_(request),
+          free_pus_(state.free_pus()) {
         for (const DeviceNeed& need : request.needs) {
             available_.push_back(available_positions(state, need));
         }
-        free_pus_ = state.free_pus();
         for (std::uint32_t n = 0; n < machine_.numa_nodes().size(); ++n) {
             if (!machine_.numa_nodes()[n].localities.empty()) {
                 nodes_.set(n);
@@ -91,7 +93,7 @@ class CopyBound {
         if (request_.lacks_page_size) {
             return 0;
         }
-        Scope all{request_.wants_pus(), request_.wants_bytes, ~std::uint64_t{0}};
+        const Scope all{request_.wants_pus(), request_.wants_bytes, ~std::uint64_t{0}};
         std::uint64_t bound = copies_in({}, all);
         for (const CompiledConstraint& constraint : request_.require) {
             if (const auto* align = std::get_if<CompiledAlign>(&constraint)) {

@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <variant>
 
 namespace topoalloc {
@@ -218,8 +219,8 @@ class Validator {
         }
     }
 
-    const DeviceRequest& want_class(const std::string& name,
-                                    std::string_view word) const {
+    [[nodiscard]] const DeviceRequest& want_class(const std::string& name,
+                                                  std::string_view word) const {
         const DeviceRequest* found = find_class(word);
         if (found == nullptr) {
             refuse(
@@ -249,7 +250,7 @@ class Validator {
     }
 
     void check_one(const std::string& path, const Link& link) const {
-        want_class(path + ": Link.device_class", link.device_class);
+        std::ignore = want_class(path + ": Link.device_class", link.device_class);
         if (link.min_mb_s == 0) {
             refuse(path + ": Link.min_mb_s", "0", "at least 1");
         }
@@ -275,7 +276,7 @@ class Validator {
         }
         std::set<std::string_view> seen;
         for (const std::string& word : of) {
-            want_class(path + ".of", word);
+            std::ignore = want_class(path + ".of", word);
             if (!seen.insert(word).second) {
                 refuse(path + ".of", quoted(word) + " twice", "each class once");
             }

@@ -280,7 +280,9 @@ void check_device(const NodeState& state, std::uint32_t index) {
 }  // namespace
 
 NodeState::NodeState(std::shared_ptr<const Machine> machine)
-    : machine_(std::move(machine)), page_sizes_(machine_->page_sizes().size()) {
+    : machine_(std::move(machine)),
+      page_sizes_(machine_->page_sizes().size()),
+      free_pus_(machine_->allowed_pus()) {
     const std::size_t pu_words = (machine_->pus().size() + 63) / 64;
     const std::size_t device_words = (machine_->devices().size() + 63) / 64;
     for (Bitmap* set : {&owned_pus_, &reserved_pus_, &cordoned_pus_}) {
@@ -296,7 +298,6 @@ NodeState::NodeState(std::shared_ptr<const Machine> machine)
     for (const Device& device : machine_->devices()) {
         counters_left_.push_back(device.counter_totals);
     }
-    free_pus_ = machine_->allowed_pus();
     free_pus_.resize_words(pu_words);
     whole_cores_.resize_words((machine_->cores().size() + 63) / 64);
     for (std::uint32_t core = 0; core < machine_->cores().size(); ++core) {
