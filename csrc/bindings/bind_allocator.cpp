@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The Allocator. check, allocate and release are called most, so they are plain vectorcall
-// methods on the type that pybind11 made: its dispatcher and keyword arguments alone cost
-// several times what the core needs. The rest goes through pybind11.
+// The Allocator. check, allocate and release are called most, so they are plain
+// vectorcall methods on the type that pybind11 made: its dispatcher and keyword
+// arguments alone cost several times what the core needs. The rest goes through
+// pybind11.
 //
 // Each call drops the GIL: even release may wait for a search of another thread.
 #include "bindings.hpp"
@@ -25,7 +26,8 @@ struct AllocatorObject {
 
 template <>
 class pybind11::detail::type_caster<topoalloc::bindings::AllocatorObject>
-    : public topoalloc::bindings::InitializedCaster<topoalloc::bindings::AllocatorObject> {};
+    : public topoalloc::bindings::InitializedCaster<
+          topoalloc::bindings::AllocatorObject> {};
 
 namespace topoalloc::bindings {
 namespace {
@@ -52,7 +54,8 @@ std::unique_ptr<AllocatorObject> make_allocator(const py::object& machine,
                                                 const std::string& policy) {
     py::detail::make_caster<Machine> caster;
     if (!caster.load(machine, false)) {
-        throw py::type_error(std::string("machine: ") + Py_TYPE(machine.ptr())->tp_name +
+        throw py::type_error(std::string("machine: ") +
+                             Py_TYPE(machine.ptr())->tp_name +
                              " or one whose __init__ was not called, want a Machine");
     }
     auto core = machine.cast<std::shared_ptr<const Machine>>();
@@ -101,7 +104,8 @@ std::vector<MemoryGrant> memory_from(const Machine& machine, const MemoryRows& r
     for (const auto& [os_index, page_size, bytes] : rows) {
         const std::uint32_t node = machine.numa_node_of_os_index(os_index);
         if (node == no_index) {
-            throw InvalidRequestError("memory: NUMANode os_index " + std::to_string(os_index) +
+            throw InvalidRequestError("memory: NUMANode os_index " +
+                                      std::to_string(os_index) +
                                       ", want one of the Machine");
         }
         bytes_by_place[{node, page_size_index(machine, page_size)}] += bytes;
@@ -143,8 +147,8 @@ Placement placement_of(const Machine& machine,
 
 // The hot calls: arguments by hand.
 
-/// Names of a call's arguments; the first `positional` may come without a name, the first
-/// `required` must come.
+/// Names of a call's arguments; the first `positional` may come without a name, the
+/// first `required` must come.
 template <std::size_t n>
 struct Signature {
     const char* function;
@@ -173,8 +177,9 @@ std::array<PyObject*, n> arguments(const Signature<n>& signature,
     std::array<PyObject*, n> found{};
     const auto positional = static_cast<std::size_t>(count);
     if (positional > signature.positional) {
-        throw py::type_error(std::string(signature.function) + "(): " +
-                             std::to_string(positional) + " positional arguments, want at most " +
+        throw py::type_error(std::string(signature.function) +
+                             "(): " + std::to_string(positional) +
+                             " positional arguments, want at most " +
                              std::to_string(signature.positional));
     }
     std::copy_n(values, positional, found.begin());
@@ -199,7 +204,9 @@ std::array<PyObject*, n> arguments(const Signature<n>& signature,
 const AllocatorObject& allocator_from(PyObject* self) {
     // The method descriptor has checked the type.
     const auto* found = static_cast<const AllocatorObject*>(
-        reinterpret_cast<py::detail::instance*>(self)->get_value_and_holder().value_ptr());
+        reinterpret_cast<py::detail::instance*>(self)
+            ->get_value_and_holder()
+            .value_ptr());
     if (found == nullptr) {
         throw py::type_error("allocator: __init__ was not called, want an Allocator");
     }
@@ -212,9 +219,9 @@ SearchLimits limits_from(PyObject* max_steps) {
         limits.max_steps = PyLong_AsUnsignedLongLong(max_steps);
         if (PyErr_Occurred() != nullptr) {
             PyErr_Clear();
-            throw InvalidRequestError("max_steps: " +
-                                      py::repr(py::handle(max_steps)).cast<std::string>() +
-                                      ", want an int of 0 to 2^64 - 1");
+            throw InvalidRequestError(
+                "max_steps: " + py::repr(py::handle(max_steps)).cast<std::string>() +
+                ", want an int of 0 to 2^64 - 1");
         }
     }
     return limits;
@@ -243,11 +250,16 @@ bool is_placed(Status status) {
 constexpr Signature<2> check_signature{"check", {"request", "max_steps"}, 1, 1};
 constexpr Signature<3> allocate_signature{
     "allocate", {"request", "owner", "max_steps"}, 2, 2};
-constexpr Signature<3> resize_signature{"resize", {"owner", "request", "max_steps"}, 2, 2};
+constexpr Signature<3> resize_signature{
+    "resize", {"owner", "request", "max_steps"}, 2, 2};
 
-PyObject* check(PyObject* self, PyObject* const* values, Py_ssize_t count, PyObject* names) {
+PyObject* check(PyObject* self,
+                PyObject* const* values,
+                Py_ssize_t count,
+                PyObject* names) {
     return guarded([&] {
-        const auto [request, max_steps] = arguments(check_signature, values, count, names);
+        const auto [request, max_steps] =
+            arguments(check_signature, values, count, names);
         const AllocatorObject& allocator = allocator_from(self);
         const Compiled compiled =
             request_from(request).shared->compiled_for(allocator.machine.core);
@@ -263,16 +275,22 @@ PyObject* check(PyObject* self, PyObject* const* values, Py_ssize_t count, PyObj
 }
 
 // The end of allocate and resize: a Placement, or the error with its Verdict.
-PyObject* placed_or_throw(Verdict verdict, const MachineRef& machine, Operation operation) {
+PyObject* placed_or_throw(Verdict verdict,
+                          const MachineRef& machine,
+                          Operation operation) {
     if (!is_placed(verdict.answer.status)) {
         throw_not_placed(std::move(verdict), machine, operation);
     }
-    return make_placement({std::move(verdict.answer.placement), machine, std::move(verdict.owner)})
+    return make_placement(
+               {std::move(verdict.answer.placement), machine, std::move(verdict.owner)})
         .release()
         .ptr();
 }
 
-PyObject* allocate(PyObject* self, PyObject* const* values, Py_ssize_t count, PyObject* names) {
+PyObject* allocate(PyObject* self,
+                   PyObject* const* values,
+                   Py_ssize_t count,
+                   PyObject* names) {
     return guarded([&] {
         const auto [request, owner_object, max_steps] =
             arguments(allocate_signature, values, count, names);
@@ -285,11 +303,15 @@ PyObject* allocate(PyObject* self, PyObject* const* values, Py_ssize_t count, Py
             const py::gil_scoped_release release;
             return allocator.core->allocate(compiled, owner, limits);
         }();
-        return placed_or_throw(std::move(verdict), allocator.machine, Operation::allocate);
+        return placed_or_throw(
+            std::move(verdict), allocator.machine, Operation::allocate);
     });
 }
 
-PyObject* resize(PyObject* self, PyObject* const* values, Py_ssize_t count, PyObject* names) {
+PyObject* resize(PyObject* self,
+                 PyObject* const* values,
+                 Py_ssize_t count,
+                 PyObject* names) {
     return guarded([&] {
         const auto [owner_object, request, max_steps] =
             arguments(resize_signature, values, count, names);
@@ -302,7 +324,8 @@ PyObject* resize(PyObject* self, PyObject* const* values, Py_ssize_t count, PyOb
             const py::gil_scoped_release release;
             return allocator.core->resize(compiled, owner, limits);
         }();
-        return placed_or_throw(std::move(verdict), allocator.machine, Operation::resize);
+        return placed_or_throw(
+            std::move(verdict), allocator.machine, Operation::resize);
     });
 }
 
@@ -325,8 +348,9 @@ PyObject* release(PyObject* self, PyObject* owner_or_placement) {
     return guarded([&] {
         const AllocatorObject& allocator = allocator_from(self);
         const PlacementContent* content = placement_from(owner_or_placement);
-        const std::string owner = content == nullptr ? owner_from(owner_or_placement)
-                                                     : owner_of_placement(allocator, *content);
+        const std::string owner = content == nullptr
+                                      ? owner_from(owner_or_placement)
+                                      : owner_of_placement(allocator, *content);
         {
             const py::gil_scoped_release release_gil;
             allocator.core->release(owner);
@@ -342,8 +366,9 @@ PyCFunction as_method(FastCall function) {
     return reinterpret_cast<PyCFunction>(reinterpret_cast<void (*)()>(function));
 }
 
-// Docstrings elsewhere are the face's; these calls have no wrapper there to carry them, since
-// one more Python frame costs a fifth of a check. The first line gives inspect the signature.
+// Docstrings elsewhere are the face's; these calls have no wrapper there to carry them,
+// since one more Python frame costs a fifth of a check. The first line gives inspect
+// the signature.
 constexpr const char* check_doc = R"(check($self, request, *, max_steps=1000000)
 --
 
@@ -374,7 +399,8 @@ Examples
 >>> allocator.check(ta.Request(cores=2)).status.name
 'OPTIMAL'
 )";
-constexpr const char* allocate_doc = R"(allocate($self, request, owner, *, max_steps=1000000)
+constexpr const char* allocate_doc =
+    R"(allocate($self, request, owner, *, max_steps=1000000)
 --
 
 Take the best Placement for an owner.
@@ -410,7 +436,8 @@ Examples
 >>> allocator.allocate(ta.Request(cores=2), owner="pod-7").cpuset
 '0-3'
 )";
-constexpr const char* resize_doc = R"(resize($self, owner, request, *, max_steps=1000000)
+constexpr const char* resize_doc =
+    R"(resize($self, owner, request, *, max_steps=1000000)
 --
 
 Exchange what an owner holds for the best Placement of another Request.
@@ -473,18 +500,11 @@ Examples
 )";
 
 std::array hot_methods = {
-    PyMethodDef{"check",
-                as_method(&check),
-                METH_FASTCALL | METH_KEYWORDS,
-                check_doc},
-    PyMethodDef{"allocate",
-                as_method(&allocate),
-                METH_FASTCALL | METH_KEYWORDS,
-                allocate_doc},
-    PyMethodDef{"resize",
-                as_method(&resize),
-                METH_FASTCALL | METH_KEYWORDS,
-                resize_doc},
+    PyMethodDef{"check", as_method(&check), METH_FASTCALL | METH_KEYWORDS, check_doc},
+    PyMethodDef{
+        "allocate", as_method(&allocate), METH_FASTCALL | METH_KEYWORDS, allocate_doc},
+    PyMethodDef{
+        "resize", as_method(&resize), METH_FASTCALL | METH_KEYWORDS, resize_doc},
     PyMethodDef{"release", &release, METH_O, release_doc},
 };
 
@@ -505,7 +525,9 @@ Compiled compiled_for(const AllocatorObject& allocator, const py::handle& reques
     return request_from(request.ptr()).shared->compiled_for(allocator.machine.core);
 }
 
-py::list check_many(const AllocatorObject& self, const py::list& requests, std::uint64_t max_steps) {
+py::list check_many(const AllocatorObject& self,
+                    const py::list& requests,
+                    std::uint64_t max_steps) {
     std::vector<Compiled> compiled;
     compiled.reserve(requests.size());
     for (const py::handle& request : requests) {
@@ -521,7 +543,8 @@ py::list check_many(const AllocatorObject& self, const py::list& requests, std::
     }
     py::list result(verdicts.size());
     for (std::size_t i = 0; i < verdicts.size(); ++i) {
-        result[i] = make_verdict(std::move(verdicts[i]), self.machine, Operation::check);
+        result[i] =
+            make_verdict(std::move(verdicts[i]), self.machine, Operation::check);
     }
     return result;
 }
@@ -562,7 +585,8 @@ py::list allocate_batch(const AllocatorObject& self,
     }();
     py::list result(verdicts.size());
     for (std::size_t i = 0; i < verdicts.size(); ++i) {
-        result[i] = make_verdict(std::move(verdicts[i]), self.machine, Operation::allocate);
+        result[i] =
+            make_verdict(std::move(verdicts[i]), self.machine, Operation::allocate);
     }
     return result;
 }
@@ -592,8 +616,8 @@ py::tuple joint(const AllocatorObject& self,
         cost = cost_terms(verdict.cost);
         for (std::size_t i = 0; i < named.size(); ++i) {
             const std::string& owner = named[i].first;
-            placements[py::str(owner)] =
-                make_placement({std::move(verdict.placements.at(i)), self.machine, owner});
+            placements[py::str(owner)] = make_placement(
+                {std::move(verdict.placements.at(i)), self.machine, owner});
         }
     }
     return py::make_tuple(status_object(verdict.status),
@@ -630,15 +654,16 @@ py::object take(const AllocatorObject& self,
 }
 
 /// (index of the Pair, ((a, b), ...)) by names
-using PairRows =
-    std::vector<std::pair<std::uint32_t, std::vector<std::pair<std::string, std::string>>>>;
+using PairRows = std::vector<
+    std::pair<std::uint32_t, std::vector<std::pair<std::string, std::string>>>>;
 
 std::vector<MadePairs> pairs_from(const Machine& machine, const PairRows& rows) {
     std::vector<MadePairs> made;
     for (const auto& [constraint, names] : rows) {
         MadePairs pairs{constraint, {}};
         for (const auto& [a, b] : names) {
-            pairs.pairs.emplace_back(device_index(machine, a), device_index(machine, b));
+            pairs.pairs.emplace_back(device_index(machine, a),
+                                     device_index(machine, b));
         }
         made.push_back(std::move(pairs));
     }
@@ -652,8 +677,8 @@ void restore_holding(const AllocatorObject& self,
     const Machine& machine = *self.machine.core;
     Holding holding;
     if (!request.is_none()) {
-        holding.request =
-            std::make_shared<const Request>(request_from(request.ptr()).shared->request());
+        holding.request = std::make_shared<const Request>(
+            request_from(request.ptr()).shared->request());
     }
     holding.status = status_from(rows["status"]);
     Placement& placement = holding.placement;
@@ -706,8 +731,9 @@ MemoryRows free_memory_rows(const AllocatorObject& self) {
         for (std::uint32_t size = 0; size < machine.page_sizes().size(); ++size) {
             const std::uint64_t bytes = state->free_bytes(node, size);
             if (bytes != 0 || size == 0) {
-                rows.emplace_back(
-                    machine.numa_nodes()[node].os_index, machine.page_sizes()[size], bytes);
+                rows.emplace_back(machine.numa_nodes()[node].os_index,
+                                  machine.page_sizes()[size],
+                                  bytes);
             }
         }
     }
@@ -740,40 +766,45 @@ py::dict state_dict(const AllocatorObject& self) {
 
 py::tuple policy(const AllocatorObject& self) {
     const Policy policy = self.core->policy();
-    return py::make_tuple(policy.packing == Packing::pack ? "pack" : "spread", policy.version);
+    return py::make_tuple(policy.packing == Packing::pack ? "pack" : "spread",
+                          policy.version);
 }
 
 void bind_state_methods(py::class_<AllocatorObject>& cls) {
-    cls.def("cordon_device",
-            [](const AllocatorObject& self, const std::string& key, bool cordoned) {
+    cls.def(
+           "cordon_device",
+           [](const AllocatorObject& self, const std::string& key, bool cordoned) {
+               const std::uint32_t device = device_index(*self.machine.core, key);
+               const py::gil_scoped_release release_gil;
+               self.core->cordon_device(device, cordoned);
+           },
+           py::arg("device"),
+           py::arg("cordoned"))
+        .def(
+            "cordon_pu",
+            [](const AllocatorObject& self, std::uint32_t os_index, bool cordoned) {
+                const std::uint32_t pu = pu_index(*self.machine.core, os_index);
+                const py::gil_scoped_release release_gil;
+                self.core->cordon_pu(pu, cordoned);
+            },
+            py::arg("os_index"),
+            py::arg("cordoned"))
+        .def(
+            "owners_of_device",
+            [](const AllocatorObject& self, const std::string& key) {
                 const std::uint32_t device = device_index(*self.machine.core, key);
                 const py::gil_scoped_release release_gil;
-                self.core->cordon_device(device, cordoned);
+                return self.core->owners_of_device(device);
             },
-            py::arg("device"),
-            py::arg("cordoned"))
-        .def("cordon_pu",
-             [](const AllocatorObject& self, std::uint32_t os_index, bool cordoned) {
-                 const std::uint32_t pu = pu_index(*self.machine.core, os_index);
-                 const py::gil_scoped_release release_gil;
-                 self.core->cordon_pu(pu, cordoned);
-             },
-             py::arg("os_index"),
-             py::arg("cordoned"))
-        .def("owners_of_device",
-             [](const AllocatorObject& self, const std::string& key) {
-                 const std::uint32_t device = device_index(*self.machine.core, key);
-                 const py::gil_scoped_release release_gil;
-                 return self.core->owners_of_device(device);
-             },
-             py::arg("device"))
-        .def("owner_of_pu",
-             [](const AllocatorObject& self, std::uint32_t os_index) {
-                 const std::uint32_t pu = pu_index(*self.machine.core, os_index);
-                 const py::gil_scoped_release release_gil;
-                 return self.core->owner_of_pu(pu);
-             },
-             py::arg("os_index"))
+            py::arg("device"))
+        .def(
+            "owner_of_pu",
+            [](const AllocatorObject& self, std::uint32_t os_index) {
+                const std::uint32_t pu = pu_index(*self.machine.core, os_index);
+                const py::gil_scoped_release release_gil;
+                return self.core->owner_of_pu(pu);
+            },
+            py::arg("os_index"))
         .def("check_consistency", [](const AllocatorObject& self) {
             const py::gil_scoped_release release_gil;
             self.core->check_consistency();

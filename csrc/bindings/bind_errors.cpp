@@ -21,9 +21,10 @@ struct ErrorKind {
 
 template <class E>
 constexpr ErrorKind kind(const char* name) {
-    return {name,
-            [](const std::string& message) { throw E(message); },
-            [](const Error* error) { return dynamic_cast<const E*>(error) != nullptr; }};
+    return {
+        name,
+        [](const std::string& message) { throw E(message); },
+        [](const Error* error) { return dynamic_cast<const E*>(error) != nullptr; }};
 }
 
 // A derived class stands before its base.

@@ -53,8 +53,8 @@ py::dict explanation_rows(const Verdict& verdict,
     }
     py::list relaxations;
     for (const Relaxation& change : explanation.relaxations) {
-        relaxations.append(
-            py::make_tuple(change.path, change.change, change.text, cost_terms(change.cost)));
+        relaxations.append(py::make_tuple(
+            change.path, change.change, change.text, cost_terms(change.cost)));
     }
     py::dict rows;
     rows["status"] = status_object(explanation.status);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Requests as the face hands them over: one tuple of plain values (topoalloc._request says
-// which), turned into the core's struct and back. The struct never changes after that.
+// Requests as the face hands them over: one tuple of plain values (topoalloc._request
+// says which), turned into the core's struct and back. The struct never changes after
+// that.
 #include "bindings.hpp"
 #include "topoalloc/errors.hpp"
 
@@ -68,9 +69,10 @@ Level level_of(const std::string& text) {
     if (const std::optional<Level> level = parse_level(text)) {
         return *level;
     }
-    throw InvalidRequestError("within: '" + text +
-                              "', want one of self, switch, bridges, root, numa, package, "
-                              "machine, PIX, PXB, PHB, NODE, SYS");
+    throw InvalidRequestError(
+        "within: '" + text +
+        "', want one of self, switch, bridges, root, numa, package, "
+        "machine, PIX, PXB, PHB, NODE, SYS");
 }
 
 // A bool is an int to Python, not to a Request: the bool is asked for first.
@@ -232,7 +234,8 @@ py::tuple fields_of(const Request& request) {
                           constraint_rows(request.prefer));
 }
 
-// Equal Requests hash alike. What tells most Requests apart goes in; the rest is left to ==.
+// Equal Requests hash alike. What tells most Requests apart goes in; the rest is left
+// to ==.
 std::size_t hash_of(const Request& request) {
     std::size_t seed = 0;
     const auto mix = [&seed](std::size_t value) {
@@ -307,7 +310,9 @@ const RequestObject& request_from(PyObject* object) {
                              ", want a Request");
     }
     const auto* found = static_cast<const RequestObject*>(
-        reinterpret_cast<py::detail::instance*>(object)->get_value_and_holder().value_ptr());
+        reinterpret_cast<py::detail::instance*>(object)
+            ->get_value_and_holder()
+            .value_ptr());
     if (found == nullptr) {
         throw py::type_error("request: __init__ was not called, want a Request");
     }
@@ -316,14 +321,16 @@ const RequestObject& request_from(PyObject* object) {
 
 void bind_request(py::module_& m) {
     py::class_<RequestObject>(m, "Request")
-        .def(py::init([](const RequestObject& other) { return other; }), py::arg("other"))
+        .def(py::init([](const RequestObject& other) { return other; }),
+             py::arg("other"))
         .def(py::init([](const py::tuple& fields) {
-                 return RequestObject{
-                     std::make_shared<const SharedRequest>(request_from_fields(fields))};
+                 return RequestObject{std::make_shared<const SharedRequest>(
+                     request_from_fields(fields))};
              }),
              py::arg("fields"))
-        .def("fields",
-             [](const RequestObject& self) { return fields_of(self.shared->request()); })
+        .def(
+            "fields",
+            [](const RequestObject& self) { return fields_of(self.shared->request()); })
         .def("__eq__", &request_equal, py::arg("other"))
         .def("__hash__", [](const RequestObject& self) { return self.shared->hash(); });
 

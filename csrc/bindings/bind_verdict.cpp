@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Verdict and Placement: made by the core at every hot call, read seldom. They are types of
-// their own (not py::class_, whose new object costs a map entry and an allocation more): the
-// C++ value lies inside the Python object, and nothing is unfolded until it is read. The face
-// derives the types that users see and registers them here.
+// Verdict and Placement: made by the core at every hot call, read seldom. They are
+// types of their own (not py::class_, whose new object costs a map entry and an
+// allocation more): the C++ value lies inside the Python object, and nothing is
+// unfolded until it is read. The face derives the types that users see and registers
+// them here.
 #include "bindings.hpp"
 #include "topoalloc/errors.hpp"
 
@@ -48,8 +49,9 @@ void destroy(PyObject* object) {
 }
 
 PyObject* refuse_new(PyTypeObject* type, PyObject* /*args*/, PyObject* /*kwargs*/) {
-    PyErr_Format(
-        PyExc_TypeError, "%s: made by an Allocator, want no constructor call", type->tp_name);
+    PyErr_Format(PyExc_TypeError,
+                 "%s: made by an Allocator, want no constructor call",
+                 type->tp_name);
     return nullptr;
 }
 
@@ -106,9 +108,10 @@ py::tuple memory_rows_of(const PlacementContent& content) {
     const auto& grants = content.placement.memory;
     py::tuple rows(grants.size());
     for (std::size_t i = 0; i < grants.size(); ++i) {
-        rows[i] = py::make_tuple(content.machine.core->numa_nodes().at(grants[i].numa_node).os_index,
-                                 content.machine.core->page_sizes().at(grants[i].page_size_index),
-                                 grants[i].bytes);
+        rows[i] = py::make_tuple(
+            content.machine.core->numa_nodes().at(grants[i].numa_node).os_index,
+            content.machine.core->page_sizes().at(grants[i].page_size_index),
+            grants[i].bytes);
     }
     return rows;
 }
@@ -169,7 +172,8 @@ PyObject* compare_placements(PyObject* self, PyObject* other, int operation) {
         Py_RETURN_NOTIMPLEMENTED;
     }
     const auto& ours = unbox<PlacementContent>(self);
-    const bool equal = ours.machine.core == theirs->machine.core && ours.placement == theirs->placement;
+    const bool equal = ours.machine.core == theirs->machine.core &&
+                       ours.placement == theirs->placement;
     return PyBool_FromLong(static_cast<long>(equal == (operation == Py_EQ)));
 }
 
@@ -237,7 +241,8 @@ std::uint64_t max_steps_of(const VerdictContent& content) {
 
 py::tuple policy_of(const VerdictContent& content) {
     const Policy& policy = content.verdict.policy;
-    return py::make_tuple(policy.packing == Packing::pack ? "pack" : "spread", policy.version);
+    return py::make_tuple(policy.packing == Packing::pack ? "pack" : "spread",
+                          policy.version);
 }
 
 py::str operation_of(const VerdictContent& content) {
@@ -268,7 +273,8 @@ py::object request_of_verdict(const VerdictContent& content) {
 
 const std::map<std::string, Holding>& holdings_of(const Verdict& verdict) {
     if (verdict.holdings == nullptr || verdict.state == nullptr) {
-        throw StateError("verdict: the state that was asked is gone, want one of check");
+        throw StateError(
+            "verdict: the state that was asked is gone, want one of check");
     }
     return *verdict.holdings;
 }
@@ -430,9 +436,11 @@ PyTypeObject* add_verdict(py::module_& m) {
 // A derived type adds methods, not storage: box() fills exactly what the base has.
 PyTypeObject* checked_face(const py::type& type, PyTypeObject* base) {
     auto* derived = reinterpret_cast<PyTypeObject*>(type.ptr());
-    if (PyType_IsSubtype(derived, base) == 0 || derived->tp_basicsize != base->tp_basicsize) {
-        throw py::type_error(std::string(derived->tp_name) + ": not a slotless subclass of " +
-                             base->tp_name + ", want one");
+    if (PyType_IsSubtype(derived, base) == 0 ||
+        derived->tp_basicsize != base->tp_basicsize) {
+        throw py::type_error(std::string(derived->tp_name) +
+                             ": not a slotless subclass of " + base->tp_name +
+                             ", want one");
     }
     Py_INCREF(derived);
     return derived;
@@ -452,7 +460,8 @@ void bind_status(py::module_& m) {
     }
     status.finalize();
     for (std::size_t i = 0; i < names.size(); ++i) {
-        face_types().status[i] = py::object(m.attr("Status").attr(names[i])).release().ptr();
+        face_types().status[i] =
+            py::object(m.attr("Status").attr(names[i])).release().ptr();
     }
 }
 
@@ -479,7 +488,8 @@ py::tuple cost_terms(const Cost& cost) {
 }
 
 py::object make_placement(PlacementContent content) {
-    return py::reinterpret_steal<py::object>(box(face_types().placement, std::move(content)));
+    return py::reinterpret_steal<py::object>(
+        box(face_types().placement, std::move(content)));
 }
 
 py::object make_verdict(Verdict verdict, MachineRef machine, Operation operation) {
@@ -497,10 +507,11 @@ const PlacementContent* placement_from(PyObject* object) {
 
 void throw_not_placed(Verdict verdict, MachineRef machine, Operation operation) {
     const bool is_proof = verdict.answer.status == Status::infeasible;
-    std::string message = verdict.owner + ": " + (is_proof ? "INFEASIBLE" : "UNKNOWN") + ", " +
-                          std::string(reason_name(verdict.answer.reason)) + " after " +
-                          std::to_string(verdict.answer.steps) + " steps";
-    const py::object type = error_class(is_proof ? "InfeasibleError" : "UndecidedError");
+    std::string message = verdict.owner + ": " + (is_proof ? "INFEASIBLE" : "UNKNOWN") +
+                          ", " + std::string(reason_name(verdict.answer.reason)) +
+                          " after " + std::to_string(verdict.answer.steps) + " steps";
+    const py::object type =
+        error_class(is_proof ? "InfeasibleError" : "UndecidedError");
     const py::object error =
         type(message, make_verdict(std::move(verdict), std::move(machine), operation));
     PyErr_SetObject(type.ptr(), error.ptr());
@@ -512,20 +523,21 @@ py::dict state_rows(const NodeState& state,
                     const MachineRef& machine) {
     const Machine& core = *machine.core;
     py::list cordoned_devices;
-    state.cordoned_devices().for_each(
-        [&](std::size_t device) { cordoned_devices.append(core.devices()[device].name); });
+    state.cordoned_devices().for_each([&](std::size_t device) {
+        cordoned_devices.append(core.devices()[device].name);
+    });
     py::list owners;
     for (const auto& [owner, holding] : holdings) {
         py::object request = py::none();
         if (holding.request) {
-            request =
-                py::cast(RequestObject{std::make_shared<const SharedRequest>(*holding.request)});
+            request = py::cast(
+                RequestObject{std::make_shared<const SharedRequest>(*holding.request)});
         }
-        owners.append(py::make_tuple(
-            owner,
-            request,
-            status_object(holding.status),
-            make_placement({holding.placement, machine, owner})));
+        owners.append(
+            py::make_tuple(owner,
+                           request,
+                           status_object(holding.status),
+                           make_placement({holding.placement, machine, owner})));
     }
     py::dict rows;
     rows["reserved_pus"] = core.pus_to_os(state.reserved_pus()).to_list();

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the binding files share. This folder is the only one that knows Python: it converts
-// and forwards; topoalloc (the Python package) validates, the core decides.
+// What the binding files share. This folder is the only one that knows Python: it
+// converts and forwards; topoalloc (the Python package) validates, the core decides.
 //
-// GIL: a call that may search or wait for the Allocator's lock runs without it (bench: 43 ns
-// a call). The core never touches Python, so no thread waits for the GIL inside a lock.
+// GIL: a call that may search or wait for the Allocator's lock runs without it (bench:
+// 43 ns a call). The core never touches Python, so no thread waits for the GIL inside a
+// lock.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -38,7 +39,8 @@ void set_python_error() noexcept;
 /// A class of topoalloc._errors.
 [[nodiscard]] py::object error_class(const char* name);
 
-/// Runs `body`, which returns a new reference; on an exception sets Python's and returns null.
+/// Runs `body`, which returns a new reference; on an exception sets Python's and
+/// returns null.
 template <class F>
 PyObject* guarded(F&& body) noexcept {
     try {
@@ -51,8 +53,9 @@ PyObject* guarded(F&& body) noexcept {
 
 // Requests (bind_request.cpp).
 
-/// A Request and what it compiled to for the Machines that it met last. Copies of the Python
-/// object share it. Thread-safe: the cache has a lock of its own, held for a look only.
+/// A Request and what it compiled to for the Machines that it met last. Copies of the
+/// Python object share it. Thread-safe: the cache has a lock of its own, held for a
+/// look only.
 class SharedRequest {
   public:
     explicit SharedRequest(Request request);
@@ -79,7 +82,8 @@ struct RequestObject {
     std::shared_ptr<const SharedRequest> shared;
 };
 
-/// The RequestObject of a Python object. @throws py::type_error when it is something else
+/// The RequestObject of a Python object. @throws py::type_error when it is something
+/// else
 [[nodiscard]] const RequestObject& request_from(PyObject* object);
 
 // Verdicts and Placements (bind_verdict.cpp).
@@ -106,7 +110,9 @@ enum class Operation : std::uint8_t { check, allocate, resize };
 /// Null when the object is no Placement.
 [[nodiscard]] const PlacementContent* placement_from(PyObject* object);
 /// Raises InfeasibleError or UndecidedError, as the status says, with the verdict.
-[[noreturn]] void throw_not_placed(Verdict verdict, MachineRef machine, Operation operation);
+[[noreturn]] void throw_not_placed(Verdict verdict,
+                                   MachineRef machine,
+                                   Operation operation);
 
 /// The member of topoalloc.Status.
 [[nodiscard]] py::object status_object(Status status);
@@ -124,8 +130,8 @@ enum class Operation : std::uint8_t { check, allocate, resize };
                                         const MachineRef& machine,
                                         SearchLimits limits);
 
-/// pybind11 gives raw memory to a method of an object whose __init__ failed or never ran;
-/// this caster refuses such an object.
+/// pybind11 gives raw memory to a method of an object whose __init__ failed or never
+/// ran; this caster refuses such an object.
 template <class T>
 class InitializedCaster : public py::detail::type_caster_base<T> {
   public:
@@ -145,7 +151,8 @@ class InitializedCaster : public py::detail::type_caster_base<T> {
 
 template <>
 class pybind11::detail::type_caster<topoalloc::bindings::RequestObject>
-    : public topoalloc::bindings::InitializedCaster<topoalloc::bindings::RequestObject> {};
+    : public topoalloc::bindings::InitializedCaster<
+          topoalloc::bindings::RequestObject> {};
 template <>
 class pybind11::detail::type_caster<topoalloc::Machine>
     : public topoalloc::bindings::InitializedCaster<topoalloc::Machine> {};

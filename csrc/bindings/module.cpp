@@ -3,8 +3,8 @@
 
 namespace topoalloc::bindings {
 
-// Every object is immutable, or guards itself with a lock (SharedRequest, Allocator), or is a
-// plain spec that its maker fills in alone: the module needs no GIL.
+// Every object is immutable, or guards itself with a lock (SharedRequest, Allocator),
+// or is a plain spec that its maker fills in alone: the module needs no GIL.
 PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
     bind_errors(m);
     bind_machine(m);

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where exactly should this run, or why can it not: cores, memory, GPUs and NICs.
 
-`Machine` is the topology of a node, `Request` what one pod needs, `Allocator` answers and
-keeps who holds what. An answer is optimal, or a proof that there is none.
+`Machine` is the topology of a node, `Request` what one pod needs, `Allocator` answers
+and keeps who holds what. An answer is optimal, or a proof that there is none.
 
 >>> import topoalloc as ta
 >>> allocator = ta.Allocator(ta.Machine.preset("dgx-h100"))

@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Self
 
 from topoalloc import _core, _snapshot
 from topoalloc._constraints import check_text, device_names
-from topoalloc._errors import InfeasibleError, InvalidRequestError, StateError, UndecidedError
+from topoalloc._errors import (
+    InfeasibleError,
+    InvalidRequestError,
+    StateError,
+    UndecidedError,
+)
 from topoalloc._machine import Device, Machine
 from topoalloc._policy import Cost, Policy
 from topoalloc._quantity import parse_quantity
@@ -28,8 +33,8 @@ _PU_PREFIX = "pu:"
 class Allocator(_core.Allocator):
     """A Machine, what is free on it now, and who owns the rest.
 
-    Every method does the whole of what it says or raises and changes nothing. Calls from
-    many threads are safe and each is atomic.
+    Every method does the whole of what it says or raises and changes nothing. Calls
+    from many threads are safe and each is atomic.
 
     Parameters
     ----------
@@ -144,14 +149,14 @@ class Allocator(_core.Allocator):
         Returns
         -------
         Headroom
-            ``(count, upper)``: so many were placed, no more than that fit.
+            ``(n, upper)``: so many were placed, no more than that fit.
 
         Examples
         --------
         >>> import topoalloc as ta
         >>> allocator = Allocator(ta.Machine.from_synthetic("pack:1 core:4 pu:2"))
         >>> allocator.headroom(ta.Request(cores=2))
-        Headroom(count=2, upper=2)
+        Headroom(n=2, upper=2)
         """
         count, upper, _ = self.headroom_of(request, max_steps)
         return Headroom(count, upper)
@@ -380,7 +385,9 @@ class Allocator(_core.Allocator):
         """
         owners = self.owners_of(what)
         if len(owners) > 1:
-            raise StateError(f"{what}: {len(owners)} owners, want owners_of for a shared one")
+            raise StateError(
+                f"{what}: {len(owners)} owners, want owners_of for a shared one"
+            )
         return owners[0] if owners else None
 
     # --- copies ---
@@ -415,9 +422,7 @@ class Allocator(_core.Allocator):
         bytes
             One line with format version and checksum, then JSON.
         """
-        return _snapshot.encode(
-            self.machine.to_dict(), self.policy, self.state_dict()
-        )
+        return _snapshot.encode(self.machine.to_dict(), self.policy, self.state_dict())
 
     @classmethod
     def restore(cls, snapshot: bytes) -> Self:
@@ -455,7 +460,7 @@ class Allocator(_core.Allocator):
     ) -> BatchVerdict:
         if not isinstance(requests, Mapping):
             raise InvalidRequestError(
-                f"requests: {type(requests).__name__}, want a mapping of owner to Request"
+                f"requests: {type(requests).__name__}, want owners and Requests"
             )
         status, reason, terms, steps, placements = self.joint(
             dict(requests), max_steps, takes
@@ -506,7 +511,9 @@ def _device_shares(devices: object) -> list[tuple[str, dict[str, int]]]:
         if not isinstance(share, Mapping):
             raise InvalidRequestError(f"devices[{name!r}]: {share!r}, want a mapping")
         amounts = {
-            check_text("share", capacity): parse_quantity(amount, name=f"share[{capacity!r}]")
+            check_text("share", capacity): parse_quantity(
+                amount, name=f"share[{capacity!r}]"
+            )
             for capacity, amount in share.items()
         }
         rows.append((name, amounts))

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
@@ -150,14 +150,14 @@ class Align:
 
     kind: ClassVar = "Align"
     level: str
-    of: tuple[str, ...] = ()
+    of: str | tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Bring the fields to one form."""
         check_text("Align.level", self.level)
         object.__setattr__(self, "level", self.level.lower())
-        of = () if self.of is None else self.of
-        object.__setattr__(self, "of", tuple(sorted({*check_texts("Align.of", of)})))
+        of = tuple(sorted({*check_texts("Align.of", self.of)}))
+        object.__setattr__(self, "of", of)
 
     @property
     def row(self) -> tuple[Any, ...]:
@@ -269,12 +269,14 @@ class Same:
 
     kind: ClassVar = "Same"
     attribute: str
-    of: tuple[str, ...]
+    of: str | tuple[str, ...]
 
     def __post_init__(self) -> None:
         """Bring the fields to one form."""
         check_text("Same.attribute", self.attribute)
-        object.__setattr__(self, "of", tuple(sorted({*check_texts("Same.of", self.of)})))
+        object.__setattr__(
+            self, "of", tuple(sorted({*check_texts("Same.of", self.of)}))
+        )
 
     @property
     def row(self) -> tuple[Any, ...]:
@@ -301,7 +303,7 @@ class Distinct:
 
     kind: ClassVar = "Distinct"
     attribute: str
-    of: tuple[str, ...]
+    of: str | tuple[str, ...]
 
     def __post_init__(self) -> None:
         """Bring the fields to one form."""
@@ -333,7 +335,7 @@ class Near:
     """
 
     kind: ClassVar = "Near"
-    devices: tuple[str | Device, ...]
+    devices: str | Device | tuple[str | Device, ...]
     within: str | Level = "numa"
 
     def __post_init__(self) -> None:
@@ -390,11 +392,11 @@ def constraint_to_dict(constraint: Constraint) -> dict[str, Any]:
         case Same(attribute, of) | Distinct(attribute, of):
             body = {"attribute": attribute, "of": [*of]}
         case Near(devices, within):
-            body = {"devices": [*devices], "within": within}
+            body = {"devices": [*device_names("devices", devices)], "within": within}
     return {constraint.kind.lower(): body}
 
 
-_FIELDS: dict[str, tuple[type[Constraint], dict[str, str]]] = {
+_FIELDS: dict[str, tuple[Callable[..., Constraint], dict[str, str]]] = {
     "align": (Align, {"level": "level", "of": "of"}),
     "pair": (Pair, {"a": "a", "b": "b", "within": "within", "ratio": "ratio"}),
     "link": (
@@ -410,7 +412,9 @@ _FIELDS: dict[str, tuple[type[Constraint], dict[str, str]]] = {
 def constraint_from_dict(path: str, document: object) -> Constraint:
     """Read the JSON form; errors are InvalidRequestError and begin with the path."""
     if not isinstance(document, Mapping) or len(document) != 1:
-        raise InvalidRequestError(f"{path}: not an object of one key, want a constraint")
+        raise InvalidRequestError(
+            f"{path}: not an object of one key, want a constraint"
+        )
     ((kind, body),) = document.items()
     if kind not in _FIELDS:
         raise InvalidRequestError(f"{path}: {kind!r}, want one of {', '.join(_FIELDS)}")

@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-# What the compiled module holds; stubtest keeps the two alike. Users see topoalloc, whose
-# classes derive from these.
+# What the compiled module holds; stubtest keeps the two alike. Users see topoalloc,
+# whose classes derive from these.
 import enum
 from collections.abc import Mapping, Sequence
-from typing import Any, overload
+from typing import Any, TypeAlias, overload
+
+from typing_extensions import disjoint_base
 
 from topoalloc._machine import Machine as _FaceMachine
 from topoalloc._records import Explanation as _Explanation
 from topoalloc._records import Placement as _Placement
 from topoalloc._records import Verdict as _Verdict
 
-_Scalar = bool | int | str
-_Attributes = dict[str, _Scalar | list[_Scalar]]
-_MemoryRow = tuple[int, int, int]
+_Scalar: TypeAlias = bool | int | str
+_Attributes: TypeAlias = dict[str, _Scalar | list[_Scalar]]
+_MemoryRow: TypeAlias = tuple[int, int, int]
 
 EXPLANATION_MAX_STEPS: int
 
@@ -146,6 +148,7 @@ class Request:
     def __eq__(self, other: object) -> bool: ...
     def __hash__(self) -> int: ...
 
+@disjoint_base
 class Placement:
     @property
     def cpuset(self) -> str: ...
@@ -167,9 +170,10 @@ class Placement:
     def _localities(self) -> tuple[int, ...]: ...
     @property
     def _cost_terms(self) -> tuple[int, ...]: ...
-    def __eq__(self, other: object) -> bool: ...
+    def __eq__(self, value: object, /) -> bool: ...
     def __hash__(self) -> int: ...
 
+@disjoint_base
 class Verdict:
     @property
     def status(self) -> Status: ...
@@ -205,9 +209,7 @@ class Verdict:
 
 class Allocator:
     @overload
-    def __init__(
-        self, machine: Machine, reserved_pus: str, policy: str
-    ) -> None: ...
+    def __init__(self, machine: Machine, reserved_pus: str, policy: str) -> None: ...
     @overload
     def __init__(self, other: Allocator) -> None: ...
     @property

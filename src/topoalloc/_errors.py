@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 __all__ = [
     "FormatError",
     "InfeasibleError",
@@ -51,6 +53,8 @@ class NotPlacedError(TopoallocError):
     verdict : object
         The Verdict that the solver gave.
     """
+
+    verdict: Any
 
     def __init__(self, message: str, verdict: object = None) -> None:
         super().__init__(message)

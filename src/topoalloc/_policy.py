@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Policy and Cost: the order in which Placements are compared, and what they compare."""
+"""Policy and Cost: the order in which Placements are compared, and by what."""
 
 from __future__ import annotations
 

@@ -298,7 +298,8 @@ class BatchVerdict:
         """Say whether there is an answer."""
         if self.status is Status.UNKNOWN:
             raise UndecidedError(
-                f"verdict: UNKNOWN after {self.steps} steps, want a larger max_steps", self
+                f"verdict: UNKNOWN after {self.steps} steps, want a larger max_steps",
+                self,
             )
         return self.status is not Status.INFEASIBLE
 
@@ -308,11 +309,11 @@ class Headroom(NamedTuple):
 
     Examples
     --------
-    >>> Headroom(count=3, upper=4).status.name
+    >>> Headroom(n=3, upper=4).status.name
     'FEASIBLE'
     """
 
-    count: int
+    n: int
     """Copies that were placed together."""
     upper: int
     """No more than this fit."""
@@ -320,7 +321,7 @@ class Headroom(NamedTuple):
     @property
     def status(self) -> Status:
         """OPTIMAL where the two are equal: a proof; FEASIBLE otherwise."""
-        return Status.OPTIMAL if self.count == self.upper else Status.FEASIBLE
+        return Status.OPTIMAL if self.n == self.upper else Status.FEASIBLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -351,7 +352,7 @@ class CountLine:
 
 @dataclass(frozen=True, slots=True)
 class Relaxation:
-    """The smallest change of one kind that makes the Request feasible; solved, not guessed."""
+    """The smallest change of one kind that makes it feasible; solved, not guessed."""
 
     path: str
     """Of what changes; ``"owner:train-3"`` where an owner leaves."""
@@ -372,7 +373,7 @@ class RunnerUp:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Why an answer is what it is: data first; ``str()`` gives prose made of the data."""
+    """Why an answer is what it is: data; ``str()`` gives prose made of the data."""
 
     status: Status
     reason: str
@@ -503,7 +504,9 @@ def state_document(rows: dict[str, Any]) -> dict[str, Any]:
 
 def canonical(document: object) -> str:
     """Return the one JSON text of a document that digests are made of."""
-    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+    return json.dumps(
+        document, sort_keys=True, separators=(",", ":"), ensure_ascii=True
+    )
 
 
 def digest_of(document: object) -> str:

@@ -110,7 +110,9 @@ class DeviceRequest:
     @property
     def where(self) -> Mapping[str, Condition]:
         """Attribute to condition; quantities are in base units."""
-        return MappingProxyType({name: _condition(*rest) for name, *rest in self._row[1]})
+        return MappingProxyType(
+            {name: _condition(*rest) for name, *rest in self._row[1]}
+        )
 
     @property
     def share(self) -> Mapping[str, int]:
@@ -228,7 +230,8 @@ class Request(_core.Request):
                 check_count("cores", cores),
                 check_count("pus", pus),
                 whole_cores,
-                parse_quantity(memory, name="memory"),
+                # Parsing is the dearest step here, and most Requests ask for none.
+                0 if memory == 0 else parse_quantity(memory, name="memory"),
                 check_text("kind", kind),
                 _hugepages(hugepages or {}),
                 _device_rows(devices or {}),
@@ -365,7 +368,9 @@ class Request(_core.Request):
         for name, value in arguments.items():
             match name:
                 case "hugepages":
-                    document[name] = {str(size): amount for size, amount in value.items()}
+                    document[name] = {
+                        str(size): amount for size, amount in value.items()
+                    }
                 case "devices":
                     document[name] = {
                         cls: _device_request_to_dict(wanted)
@@ -381,7 +386,7 @@ class Request(_core.Request):
 
     @classmethod
     def from_dict(cls, document: Mapping[str, Any]) -> Self:
-        """Read the JSON form that `to_dict` writes; ``docs/request-json.md`` explains it.
+        """Read the JSON form that `to_dict` writes: ``docs/request-json.md``.
 
         Parameters
         ----------
@@ -505,7 +510,9 @@ def _condition(op: str, values: Sequence[Any]) -> Condition:
 
 def _device_rows(devices: object) -> _Row:
     if not isinstance(devices, Mapping):
-        raise InvalidRequestError(f"devices: {devices!r}, want a mapping of class to count")
+        raise InvalidRequestError(
+            f"devices: {devices!r}, want a mapping of class to count"
+        )
     rows = []
     for name in sorted(check_text("devices", key) for key in devices):
         wanted = devices[name]
@@ -570,7 +577,9 @@ def _condition_from_dict(path: str, document: object) -> Condition:
         )
     ((op, value),) = document.items()
     if (op == "one_of") != isinstance(value, list):
-        raise InvalidRequestError(f"{path}.{op}: {value!r}, want a list for one_of alone")
+        raise InvalidRequestError(
+            f"{path}.{op}: {value!r}, want a list for one_of alone"
+        )
     condition: Condition = _CONDITIONS[op](value)
     return condition
 
@@ -605,7 +614,9 @@ def _refuse_unknown(
 ) -> None:
     for key in document:
         if key not in allowed:
-            raise InvalidRequestError(f"{path}: {key!r}, want one of {', '.join(allowed)}")
+            raise InvalidRequestError(
+                f"{path}: {key!r}, want one of {', '.join(allowed)}"
+            )
 
 
 _KEYS = (
@@ -649,7 +660,8 @@ def _arguments_from(document: object) -> dict[str, Any]:
         if not isinstance(entries, Sequence) or isinstance(entries, str):
             raise InvalidRequestError(f"{name}: {entries!r}, want a list")
         arguments[name] = [
-            constraint_from_dict(f"{name}[{i}]", entry) for i, entry in enumerate(entries)
+            constraint_from_dict(f"{name}[{i}]", entry)
+            for i, entry in enumerate(entries)
         ]
     devices = arguments.get("devices", {})
     if not isinstance(devices, Mapping):

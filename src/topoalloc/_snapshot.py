@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Snapshots of an Allocator, and the replay of Decision records: both rebuild a state.
 
-A snapshot is one line, ``topoalloc-snapshot VERSION sha256:DIGEST``, then canonical JSON
-that the digest is of. What is read here may come from anyone: every part is checked, and
-what is wrong is a `FormatError` that begins with its path.
+A snapshot is one line, ``topoalloc-snapshot VERSION sha256:DIGEST``, then canonical
+JSON that the digest is of. What is read here may come from anyone: every part is
+checked, and what is wrong is a `FormatError` that begins with its path.
 """
 
 from __future__ import annotations
@@ -67,7 +67,9 @@ def decode(snapshot: bytes) -> Mapping[str, Any]:
     header, newline, body = content.partition(b"\n")
     words = header[:_LONGEST_HEADER].decode("ascii", "replace").split(" ")
     if not newline or words[0] != _MAGIC or len(words) != _HEADER_WORDS:
-        raise FormatError(f"snapshot: line 1 is not its header, want {_MAGIC!r} and two words")
+        raise FormatError(
+            f"snapshot: line 1 is not its header, want {_MAGIC!r} and two words"
+        )
     if not words[1].isdigit() or int(words[1]) != FORMAT_VERSION:
         raise FormatError(f"snapshot: format {words[1]!r}, want {FORMAT_VERSION}")
     if words[2] != f"sha256:{hashlib.sha256(body).hexdigest()}":
@@ -161,7 +163,10 @@ def _device_row(entry: object, path: str) -> tuple[str, dict[str, int]]:
     share = _require(f"{path}.share", fields.get("share", {}), dict)
     return (
         _name(fields, path, "name"),
-        {name: _amount(f"{path}.share.{name}", amount) for name, amount in share.items()},
+        {
+            name: _amount(f"{path}.share.{name}", amount)
+            for name, amount in share.items()
+        },
     )
 
 
@@ -178,8 +183,12 @@ def _pair_row(entry: object, path: str) -> tuple[int, list[tuple[str, str]]]:
 
 def _cost(terms: Mapping[str, Any], path: str) -> tuple[int, ...]:
     if sorted(terms) != sorted(Cost._fields):
-        raise FormatError(f"{path}: not the terms of a Cost, want {', '.join(Cost._fields)}")
-    return tuple(_in_range(f"{path}.{name}", terms[name], _SIGNED_64) for name in Cost._fields)
+        raise FormatError(
+            f"{path}: not the terms of a Cost, want {', '.join(Cost._fields)}"
+        )
+    return tuple(
+        _in_range(f"{path}.{name}", terms[name], _SIGNED_64) for name in Cost._fields
+    )
 
 
 def _require(path: str, value: object, kind: type[T]) -> T:
@@ -207,7 +216,9 @@ def _name(document: Mapping[str, Any], path: str, key: str) -> str:
 def _in_range(path: str, value: object, allowed: range) -> int:
     number = _require(path, value, int)
     if number not in allowed:
-        raise FormatError(f"{path}: {number}, want {allowed.start} to {allowed.stop - 1}")
+        raise FormatError(
+            f"{path}: {number}, want {allowed.start} to {allowed.stop - 1}"
+        )
     return number
 
 
@@ -274,7 +285,9 @@ def replay(record: Mapping[str, Any]) -> Replay:
     versions = _field(document, path, "versions", dict)
     semantics = _field(versions, f"{path}.versions", "semantics", str)
     if semantics != SEMANTICS:
-        raise FormatError(f"{path}.versions.semantics: {semantics!r}, want {SEMANTICS!r}")
+        raise FormatError(
+            f"{path}.versions.semantics: {semantics!r}, want {SEMANTICS!r}"
+        )
     allocator = build(Allocator, document, path)
     request = Request.from_dict(_field(document, path, "request", dict))
     max_steps = _number(document, path, "max_steps", range(2**64))
@@ -283,7 +296,9 @@ def replay(record: Mapping[str, Any]) -> Replay:
     except (InvalidRequestError, StateError) as error:
         raise FormatError(f"{path}: {error}") from None
     if verdict is None:
-        return Replay(None, (f"status: OPTIMAL or FEASIBLE, recorded {document['status']}",))
+        return Replay(
+            None, (f"status: OPTIMAL or FEASIBLE, recorded {document['status']}",)
+        )
     return Replay(verdict, tuple(_differences(document, verdict)))
 
 

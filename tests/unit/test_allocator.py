@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -65,7 +66,9 @@ def test_spread_opens_what_pack_leaves_closed(machine: ta.Machine) -> None:
     for policy in ("pack", ta.Policy("spread")):
         allocator = ta.Allocator(machine, policy=policy)
         allocator.allocate(ta.Request(cores=1), "a")
-        second[allocator.policy.name] = allocator.allocate(ta.Request(cores=1), "b").cpuset
+        second[allocator.policy.name] = allocator.allocate(
+            ta.Request(cores=1), "b"
+        ).cpuset
     assert second == {"pack": "2-3", "spread": "8-9"}
 
 
@@ -74,9 +77,17 @@ def test_spread_opens_what_pack_leaves_closed(machine: ta.Machine) -> None:
     [
         ({"reserved_pus": "99"}, ta.InvalidRequestError, "99"),
         ({"reserved_pus": "1-"}, ta.FormatError, "1-"),
-        ({"reserved_pus": [-1]}, ta.InvalidRequestError, "reserved_pus: -1, want an os_index"),
+        (
+            {"reserved_pus": [-1]},
+            ta.InvalidRequestError,
+            "reserved_pus: -1, want an os_index",
+        ),
         ({"reserved_pus": 3}, ta.InvalidRequestError, "reserved_pus: 3, want a list"),
-        ({"policy": "fast"}, ta.InvalidRequestError, "policy: 'fast', want pack or spread"),
+        (
+            {"policy": "fast"},
+            ta.InvalidRequestError,
+            "policy: 'fast', want pack or spread",
+        ),
     ],
 )
 def test_constructor_refuses(
@@ -103,7 +114,9 @@ def test_equal_request_of_the_same_owner_returns_what_it_holds(
 
 
 def test_no_placement_is_an_error_with_its_verdict(allocator: ta.Allocator) -> None:
-    with pytest.raises(ta.InfeasibleError, match="^a: INFEASIBLE, NotEnoughCores") as caught:
+    with pytest.raises(
+        ta.InfeasibleError, match=r"^a: INFEASIBLE, NotEnoughCores"
+    ) as caught:
         allocator.allocate(ta.Request(cores=9), owner="a")
     verdict = caught.value.verdict
     assert isinstance(verdict, ta.Verdict)
@@ -117,8 +130,16 @@ def test_no_placement_is_an_error_with_its_verdict(allocator: ta.Allocator) -> N
     [
         (lambda a: a.check(), TypeError, r"check\(\): no argument 'request'"),
         (lambda a: a.check(3), TypeError, "request: int, want a Request"),
-        (lambda a: a.check(ta.Request(cores=1), 5), TypeError, "2 positional arguments"),
-        (lambda a: a.check(ta.Request(cores=1), steps=5), TypeError, "argument 'steps'"),
+        (
+            lambda a: a.check(ta.Request(cores=1), 5),
+            TypeError,
+            "2 positional arguments",
+        ),
+        (
+            lambda a: a.check(ta.Request(cores=1), steps=5),
+            TypeError,
+            "argument 'steps'",
+        ),
         (
             lambda a: a.allocate(ta.Request(cores=1)),
             TypeError,
@@ -129,7 +150,11 @@ def test_no_placement_is_an_error_with_its_verdict(allocator: ta.Allocator) -> N
             TypeError,
             "argument 'owner' twice",
         ),
-        (lambda a: a.allocate(ta.Request(cores=1), owner=3), TypeError, "owner: int, want"),
+        (
+            lambda a: a.allocate(ta.Request(cores=1), owner=3),
+            TypeError,
+            "owner: int, want",
+        ),
         (
             lambda a: a.allocate(ta.Request(cores=1), owner=""),
             ta.InvalidRequestError,
@@ -156,11 +181,19 @@ def test_no_placement_is_an_error_with_its_verdict(allocator: ta.Allocator) -> N
         (lambda a: a.cordon("gpu9"), ta.InvalidRequestError, "device: 'gpu9'"),
         (lambda a: a.cordon("pu:x"), ta.InvalidRequestError, "pu: 'pu:x'"),
         (lambda a: a.cordon(99), ta.InvalidRequestError, "pu: os_index 99"),
-        (lambda a: a.cordon(True), ta.InvalidRequestError, "pu: True, want an os_index"),
+        (
+            lambda a: a.cordon(True),
+            ta.InvalidRequestError,
+            "pu: True, want an os_index",
+        ),
         (lambda a: a.owner_of("gpu9"), ta.InvalidRequestError, "device: 'gpu9'"),
         (lambda a: a.take(owner="", pus="0"), ta.InvalidRequestError, "owner: ''"),
         (lambda a: a.take(owner="a", pus="99"), ta.InvalidRequestError, "99"),
-        (lambda a: a.take(owner="a", memory={7: 1}), ta.InvalidRequestError, "NUMANode"),
+        (
+            lambda a: a.take(owner="a", memory={7: 1}),
+            ta.InvalidRequestError,
+            "NUMANode",
+        ),
         (
             lambda a: a.take(owner="a", memory={0: "1GB"}),
             ta.InvalidRequestError,
@@ -171,13 +204,20 @@ def test_no_placement_is_an_error_with_its_verdict(allocator: ta.Allocator) -> N
             ta.InvalidRequestError,
             "page size: 3 bytes",
         ),
-        (lambda a: a.take(owner="a", devices=["x"]), ta.InvalidRequestError, "device: 'x'"),
+        (
+            lambda a: a.take(owner="a", devices=["x"]),
+            ta.InvalidRequestError,
+            "device: 'x'",
+        ),
         (lambda a: a.check_joint([1]), ta.InvalidRequestError, "requests: list, want"),
         (lambda a: a.check_many([1]), TypeError, "request: int, want a Request"),
     ],
 )
 def test_misuse_is_refused_and_changes_nothing(
-    allocator: ta.Allocator, call: Any, error: type[Exception], message: str
+    allocator: ta.Allocator,
+    call: Callable[..., object],
+    error: type[Exception],
+    message: str,
 ) -> None:
     allocator.allocate(ta.Request(cores=1), owner="first")
     before = allocator.snapshot()
@@ -187,7 +227,7 @@ def test_misuse_is_refused_and_changes_nothing(
     allocator.check_consistency()
 
 
-def test_object_without_init_is_refused(allocator: ta.Allocator) -> None:
+def test_object_without_init_is_refused() -> None:
     """Memory that no constructor has seen must not be read."""
     raw = ta.Allocator.__new__(ta.Allocator)
     for use in (
@@ -213,7 +253,9 @@ def test_release_by_placement(allocator: ta.Allocator) -> None:
         allocator.release(placement)
 
 
-def test_release_refuses_a_placement_that_was_exchanged(allocator: ta.Allocator) -> None:
+def test_release_refuses_a_placement_that_was_exchanged(
+    allocator: ta.Allocator,
+) -> None:
     old = allocator.allocate(ta.Request(cores=2), owner="a")
     new = allocator.resize("a", ta.Request(cores=3))
     with pytest.raises(ta.StateError, match="want a Placement in force"):
@@ -221,7 +263,9 @@ def test_release_refuses_a_placement_that_was_exchanged(allocator: ta.Allocator)
     allocator.release(new)
 
 
-def test_release_refuses_a_placement_of_another_machine(allocator: ta.Allocator) -> None:
+def test_release_refuses_a_placement_of_another_machine(
+    allocator: ta.Allocator,
+) -> None:
     other = ta.Allocator(ta.Machine.from_synthetic(SMALL))
     allocator.allocate(ta.Request(cores=2), owner="a")
     foreign = other.allocate(ta.Request(cores=2), owner="a")
@@ -234,7 +278,7 @@ def test_resize_exchanges_and_keeps(allocator: ta.Allocator) -> None:
     grown = allocator.resize("a", ta.Request(cores=4, keep=["pus"]))
     assert grown.cpuset == "0-7"
     assert allocator.placements == {"a": grown}
-    with pytest.raises(ta.InfeasibleError, match="^a: INFEASIBLE"):
+    with pytest.raises(ta.InfeasibleError, match=r"^a: INFEASIBLE"):
         allocator.resize("a", ta.Request(cores=9))
     assert allocator.placements == {"a": grown}
     allocator.check_consistency()
@@ -244,7 +288,10 @@ def test_take_records_and_derives(dgx: ta.Machine) -> None:
     allocator = ta.Allocator(dgx)
     node = dgx.device("gpu0").numa_nodes[0]
     taken = allocator.take(
-        owner="system", pus=[0, 1], memory={node: "1Gi"}, devices=["gpu0", dgx.device("nic0")]
+        owner="system",
+        pus=[0, 1],
+        memory={node: "1Gi"},
+        devices=["gpu0", dgx.device("nic0")],
     )
     assert taken.cpuset == "0-1"
     assert taken.memory == {node: 2**30}
@@ -262,7 +309,11 @@ def test_take_records_and_derives(dgx: ta.Machine) -> None:
 def test_shared_device_has_several_owners() -> None:
     machine = ta.Machine.from_dict(
         ta.Machine.from_synthetic(SMALL).to_dict()
-        | {"devices": [{"class": "gpu", "numa_nodes": [0], "capacities": {"memory": "80Gi"}}]}
+        | {
+            "devices": [
+                {"class": "gpu", "numa_nodes": [0], "capacities": {"memory": "80Gi"}}
+            ]
+        }
     )
     allocator = ta.Allocator(machine)
     share = ta.Request(devices={"gpu": ta.DeviceRequest(1, share={"memory": "30Gi"})})
@@ -313,7 +364,7 @@ def test_allocate_many_is_all_or_nothing(allocator: ta.Allocator) -> None:
     assert list(placements) == ["a", "b"]
     assert placements == allocator.placements
     assert verdict.placements == placements
-    with pytest.raises(ta.InfeasibleError, match="^1 owners: INFEASIBLE") as caught:
+    with pytest.raises(ta.InfeasibleError, match=r"^1 owners: INFEASIBLE") as caught:
         allocator.allocate_many({"c": ta.Request(cores=1)})
     assert isinstance(caught.value.verdict, ta.BatchVerdict)
     assert not caught.value.verdict

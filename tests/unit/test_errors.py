@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Each error class of the core arrives as the Python class of its name, and no other."""
+"""Each error class of the core arrives as the Python class of its name."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FACE_ONLY = {"TopologyError", "NotPlacedError", "InfeasibleError", "UndecidedErr
 
 @pytest.mark.parametrize("name", _core.error_names())
 def test_core_error_arrives_as_its_class(name: str) -> None:
-    with pytest.raises(ta.TopoallocError, match="^cores: 3, want 2$") as caught:
+    with pytest.raises(ta.TopoallocError, match=r"^cores: 3, want 2$") as caught:
         _core.throw_error(name, "cores: 3, want 2")
     assert type(caught.value) is getattr(ta, name)
 
@@ -29,7 +29,9 @@ def test_every_class_is_of_the_core_or_of_the_face() -> None:
 
 def test_every_class_of_the_header_is_translated(repository: Path) -> None:
     header = repository / "csrc" / "include" / "topoalloc" / "errors.hpp"
-    classes = re.findall(r"^class (\w+) ", header.read_text(encoding="utf-8"), re.MULTILINE)
+    classes = re.findall(
+        r"^class (\w+) ", header.read_text(encoding="utf-8"), re.MULTILINE
+    )
     assert {"TopoallocError" if name == "Error" else name for name in classes} == {
         *_core.error_names()
     }

@@ -15,11 +15,39 @@ import topoalloc as ta
 from topoalloc import _core
 
 CONTRACT = (
-    "Machine Device Level Request DeviceRequest AtLeast AtMost OneOf Not Align Pair Link "
-    "Same Distinct Near Allocator Placement Verdict Status Policy Cost Explanation "
-    "TopoallocError InvalidRequestError FormatError TopologyError StateError StaleError "
-    "NotPlacedError InfeasibleError UndecidedError InternalError"
-).split()
+    "Machine",
+    "Device",
+    "Level",
+    "Request",
+    "DeviceRequest",
+    "AtLeast",
+    "AtMost",
+    "OneOf",
+    "Not",
+    "Align",
+    "Pair",
+    "Link",
+    "Same",
+    "Distinct",
+    "Near",
+    "Allocator",
+    "Placement",
+    "Verdict",
+    "Status",
+    "Policy",
+    "Cost",
+    "Explanation",
+    "TopoallocError",
+    "InvalidRequestError",
+    "FormatError",
+    "TopologyError",
+    "StateError",
+    "StaleError",
+    "NotPlacedError",
+    "InfeasibleError",
+    "UndecidedError",
+    "InternalError",
+)
 HOT_CALLS = ("check", "allocate", "resize", "release")
 MODULES = (
     "topoalloc",
@@ -54,7 +82,9 @@ def test_version_and_headers() -> None:
     assert ta.get_include().endswith("include")
 
 
-@pytest.mark.parametrize("heavy", ["numpy", "cffi", "topoalloc.hwloc", "importlib.metadata"])
+@pytest.mark.parametrize(
+    "heavy", ["numpy", "cffi", "topoalloc.hwloc", "importlib.metadata"]
+)
 def test_import_leaves_heavy_modules_alone(heavy: str) -> None:
     script = f"import sys, topoalloc; sys.exit({heavy!r} in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -30,17 +31,23 @@ def placement(dgx: ta.Machine) -> ta.Placement:
     return ta.Allocator(dgx).allocate(request, owner="pod-7")
 
 
-def test_reads_in_os_indices_and_names(placement: ta.Placement, dgx: ta.Machine) -> None:
+def test_reads_in_os_indices_and_names(
+    placement: ta.Placement, dgx: ta.Machine
+) -> None:
     assert len(placement.pus) == 8
     assert placement.pus == tuple(_core.cpuset_members(placement.cpuset))
     assert sum(placement.memory.values()) == 8 * 2**30
     assert placement.hugepages == {}
     assert placement.devices[:2] == ("gpu0", "gpu1")
-    assert [dgx.device(name).device_class for name in placement.devices[2:]] == ["nic"] * 2
+    assert [dgx.device(name).device_class for name in placement.devices[2:]] == [
+        "nic"
+    ] * 2
     assert placement.shares == {}
     assert placement.owner == "pod-7"
     assert {gpu for gpu, _ in placement.pairs} == {"gpu0", "gpu1"}
-    assert all(dgx.distance(gpu, nic) <= ta.Level.BRIDGES for gpu, nic in placement.pairs)
+    assert all(
+        dgx.distance(gpu, nic) <= ta.Level.BRIDGES for gpu, nic in placement.pairs
+    )
 
 
 def test_cost_is_named_iterable_and_ordered(placement: ta.Placement) -> None:
@@ -65,7 +72,9 @@ def test_json_form_is_plain(placement: ta.Placement) -> None:
     assert document["pairs"][0]["constraint"] == 0
 
 
-def test_equal_by_value_on_one_machine(placement: ta.Placement, dgx: ta.Machine) -> None:
+def test_equal_by_value_on_one_machine(
+    placement: ta.Placement, dgx: ta.Machine
+) -> None:
     request = ta.Request(cores=2)
     one = ta.Allocator(dgx).allocate(request, owner="a")
     other = ta.Allocator(dgx).check(request).placement
@@ -112,7 +121,7 @@ def test_nobody_makes_or_changes_one(placement: ta.Placement) -> None:
 
 @pytest.mark.parametrize("duplicate", [pickle.dumps, copy.copy, copy.deepcopy])
 def test_belongs_to_its_machine_and_is_not_pickled(
-    placement: ta.Placement, duplicate: Any
+    placement: ta.Placement, duplicate: Callable[..., object]
 ) -> None:
     with pytest.raises(TypeError):
         duplicate(placement)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Decision records: complete, checked against their schema, and replayed bit for bit."""
+"""Decision records: complete, as their schema says, and replayed bit for bit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-import jsonschema
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 import topoalloc as ta
@@ -109,7 +109,7 @@ def test_record_without_its_machine_has_digests_alone(allocator: ta.Allocator) -
     validate(json.loads(json.dumps(record)), "decision")
     assert "machine" not in record
     assert len(record["digests"]["state"]) == 64
-    with pytest.raises(ta.FormatError, match="Decision.machine: absent"):
+    with pytest.raises(ta.FormatError, match=r"Decision.machine: absent"):
         ta.replay(record)
 
 
@@ -151,11 +151,15 @@ def test_damaged_record_is_refused(
         ta.replay(allocator.check(BUSY).to_dict() | change | {"owner": "x"})
 
 
-def test_snapshot_request_and_placement_meet_their_schemas(allocator: ta.Allocator) -> None:
+def test_snapshot_request_and_placement_meet_their_schemas(
+    allocator: ta.Allocator,
+) -> None:
     body = allocator.snapshot().partition(b"\n")[2]
     validate(json.loads(body), "snapshot")
     validate(json.loads(json.dumps(BUSY.to_dict())), "request")
-    validate(json.loads(json.dumps(allocator.placements["first"].to_dict())), "placement")
+    validate(
+        json.loads(json.dumps(allocator.placements["first"].to_dict())), "placement"
+    )
 
 
 @pytest.mark.parametrize("name", ["decision-placed", "decision-impossible"])
@@ -164,7 +168,9 @@ def test_record_of_an_older_version_replays(name: str) -> None:
     record = json.loads((FIXTURES / f"{name}-1.json").read_text("utf-8"))
     validate(record, "decision")
     # A faster search is a change of the library, not of the answer.
-    assert [line for line in ta.replay(record).differences if line[:6] != "steps:"] == []
+    assert [
+        line for line in ta.replay(record).differences if line[:6] != "steps:"
+    ] == []
 
 
 def test_snapshot_of_an_older_version_is_restored() -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -86,12 +87,18 @@ def test_equal_requests_are_equal_and_hash_alike() -> None:
 
 
 def test_order_of_unordered_parts_does_not_matter() -> None:
-    assert ta.Request(devices={"gpu": 1, "nic": 2}) == ta.Request(devices={"nic": 2, "gpu": 1})
+    assert ta.Request(devices={"gpu": 1, "nic": 2}) == ta.Request(
+        devices={"nic": 2, "gpu": 1}
+    )
     assert ta.DeviceRequest(1, where={"a": 1, "b": 2}) == ta.DeviceRequest(
         1, where={"b": 2, "a": 1}
     )
-    assert ta.Request(cores=1, exclude=["b", "a"]) == ta.Request(cores=1, exclude=["a", "b"])
-    assert ta.Align("numa", of=("gpu", "pus")) == ta.Align("NUMA", of=("pus", "gpu", "gpu"))
+    assert ta.Request(cores=1, exclude=["b", "a"]) == ta.Request(
+        cores=1, exclude=["a", "b"]
+    )
+    assert ta.Align("numa", of=("gpu", "pus")) == ta.Align(
+        "NUMA", of=("pus", "gpu", "gpu")
+    )
 
 
 def test_order_of_preferences_matters() -> None:
@@ -109,7 +116,7 @@ def test_true_is_not_one() -> None:
 
 
 @pytest.mark.parametrize("duplicate", [pickle.loads, copy.copy, copy.deepcopy])
-def test_copies_are_equal(duplicate: Any) -> None:
+def test_copies_are_equal(duplicate: Callable[..., object]) -> None:
     request = ta.Request(**FULL)
     again = duplicate(pickle.dumps(request) if duplicate is pickle.loads else request)
     assert type(again) is ta.Request
@@ -155,7 +162,7 @@ def test_nothing_changes_a_request() -> None:
     with pytest.raises(AttributeError):
         request.note = "x"  # type: ignore[attr-defined]
     with pytest.raises(AttributeError, match="does not change"):
-        ta.DeviceRequest(1).note = "x"  # type: ignore[attr-defined]
+        ta.DeviceRequest(1).note = "x"
     with pytest.raises(AttributeError):
         ta.Align("numa").level = "l3"  # type: ignore[misc]
 
@@ -200,8 +207,14 @@ def test_repr_makes_an_equal_request() -> None:
         ({"cores": 1, "keep": ["gpu"]}, "keep"),
         ({"cores": 1, "require": ["numa"]}, r"require\[0\]: 'numa', want a constraint"),
         ({"cores": 1, "require": 3}, "require: 3, want an iterable"),
-        ({"cores": 1, "prefer": [ta.Align("l3")] * 9}, "prefer: 9 entries, want at most 8"),
-        ({"cores": 1, "require": [ta.Align("socket")]}, "level: 'socket', want one of l3"),
+        (
+            {"cores": 1, "prefer": [ta.Align("l3")] * 9},
+            "prefer: 9 entries, want at most 8",
+        ),
+        (
+            {"cores": 1, "require": [ta.Align("socket")]},
+            "level: 'socket', want one of l3",
+        ),
     ],
 )
 def test_refuses_what_has_no_meaning(arguments: dict[str, Any], message: str) -> None:
@@ -219,7 +232,10 @@ def test_refuses_what_has_no_meaning(arguments: dict[str, Any], message: str) ->
         (lambda: ta.DeviceRequest(1, share={"memory": "x"}), "share"),
         (lambda: ta.DeviceRequest(1, partition=""), "partition: '', want a name"),
         (ta.OneOf, "OneOf: no value"),
-        (lambda: ta.Pair("gpu", "nic", within="near"), "within: 'near', want one of self"),
+        (
+            lambda: ta.Pair("gpu", "nic", within="near"),
+            "within: 'near', want one of self",
+        ),
         (lambda: ta.Pair("gpu", "nic", ratio=(0, 1)), "ratio: 0, want 1 to"),
         (lambda: ta.Pair("gpu", "nic", ratio=(1, 1, 1)), "want two numbers"),  # type: ignore[arg-type]
         (lambda: ta.Link("gpu", min_mb_s=-1), "min_mb_s: -1, want 0 to"),
@@ -227,7 +243,9 @@ def test_refuses_what_has_no_meaning(arguments: dict[str, Any], message: str) ->
         (lambda: ta.Near((), within="x"), "within: 'x'"),
     ],
 )
-def test_refuses_a_part_without_meaning(make: Any, message: str) -> None:
+def test_refuses_a_part_without_meaning(
+    make: Callable[..., object], message: str
+) -> None:
     with pytest.raises(ta.InvalidRequestError, match=message):
         make()
 
@@ -242,7 +260,10 @@ def test_refuses_a_part_without_meaning(make: Any, message: str) -> None:
         ({"devices": {"gpu": {"where": {}}}}, "devices.gpu.count: absent"),
         ({"devices": {"gpu": {"count": 1, "model": "x"}}}, "devices.gpu: 'model'"),
         ({"devices": {"gpu": {"count": 1, "where": {"a": {"like": 1}}}}}, "where.a: "),
-        ({"require": [{"align": {"level": "numa", "at": 1}}]}, r"require\[0\].align: 'at'"),
+        (
+            {"require": [{"align": {"level": "numa", "at": 1}}]},
+            r"require\[0\].align: 'at'",
+        ),
         ({"require": [{"align": {}}]}, r"require\[0\].align: .*level"),
         ({"require": [{"order": {}}]}, r"require\[0\]: 'order', want one of align"),
         ({"require": {"align": {}}}, "require: .*, want a list"),
@@ -258,7 +279,7 @@ def test_json_form_names_the_path_of_what_is_wrong(
 
 
 @pytest.mark.parametrize("document", [None, [], "Request", 3])
-def test_json_form_must_be_an_object(document: Any) -> None:
+def test_json_form_must_be_an_object(document: Mapping[str, object]) -> None:
     with pytest.raises(ta.FormatError, match="want an object"):
         ta.Request.from_dict(document)
 
@@ -284,7 +305,8 @@ def test_object_without_init_is_refused() -> None:
 def test_one_request_serves_many_machines_and_threads() -> None:
     request = ta.Request(cores=2)
     allocators = [
-        ta.Allocator(ta.Machine.from_synthetic(f"pack:1 core:{n} pu:2")) for n in range(1, 13)
+        ta.Allocator(ta.Machine.from_synthetic(f"pack:1 core:{n} pu:2"))
+        for n in range(1, 13)
     ]
 
     def ask(_: int) -> list[bool]:
@@ -296,13 +318,13 @@ def test_one_request_serves_many_machines_and_threads() -> None:
 
 
 texts = st.sampled_from(["gpu", "nic", "nvme"])
-levels = st.sampled_from(["self", "switch", "bridges", "root", "numa", "package", "machine"])
+levels = st.sampled_from(
+    ["self", "switch", "bridges", "root", "numa", "package", "machine"]
+)
 ofs = st.lists(texts, min_size=1, max_size=3).map(tuple)
 constraints = st.one_of(
     st.builds(ta.Align, st.sampled_from(["l3", "numa", "package"]), ofs),
-    st.builds(
-        ta.Pair, st.just("gpu"), st.just("nic"), levels, st.just((2, 1))
-    ),
+    st.builds(ta.Pair, st.just("gpu"), st.just("nic"), levels, st.just((2, 1))),
     st.builds(
         ta.Link, texts, st.sampled_from(["clique", "connected"]), st.integers(1, 10**6)
     ),
@@ -321,7 +343,9 @@ conditions = st.one_of(
 wanted = st.builds(
     ta.DeviceRequest,
     st.integers(1, 9),
-    where=st.dictionaries(st.text("ab", min_size=1, max_size=3), conditions, max_size=3),
+    where=st.dictionaries(
+        st.text("ab", min_size=1, max_size=3), conditions, max_size=3
+    ),
     eligible=st.none() | st.lists(st.sampled_from(["gpu0", "gpu1"]), max_size=2),
 )
 requests = st.builds(

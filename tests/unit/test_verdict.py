@@ -68,7 +68,7 @@ def test_unknown_is_neither(undecided: ta.Verdict) -> None:
 def test_undecided_allocate_raises_with_its_verdict() -> None:
     allocator = ta.Allocator(ta.Machine.preset("dgx-h100"))
     request = ta.Request(cores=3, devices={"gpu": 4})
-    with pytest.raises(ta.UndecidedError, match="^a: UNKNOWN, StepLimit") as caught:
+    with pytest.raises(ta.UndecidedError, match=r"^a: UNKNOWN, StepLimit") as caught:
         allocator.allocate(request, owner="a", max_steps=0)
     assert isinstance(caught.value.verdict, ta.Verdict)
     assert allocator.placements == {}
@@ -159,7 +159,9 @@ def test_nobody_makes_changes_or_copies_one(allocator: ta.Allocator) -> None:
 
 
 def test_repr_is_short(allocator: ta.Allocator) -> None:
-    assert repr(allocator.check(ta.Request(cores=9))).startswith("<Verdict INFEASIBLE: ")
+    assert repr(allocator.check(ta.Request(cores=9))).startswith(
+        "<Verdict INFEASIBLE: "
+    )
 
 
 def test_reasons_are_documented(repository: Path) -> None:
