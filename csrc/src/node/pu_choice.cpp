@@ -211,10 +211,14 @@ class CoreProgramme {
         if (question_.exact_counts.empty()) {
             return true;
         }
-        // What later localities must hold is what is still missing here.
+        // What the localities of later cores must hold is what is still missing here.
         std::uint64_t later = 0;
-        for (std::size_t l = items_[i].locality + 1U; l < question_.exact_counts.size(); ++l) {
-            later += question_.exact_counts[l];
+        std::uint32_t last = items_[i].locality;
+        for (std::size_t next = i + 1; next < items_.size(); ++next) {
+            if (items_[next].locality != last) {
+                last = items_[next].locality;
+                later += question_.exact_counts[last];
+            }
         }
         return missing == later;
     }
