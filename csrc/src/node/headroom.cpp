@@ -194,7 +194,10 @@ class CopyBound {
                 pus += members.count();
             }
         });
-        return wanted.cores != 0 ? cores / wanted.cores : pus / wanted.pus;
+        if (wanted.cores != 0) {
+            return cores / wanted.cores;
+        }
+        return wanted.pus != 0 ? pus / wanted.pus : unbounded;
     }
 
     [[nodiscard]] std::uint64_t copies_by_bytes(const Room& room) const {
