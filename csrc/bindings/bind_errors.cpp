@@ -81,7 +81,7 @@ void set_python_error() noexcept {
 void bind_errors(py::module_& m) {
     py::register_local_exception_translator([](std::exception_ptr pointer) {
         try {
-            std::rethrow_exception(pointer);
+            std::rethrow_exception(std::move(pointer));
         } catch (const Error& error) {
             set_core_error(error);
         }

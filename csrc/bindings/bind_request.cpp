@@ -284,7 +284,7 @@ SharedRequest::SharedRequest(Request request)
 std::shared_ptr<const CompiledRequest> SharedRequest::compiled_for(
     const std::shared_ptr<const Machine>& machine) const {
     {
-        const std::lock_guard lock(mutex_);
+        const std::scoped_lock lock(mutex_);
         for (const auto& compiled : cache_) {
             if (compiled != nullptr && &machine_of(*compiled) == machine.get()) {
                 return compiled;
@@ -295,7 +295,7 @@ std::shared_ptr<const CompiledRequest> SharedRequest::compiled_for(
     // compile; either result serves.
     std::shared_ptr<const CompiledRequest> compiled = compile(machine, request_);
     std::shared_ptr<const CompiledRequest> evicted = compiled;
-    const std::lock_guard lock(mutex_);
+    const std::scoped_lock lock(mutex_);
     std::swap(cache_[next_slot_], evicted);
     next_slot_ = (next_slot_ + 1) % cache_size;
     return compiled;

@@ -199,7 +199,7 @@ py::object status_of(const VerdictContent& content) {
 }
 
 py::str reason_of(const VerdictContent& content) {
-    return py::str(std::string(reason_name(content.verdict.answer.reason)));
+    return {std::string(reason_name(content.verdict.answer.reason))};
 }
 
 std::uint64_t steps_of(const VerdictContent& content) {
