@@ -110,4 +110,97 @@ const std::vector<std::uint32_t>& L3Choice::choose(std::span<const L3Room> rooms
     return chosen_;
 }
 
+// The largest room of each locality to hit, then the largest of the rest.
+std::size_t L3Choice::least_count_hitting(std::span<const L3Room> rooms,
+                                          std::uint64_t wanted,
+                                          std::uint64_t hit) {
+    units_.clear();
+    std::uint64_t sum = 0;
+    std::size_t count = 0;
+    for (std::size_t i = 0; i < rooms.size();) {
+        const std::uint32_t locality = rooms[i].locality;
+        const std::size_t first = units_.size();
+        for (; i < rooms.size() && rooms[i].locality == locality; ++i) {
+            units_.push_back(rooms[i].units);
+        }
+        if (((hit >> locality) & 1U) != 0) {
+            const auto most =
+                std::max_element(units_.begin() + static_cast<std::ptrdiff_t>(first), units_.end());
+            sum += *most;
+            ++count;
+            units_.erase(most);
+            hit &= ~(std::uint64_t{1} << locality);
+        }
+    }
+    if (hit != 0) {
+        return 0;
+    }
+    std::ranges::sort(units_, std::greater{});
+    for (std::size_t i = 0; i < units_.size() && sum < wanted; ++i, ++count) {
+        sum += units_[i];
+    }
+    return sum < wanted ? 0 : count;
+}
+
+// cell(i, h, k, f): the most units that k rooms from i on hold, f of them favoured, when
+// every locality to hit from there on gets one; h says that room i's locality has one.
+void L3Choice::sum_hitting(std::span<const L3Room> rooms, std::uint64_t hit, std::size_t count) {
+    width_ = count + 1;
+    largest_.assign((rooms.size() + 1) * 2 * width_ * width_, impossible);
+    cell(rooms.size(), 0, 0, 0) = 0;
+    cell(rooms.size(), 1, 0, 0) = 0;
+    for (std::size_t i = rooms.size(); i-- > 0;) {
+        const bool ends = i + 1 == rooms.size() || rooms[i + 1].locality != rooms[i].locality;
+        const bool must = ((hit >> rooms[i].locality) & 1U) != 0;
+        const std::size_t favoured = rooms[i].favoured ? 1 : 0;
+        for (std::size_t h = 0; h < 2; ++h) {
+            for (std::size_t k = 0; k <= count; ++k) {
+                for (std::size_t f = 0; f <= k; ++f) {
+                    std::int64_t best =
+                        ends && must && h == 0 ? impossible : cell(i + 1, ends ? 0 : h, k, f);
+                    if (k > 0 && f >= favoured) {
+                        best = std::max(best,
+                                        rooms[i].units + cell(i + 1, ends ? 0 : 1, k - 1,
+                                                              f - favoured));
+                    }
+                    cell(i, h, k, f) = best;
+                }
+            }
+        }
+    }
+}
+
+const std::vector<std::uint32_t>& L3Choice::choose_hitting(std::span<const L3Room> rooms,
+                                                           std::uint64_t wanted,
+                                                           std::uint64_t hit) {
+    chosen_.clear();
+    std::size_t missing = least_count_hitting(rooms, wanted, hit);
+    if (missing == 0) {
+        return chosen_;
+    }
+    sum_hitting(rooms, hit, missing);
+    const auto enough = static_cast<std::int64_t>(wanted);
+    std::size_t favoured = missing;
+    while (cell(0, 0, missing, favoured) < enough) {
+        --favoured;
+    }
+    std::int64_t sum = 0;
+    std::size_t h = 0;
+    for (std::uint32_t i = 0; i < rooms.size() && missing != 0; ++i) {
+        const bool ends = i + 1 == rooms.size() || rooms[i + 1].locality != rooms[i].locality;
+        const std::size_t own = rooms[i].favoured ? 1 : 0;
+        if (favoured >= own &&
+            sum + rooms[i].units + cell(i + 1, ends ? 0 : 1, missing - 1, favoured - own) >=
+                enough) {
+            chosen_.push_back(i);
+            sum += rooms[i].units;
+            --missing;
+            favoured -= own;
+            h = 1;
+        }
+        h = ends ? 0 : h;
+    }
+    return chosen_;
+}
+
 }  // namespace topoalloc

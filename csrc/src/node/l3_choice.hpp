@@ -16,6 +16,7 @@ struct L3Room {
     std::uint32_t l3 = 0;
     std::uint32_t units = 0;
     bool favoured = false;
+    std::uint32_t locality = 0;  ///< that holds it; read by choose_hitting alone
 };
 
 class L3Choice {
@@ -24,6 +25,13 @@ class L3Choice {
     /// @returns positions in `rooms`, ascending; empty when they can not hold `wanted`
     [[nodiscard]] const std::vector<std::uint32_t>& choose(std::span<const L3Room> rooms,
                                                            std::uint64_t wanted);
+
+    /// As choose(), with at least one L3 in each locality of the mask `hit`. Rooms of one
+    /// locality stand side by side; `wanted` is at least the number of those localities.
+    /// O(L3s * chosen^2).
+    [[nodiscard]] const std::vector<std::uint32_t>& choose_hitting(std::span<const L3Room> rooms,
+                                                                   std::uint64_t wanted,
+                                                                   std::uint64_t hit);
 
   private:
     [[nodiscard]] std::size_t least_count(std::span<const L3Room> rooms, std::uint64_t wanted);
@@ -36,6 +44,17 @@ class L3Choice {
                             std::size_t favoured,
                             std::size_t other,
                             std::uint64_t wanted);
+
+    [[nodiscard]] std::size_t least_count_hitting(std::span<const L3Room> rooms,
+                                                  std::uint64_t wanted,
+                                                  std::uint64_t hit);
+    void sum_hitting(std::span<const L3Room> rooms, std::uint64_t hit, std::size_t count);
+    [[nodiscard]] std::int64_t& cell(std::size_t room,
+                                     std::size_t is_hit,
+                                     std::size_t count,
+                                     std::size_t favoured) {
+        return largest_[((room * 2 + is_hit) * width_ + count) * width_ + favoured];
+    }
 
     // Scratch, kept so that repeated choices do not allocate.
     std::vector<std::uint32_t> units_;   // sorted

@@ -2,6 +2,8 @@
 #include "node/matching.hpp"
 
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <limits>
 
 namespace topoalloc {
@@ -144,6 +146,83 @@ class Assignment {
     std::vector<std::size_t> row_of_;
 };
 
+// Where levels are ultrametric, matching whatever can be matched at the least level first is
+// optimal: devices within a level of each other are alike to all farther ones.
+class NestedMatching {
+  public:
+    static constexpr std::size_t max_size = 64;
+
+    static bool applies(const Machine& machine, const MatchingSides& sides) {
+        return machine.levels_are_ultrametric() && sides.many.size() <= max_size;
+    }
+
+    NestedMatching(const Machine& machine, const MatchingSides& sides, Level within)
+        : machine_(machine), sides_(sides), within_(within) {
+        for (std::size_t j = 0; j < sides.one.size(); ++j) {
+            left_[j] = sides.ratio;
+        }
+    }
+
+    // The least sum from row `first` on, with what is left; at least `forbidden`: none.
+    [[nodiscard]] std::int64_t sum_from(std::size_t first) const {
+        std::array<std::uint32_t, max_size> left = left_;
+        std::uint64_t open = 0;
+        for (std::size_t i = first; i < sides_.many.size(); ++i) {
+            open |= std::uint64_t{1} << i;
+        }
+        std::int64_t sum = 0;
+        for (int level = 0; level <= static_cast<int>(within_) && open != 0; ++level) {
+            for (std::uint64_t rest = open; rest != 0; rest &= rest - 1) {
+                const auto i = static_cast<std::size_t>(std::countr_zero(rest));
+                if (match_at(i, level, left)) {
+                    open &= ~(std::uint64_t{1} << i);
+                    sum += level;
+                }
+            }
+        }
+        return open == 0 ? sum : forbidden;
+    }
+
+    [[nodiscard]] std::vector<std::uint32_t> least_list() {
+        std::vector<std::uint32_t> chosen(sides_.many.size(), 0);
+        std::int64_t rest = sum_from(0);
+        for (std::size_t i = 0; i < sides_.many.size(); ++i) {
+            for (std::uint32_t j = 0; j < sides_.one.size(); ++j) {
+                const auto level = machine_.level(sides_.many[i], sides_.one[j]);
+                if (left_[j] == 0 || level > within_) {
+                    continue;
+                }
+                --left_[j];
+                const std::int64_t after = sum_from(i + 1);
+                if (after + static_cast<std::int64_t>(level) == rest) {
+                    chosen[i] = j;
+                    rest = after;
+                    break;
+                }
+                ++left_[j];
+            }
+        }
+        return chosen;
+    }
+
+  private:
+    bool match_at(std::size_t i, int level, std::array<std::uint32_t, max_size>& left) const {
+        for (std::size_t j = 0; j < sides_.one.size(); ++j) {
+            if (left[j] != 0 &&
+                static_cast<int>(machine_.level(sides_.many[i], sides_.one[j])) == level) {
+                --left[j];
+                return true;
+            }
+        }
+        return false;
+    }
+
+    const Machine& machine_;
+    const MatchingSides& sides_;
+    Level within_;
+    std::array<std::uint32_t, max_size> left_{};
+};
+
 }  // namespace
 
 std::size_t largest_matching(const Machine& machine, const MatchingSides& sides, Level within) {
@@ -165,13 +244,18 @@ std::optional<std::int64_t> least_level_sum(const Machine& machine,
         const Level level = machine.level(sides.many[0], sides.one[0]);
         return level <= within ? std::optional(static_cast<std::int64_t>(level)) : std::nullopt;
     }
-    const std::int64_t sum = Assignment(machine, sides, within).solve();
+    const std::int64_t sum = NestedMatching::applies(machine, sides)
+                                 ? NestedMatching(machine, sides, within).sum_from(0)
+                                 : Assignment(machine, sides, within).solve();
     return sum < forbidden ? std::optional(sum) : std::nullopt;
 }
 
 std::vector<std::uint32_t> least_matching(const Machine& machine,
                                           const MatchingSides& sides,
                                           Level within) {
+    if (NestedMatching::applies(machine, sides)) {
+        return NestedMatching(machine, sides, within).least_list();
+    }
     const std::size_t size = sides.many.size();
     Assignment table(machine, sides, within);
     const std::int64_t least = table.solve();

@@ -2,8 +2,8 @@
 //
 // Matchings between two short lists of devices in a ratio of n : 1, by their levels.
 //
-// Least sum: the Hungarian method on a square table (each "one" side repeated n times),
-// O(n^3) for n devices on the many side. Existence: augmenting paths, O(n^3) at worst, a few
+// Least sum: nearest first where levels are ultrametric; elsewhere the Hungarian method on a
+// square table (each "one" side repeated n times), O(n^3) for n devices. Existence: augmenting paths, O(n^3) at worst, a few
 // steps in practice. Both are exact.
 #pragma once
 

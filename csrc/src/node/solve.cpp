@@ -76,14 +76,42 @@ ChosenDevices chosen_of(const CompiledRequest& request, const Placement& placeme
     return chosen;
 }
 
-void finish(const NodeState& state,
-            const CompiledRequest& request,
-            const SolveOptions& options,
-            Answer& answer) {
-    const ChosenDevices chosen = chosen_of(request, answer.placement);
-    answer.placement.cost = placement_cost(
-        state, request, answer.placement, chosen, options.policy.packing);
-    answer.placement.pairs = made_pairs(request, chosen);
+// Which preferences a search left unmet, as terms 1a and 1b.
+void set_unmet(const CompiledRequest& request, std::uint32_t unmet, Cost& cost) {
+    cost[Cost::unmet_count] = std::popcount(unmet);
+    for (std::size_t i = 0; i < request.prefer.size(); ++i) {
+        cost[Cost::unmet_vector] = cost[Cost::unmet_vector] * 2 + ((unmet >> i) & 1U);
+    }
+}
+
+// Searches with the preferences that are not in `unmet`; true when the answer is found.
+bool try_unmet(const NodeState& state,
+               const CompiledRequest& request,
+               const SolveOptions& options,
+               std::uint32_t unmet,
+               bool& limited,
+               Answer& answer) {
+    SearchResult found =
+        search_any(state, request, enforced_with(request, unmet), options, answer.steps);
+    limited = limited || found.limited;
+    if (!found.best) {
+        return false;
+    }
+    answer.placement = std::move(*found.best);
+    answer.status = limited ? Status::feasible : Status::optimal;
+    answer.reason = limited ? Reason::step_limit : Reason::placed;
+    if (!request.request.devices.empty() || limited) {
+        const ChosenDevices chosen = chosen_of(request, answer.placement);
+        answer.placement.pairs = made_pairs(request, chosen);
+        if (limited) {
+            // A search cut short may meet a preference that it did not ask for.
+            answer.placement.cost = placement_cost(
+                state, request, answer.placement, chosen, options.policy.packing);
+            return true;
+        }
+    }
+    set_unmet(request, unmet, answer.placement.cost);
+    return true;
 }
 
 }  // namespace
@@ -98,16 +126,15 @@ Answer solve(const NodeState& state,
         return answer;
     }
     bool limited = false;
-    for (const std::uint32_t unmet : unmet_sets(request.prefer.size())) {
-        SearchResult found =
-            search_any(state, request, enforced_with(request, unmet), options, answer.steps);
-        limited = limited || found.limited;
-        if (found.best) {
-            answer.placement = std::move(*found.best);
-            answer.status = limited ? Status::feasible : Status::optimal;
-            answer.reason = limited ? Reason::step_limit : Reason::placed;
-            finish(state, request, options, answer);
+    if (request.prefer.empty()) {
+        if (try_unmet(state, request, options, 0, limited, answer)) {
             return answer;
+        }
+    } else {
+        for (const std::uint32_t unmet : unmet_sets(request.prefer.size())) {
+            if (try_unmet(state, request, options, unmet, limited, answer)) {
+                return answer;
+            }
         }
     }
     answer.status = limited ? Status::unknown : Status::infeasible;

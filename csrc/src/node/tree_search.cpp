@@ -61,9 +61,11 @@ struct CoreChoice {
     bool found = false;
     std::int64_t l3s = 0, split_cores = 0, opened_l3s = 0;
     std::uint64_t localities = 0;  // that got a PU
+    std::uint64_t hit = 0;         // that had to get one
     Bitmap pus;                    // filled by materialize()
     bool has_pus = false;
-    std::vector<std::uint32_t> rooms;  // positions in rooms_ otherwise
+    std::uint32_t cores = 0;       // whole cores to take from the rooms
+    std::vector<L3Room> rooms;     // the chosen ones, in order
 };
 
 struct Candidate {
@@ -154,7 +156,7 @@ class TreeSearch {
             wanted_ = request.pus / plan_.core_size;
         } else {
             wanted_ = request.pus;
-            by_pus_ = request.pus != 0;
+            by_pus_ = request.pus != 0 && plan_.core_size != 1;
         }
         return true;
     }
@@ -430,7 +432,7 @@ class TreeSearch {
         }
         const std::uint64_t devices = devices_of(set.mask);
         if (wanted_ == 0) {
-            consider(set, ask_tree(devices, 0), CoreChoice{true, 0, 0, 0, 0, {}, true, {}});
+            consider(set, ask_tree(devices, 0), no_cores());
             return;
         }
         std::uint64_t usable = 0;      // localities of T with units
@@ -485,90 +487,111 @@ class TreeSearch {
 
     // --- cores ---
 
+    static CoreChoice no_cores() {
+        CoreChoice choice;
+        choice.found = true;
+        choice.has_pus = true;
+        return choice;
+    }
+
     CoreChoice choose_cores(std::uint64_t localities, std::uint64_t hit) {
-        if (by_pus_ || hit != 0) {
+        if (by_pus_) {
             return choose_by_programme(localities, hit);
         }
+        if (!collect_rooms(localities) && hit != 0) {
+            return choose_by_programme(localities, hit);
+        }
+        const std::vector<std::uint32_t>& chosen =
+            hit == 0 ? l3_choice_.choose(rooms_, wanted_)
+                     : l3_choice_.choose_hitting(rooms_, wanted_, hit);
+        CoreChoice choice;
+        choice.found = !chosen.empty();
+        choice.hit = hit;
+        choice.cores = wanted_;
+        choice.l3s = static_cast<std::int64_t>(chosen.size());
+        for (const std::uint32_t position : chosen) {
+            choice.rooms.push_back(rooms_[position]);
+            choice.opened_l3s += rooms_[position].favoured != (opened_ == 1) ? opened_ : 0;
+        }
+        note_localities(localities, choice);
+        return choice;
+    }
+
+    // The L3s of T with what they can give; false when one lies in several localities.
+    bool collect_rooms(std::uint64_t localities) {
         rooms_.clear();
-        const bool pack = opened_ == 1;
-        std::uint32_t last_l3 = no_index;
+        bool nested = true;
         for (std::size_t i = 0; i < plan_.pieces.size(); ++i) {
             const CorePiece& piece = plan_.pieces[i];
             if (piece_units_[i] == 0 || ((localities >> piece.locality) & 1U) == 0) {
                 continue;
             }
-            if (piece.l3 != last_l3) {
-                last_l3 = piece.l3;
-                rooms_.push_back({piece.l3, 0, (state_.l3_holds()[piece.l3] != 0) == pack});
+            if (rooms_.empty() || rooms_.back().l3 != piece.l3) {
+                const bool open = state_.l3_holds()[piece.l3] != 0;
+                rooms_.push_back({piece.l3, 0, open == (opened_ == 1), piece.locality});
             }
+            nested = nested && rooms_.back().locality == piece.locality;
             rooms_.back().units += piece_units_[i];
         }
-        CoreChoice choice;
-        choice.rooms = l3_choice_.choose(rooms_, wanted_);
-        if (choice.rooms.empty()) {
-            return choice;
-        }
-        choice.found = true;
-        choice.l3s = static_cast<std::int64_t>(choice.rooms.size());
-        for (const std::uint32_t position : choice.rooms) {
-            choice.opened_l3s += rooms_[position].favoured != pack ? opened_ : 0;
-        }
-        gather(localities, choice);
-        return choice;
+        return nested;
     }
 
-    // The lowest cores of the chosen L3s.
-    void gather(std::uint64_t localities, CoreChoice& choice) const {
-        std::uint32_t missing = wanted_;
-        std::size_t piece_index = 0;
-        for (const std::uint32_t position : choice.rooms) {
-            const std::uint32_t l3 = rooms_[position].l3;
-            while (plan_.pieces[piece_index].l3 != l3) {
-                ++piece_index;
+    // Calls f(piece position) for the pieces of the chosen L3s that lie in T, in order, until
+    // it returns false.
+    template <class F>
+    void for_each_chosen_piece(std::uint64_t localities, const CoreChoice& choice, F&& f) const {
+        std::size_t i = 0;
+        for (const L3Room& room : choice.rooms) {
+            while (plan_.pieces[i].l3 != room.l3) {
+                ++i;
             }
-            for (; piece_index < plan_.pieces.size() && plan_.pieces[piece_index].l3 == l3 &&
-                   missing != 0;
-                 ++piece_index) {
-                const CorePiece& piece = plan_.pieces[piece_index];
-                if (piece_units_[piece_index] != 0 &&
-                    ((localities >> piece.locality) & 1U) != 0) {
-                    choice.localities |= bit(piece.locality);
-                    missing -= std::min(missing, piece_units_[piece_index]);
+            for (; i < plan_.pieces.size() && plan_.pieces[i].l3 == room.l3; ++i) {
+                const bool gives = piece_units_[i] != 0 &&
+                                   ((localities >> plan_.pieces[i].locality) & 1U) != 0;
+                if (gives && !f(i)) {
+                    return;
                 }
             }
         }
     }
 
+    void note_localities(std::uint64_t localities, CoreChoice& choice) const {
+        // Where localities had to be hit every chosen L3 gives a core.
+        std::uint32_t missing = choice.hit != 0 ? no_index : choice.cores;
+        for_each_chosen_piece(localities, choice, [&](std::size_t i) {
+            choice.localities |= bit(plan_.pieces[i].locality);
+            missing -= std::min(missing, piece_units_[i]);
+            return missing != 0;
+        });
+    }
+
+    // The lowest cores of the chosen L3s, less those that later localities to hit will need.
     void materialize(std::uint64_t localities, CoreChoice& choice) const {
         if (choice.has_pus) {
             return;
         }
         choice.has_pus = true;
         choice.pus.resize_words((machine_.pus().size() + 63) / 64);
-        std::uint32_t missing = wanted_;
-        std::size_t next = 0;
-        for (std::size_t i = 0; i < plan_.pieces.size() && missing != 0; ++i) {
+        std::uint32_t missing = choice.cores;
+        std::uint64_t to_hit = choice.hit;
+        for_each_chosen_piece(localities, choice, [&](std::size_t i) {
             const CorePiece& piece = plan_.pieces[i];
-            while (next < choice.rooms.size() && rooms_[choice.rooms[next]].l3 < piece.l3) {
-                ++next;
-            }
-            if (next == choice.rooms.size()) {
-                return;
-            }
-            if (rooms_[choice.rooms[next]].l3 != piece.l3 || piece_units_[i] == 0 ||
-                ((localities >> piece.locality) & 1U) == 0) {
-                continue;
-            }
             const std::uint32_t first = std::max(piece.first_core, branch_.first_core);
             const std::uint32_t last =
                 std::min(piece.first_core + piece.core_count, branch_.last_core);
             for (std::uint32_t core = first; core < last && missing != 0; ++core) {
-                if (state_.whole_cores().test(core)) {
+                if (!state_.whole_cores().test(core)) {
+                    continue;
+                }
+                const bool hits = ((to_hit >> piece.locality) & 1U) != 0;
+                if (hits || missing > static_cast<std::uint32_t>(std::popcount(to_hit))) {
                     choice.pus |= machine_.cores()[core].pus;
+                    to_hit &= ~bit(piece.locality);
                     --missing;
                 }
             }
-        }
+            return missing != 0;
+        });
     }
 
     CoreChoice choose_by_programme(std::uint64_t localities, std::uint64_t hit) {
@@ -578,7 +601,6 @@ class TreeSearch {
         for_each_bit(localities,
                      [&](std::uint32_t l) { question.usable |= machine_.localities()[l].pus; });
         question.usable &= state_.free_pus();
-        Bitmap interval;
         const std::size_t from = machine_.cores()[branch_.first_core].pus.first();
         const std::size_t to = machine_.cores()[branch_.last_core - 1].pus.last() + 1;
         question.usable &= Bitmap::range(from, to - from);
