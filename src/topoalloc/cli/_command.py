@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Running one subcommand: options, errors and exit codes are alike in all of them."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib
+import inspect
+import sys
+import typing
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from topoalloc._errors import InternalError, TopoallocError, UndecidedError
+from topoalloc.cli import COMMANDS, EXIT_BAD_INPUT, EXIT_UNDECIDED
+
+__all__ = ["run_command", "unfold"]
+
+_MISSING = "not installed, want it: pip install 'topoalloc[cli]'"
+
+
+def run_command(name: str, arguments: Sequence[str]) -> int:
+    """Run a subcommand and return the exit code.
+
+    Parameters
+    ----------
+    name : str
+        One of ``COMMANDS``.
+    arguments : sequence of str
+        What follows the name.
+
+    Returns
+    -------
+    int
+    """
+    try:
+        return _run(name, list(arguments))
+    except ModuleNotFoundError as error:
+        if error.name not in {"typer", "rich"}:
+            raise
+        return _complain(f"{error.name}: {_MISSING}")
+    except UndecidedError as error:
+        _complain(str(error))
+        return EXIT_UNDECIDED
+    except InternalError:
+        raise
+    except TopoallocError as error:
+        # An OSError with two arguments prints its errno first, which names nothing.
+        return _complain(str(error.args[-1] if error.args else error))
+    except OSError as error:
+        if isinstance(error, BrokenPipeError) or error.strerror is None:
+            raise
+        what = "file" if error.filename is None else str(error.filename)
+        return _complain(f"{what}: {error.strerror}")
+
+
+def _run(name: str, arguments: list[str]) -> int:
+    import typer  # noqa: PLC0415 - The extra may be missing, and that has an answer.
+
+    module = importlib.import_module(f"topoalloc.cli._{name}")
+    app = typer.Typer(
+        add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
+    )
+    app.command(
+        name=name,
+        help=_sentence(COMMANDS[name]) + "\n\n" + module.HELP,
+        epilog="\b\nExamples:\n" + "\n".join(f"  {line}" for line in module.EXAMPLES),
+        context_settings=getattr(module, "CONTEXT", {}) | {"max_content_width": 88},
+    )(unfold(module.command))
+    # The base of every error in what was typed; typer names it by its children alone.
+    usage_error: type[Exception] = typer.BadParameter.__mro__[1]
+    try:
+        code = typer.main.get_command(app).main(
+            args=arguments, prog_name=f"topoalloc {name}", standalone_mode=False
+        )
+    except usage_error as error:
+        return _complain(f"{_usage_text(error)} (topoalloc {name} --help)")
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    return int(code or 0)
+
+
+def unfold(command: Callable[..., int]) -> Callable[..., int]:
+    """Make an option of each field of the dataclasses that a command takes.
+
+    Parameters
+    ----------
+    command : callable
+        Some of its parameters are dataclasses, whose fields say how typer reads them.
+
+    Returns
+    -------
+    callable
+        With the fields as parameters; it makes the dataclasses and calls the command.
+    """
+    groups: dict[str, tuple[type, list[str]]] = {}
+    parameters: list[inspect.Parameter] = []
+    hints = typing.get_type_hints(command, include_extras=True)
+    for parameter in inspect.signature(command).parameters.values():
+        hint = hints[parameter.name]
+        if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+            fields = typing.get_type_hints(hint, include_extras=True)
+            groups[parameter.name] = (hint, list(fields))
+            parameters += [
+                _parameter(field.name, fields[field.name], field.default)
+                for field in dataclasses.fields(hint)
+            ]
+        else:
+            parameters.append(_parameter(parameter.name, hint, parameter.default))
+
+    @functools.wraps(command)
+    def unfolded(**values: Any) -> int:  # noqa: ANN401 - As many types as options.
+        made = {
+            name: cls(**{field: values.pop(field) for field in fields})
+            for name, (cls, fields) in groups.items()
+        }
+        return command(**made, **values)
+
+    unfolded.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    unfolded.__annotations__ = {p.name: p.annotation for p in parameters}
+    del unfolded.__wrapped__
+    return unfolded
+
+
+def _parameter(name: str, annotation: object, default: object) -> inspect.Parameter:
+    if default is dataclasses.MISSING:
+        default = inspect.Parameter.empty
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation
+    )
+
+
+def _sentence(text: str) -> str:
+    end = "" if text.endswith("?") else "."
+    return text[0].upper() + text[1:] + end
+
+
+def _usage_text(error: Any) -> str:  # noqa: ANN401 - The kinds have no common fields.
+    """Say an error of the command line as topoalloc says its own."""
+    option = getattr(error, "option_name", None)
+    if option is not None and getattr(error, "possibilities", None) is not None:
+        near = ", ".join(sorted(error.possibilities)) or "one that the help names"
+        return f"{option}: no such option, want {near}"
+    text = str(error.format_message()).rstrip(".")
+    return text[0].lower() + text[1:]
+
+
+def _complain(message: str) -> int:
+    sys.stdout.flush()
+    sys.stderr.write(f"topoalloc: {message}\n")
+    return EXIT_BAD_INPUT

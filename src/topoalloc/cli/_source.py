@@ -1,0 +1,184 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where the machine comes from (``-i``), and what is taken on it (``--state``)."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from topoalloc._allocator import Allocator
+from topoalloc._errors import FormatError, InvalidRequestError
+from topoalloc._machine import Machine
+
+__all__ = ["Source", "State", "read_document", "read_machine"]
+
+_SNAPSHOT = b"topoalloc-snapshot"
+_KINDS = 'a file, "-", a synthetic description such as "pack:2 core:4 pu:2" or a preset'
+
+
+@dataclass(frozen=True)
+class Source:
+    """The options that say which machine is meant and who holds what on it."""
+
+    input: Annotated[
+        str | None,
+        typer.Option(
+            "-i",
+            "--input",
+            metavar="INPUT",
+            help="hwloc XML file, - for standard input, synthetic description, JSON "
+            "spec, snapshot or preset. This host when left out.",
+        ),
+    ] = None
+    state: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Snapshot that says who holds what, as --save or "
+            "Allocator.snapshot() writes it; it holds the machine too.",
+        ),
+    ] = None
+
+    def machine(self) -> Machine:
+        """Return the machine meant."""
+        return self.allocator().machine if self.state else read_machine(self.input)
+
+    def allocator(self, reserved_pus: str = "", policy: str = "pack") -> Allocator:
+        """Return an Allocator with what the snapshot says is taken."""
+        if self.state is None:
+            content = _snapshot_of(self.input)
+            if content is None:
+                return Allocator(
+                    read_machine(self.input), reserved_pus=reserved_pus, policy=policy
+                )
+        else:
+            content = Path(self.state).read_bytes()
+        if reserved_pus or policy != "pack":
+            raise InvalidRequestError(
+                "--reserved-pus and --policy: given beside a snapshot, "
+                "want them as it says"
+            )
+        allocator = Allocator.restore(content)
+        if self.state is not None and self.input is not None:
+            given = read_machine(self.input)
+            if given.digest != allocator.machine.digest:
+                raise InvalidRequestError(
+                    f"--state: a snapshot of {allocator.machine!r}, "
+                    f"want one of {given!r}"
+                )
+        return allocator
+
+
+@dataclass(frozen=True)
+class State:
+    """The options that add to the state before anything is placed."""
+
+    reserved_pus: Annotated[
+        str,
+        typer.Option(
+            "--reserved-pus",
+            metavar="LIST",
+            help="PUs that are never handed out, by OS index: 0-1,112-113.",
+        ),
+    ] = ""
+    cordon: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="WHAT",
+            help="Device, or PU as pu:7, to treat as unhealthy. May be repeated.",
+        ),
+    ] = None
+    policy: Annotated[
+        str,
+        typer.Option(metavar="pack|spread", help="Open few new domains, or many."),
+    ] = "pack"
+
+    def apply(self, source: Source) -> Allocator:
+        """Return the Allocator of a source with these changes."""
+        allocator = source.allocator(self.reserved_pus, self.policy)
+        for what in self.cordon or ():
+            allocator.cordon(what)
+        return allocator
+
+
+def read_machine(text: str | None) -> Machine:
+    """Read what ``-i`` names.
+
+    Parameters
+    ----------
+    text : str or None
+        None: this host.
+
+    Returns
+    -------
+    Machine
+
+    Raises
+    ------
+    InvalidRequestError
+        It names nothing.
+    FormatError
+        What it names is damaged.
+    """
+    if text is None:
+        return Machine.discover()
+    if text == "-":
+        return _machine_from(sys.stdin.buffer.read(), "stdin")
+    # A preset first: its name is no path that anybody would give to a recording.
+    if text in Machine.presets():
+        return Machine.preset(text)
+    path = Path(text)
+    if path.is_dir():
+        raise InvalidRequestError(f"-i: {text!r} is a folder, want {_KINDS}")
+    if path.exists():
+        return _machine_from(path.read_bytes(), text)
+    # Synthetic descriptions have a colon in every word.
+    if ":" in text and "/" not in text:
+        return Machine.from_synthetic(text)
+    raise InvalidRequestError(
+        f"-i: {text!r} is no file and no preset, want {_KINDS}: "
+        + ", ".join(Machine.presets())
+    )
+
+
+def _snapshot_of(text: str | None) -> bytes | None:
+    if text is None or text == "-" or not Path(text).is_file():
+        return None
+    with Path(text).open("rb") as file:
+        start = file.read(len(_SNAPSHOT))
+        return start + file.read() if start == _SNAPSHOT else None
+
+
+def _machine_from(content: bytes, name: str) -> Machine:
+    start = content.lstrip()[: len(_SNAPSHOT)]
+    if start == _SNAPSHOT:
+        return Allocator.restore(content).machine
+    if start.startswith(b"{"):
+        document = read_document(content, name)
+        try:
+            return Machine.from_dict(document)
+        except FormatError as error:
+            raise FormatError(f"{name}: {error}") from None
+    try:
+        return Machine.from_xml(content)
+    except FormatError as error:
+        # The reader names text without a file "XML".
+        raise FormatError(f"{name}: {str(error).removeprefix('XML:')}") from None
+
+
+def read_document(content: bytes, name: str) -> dict[str, object]:
+    """Read a JSON object; errors name the file and the line."""
+    try:
+        document = json.loads(content)
+    except json.JSONDecodeError as error:
+        raise FormatError(f"{name}:{error.lineno}: {error.msg}, want JSON") from None
+    except (UnicodeDecodeError, RecursionError) as error:
+        raise FormatError(f"{name}: {error}, want JSON") from None
+    if not isinstance(document, dict):
+        raise FormatError(f"{name}: {type(document).__name__}, want an object")
+    return document
