@@ -35,10 +35,13 @@ _PU_WIDTH, _PU_HEIGHT = 27, 15
 _DEVICE_WIDTH, _DEVICE_HEIGHT = 92, 44
 _NODE_HEIGHT = 24
 _PART = 11
-_LETTER = 6.4
+_LETTER = 7.0
 """Width of a letter of the titles, about; text cannot be measured here."""
+_LEAST_LETTERS = len("L3 L#10 P#10")
 _WIDEST_CORES = 640
 _WIDEST = 1500
+# Of those in one line the lower ones are drawn as high as the highest.
+_STRETCHED = {"Package", "Group", "Die", "L3", "HostBridge", "Device"}
 
 # lstopo's colours for kinds; owners in colours that the colour-blind can tell apart
 # (Okabe and Ito), as light as black text needs them.
@@ -57,7 +60,8 @@ rect { stroke: #666; stroke-width: 0.7 }
 .PU > rect, .Partition > rect { fill: #fff }
 .HostBridge > rect { fill: rgb(190,210,149) } .Switch > rect { fill: rgb(210,224,180) }
 .Device > rect { fill: rgb(222,222,222) }
-.reserved > rect { fill: #999 } .cordoned > rect { fill: #ffd27f }
+.reserved > rect { fill: #999 }
+.cordoned > rect { fill: #fff; stroke: #c00; stroke-width: 1.6; stroke-dasharray: 4 2 }
 .not-allowed > rect { fill: #ff9c9c }
 .taken { stroke: none }
 """
@@ -225,8 +229,6 @@ class _Picture:
                     title="P#" + ",".join(str(node.os_index) for node in empty),
                 )
             )
-        if len(boxes) == 1:
-            boxes[0].width = max(boxes[0].width, width)
         return _flow(boxes, width)
 
     def _numa_node(self, node: NumaNode) -> _Box:
@@ -413,7 +415,8 @@ def _write_text(box: _Box, lines: list[str], x: float, y: float) -> None:
     elif box.kind == "Machine":
         place = f'class="heading" x="{x + _PAD:g}" y="{y + 17:g}"'
     else:
-        place = f'x="{x + _PAD:g}" y="{y + 13:g}"'
+        below = 13 if box.children or box.fill else box.height / 2 + 4
+        place = f'x="{x + _PAD:g}" y="{y + below:g}"'
     lines.append(f"<text {place}>{escape(box.label)}</text>")
 
 
@@ -425,36 +428,67 @@ def _grid(boxes: Sequence[_Box], widest: float, gap: float = _GAP) -> _Box:
     columns = max(1, min(columns, len(boxes), int(widest // width)))
     # The last row is filled as far as it can be with so many rows.
     columns = math.ceil(len(boxes) / math.ceil(len(boxes) / columns))
-    frame = _Box("", children=[*boxes])
-    for i, box in enumerate(boxes):
-        box.x, box.y = (i % columns) * width, (i // columns) * height
-    frame.width = columns * width - gap
-    frame.height = math.ceil(len(boxes) / columns) * height - gap
+    frame = _Box("", width=columns * width - gap, children=[*boxes])
+    y = 0.0
+    for start in range(0, len(boxes), columns):
+        line = boxes[start : start + columns]
+        for i, box in enumerate(line):
+            box.x = i * width
+            if box.kind in _STRETCHED:
+                box.width = width - gap
+                _span(box)
+        y = _end_line(line, y) + gap
+    frame.height = y - gap
     return frame
+
+
+def _end_line(line: Sequence[_Box], y: float) -> float:
+    """Put boxes at a height, as high as the highest of them; return where they end."""
+    highest = max(box.height for box in line)
+    for box in line:
+        box.y = y
+        if box.kind in _STRETCHED:
+            box.height = highest
+    return y + highest
+
+
+def _span(box: _Box) -> None:
+    """Let a NUMANode that is alone lie across the whole box."""
+    for frame in box.children[:1]:
+        if len(frame.children) == 1 and frame.children[0].kind == "NUMANode":
+            frame.children[0].width = box.width - 2 * _PAD
 
 
 def _flow(boxes: Sequence[_Box], widest: float) -> _Box:
     """Lay out boxes in lines, as words are."""
     frame = _Box("", children=[*boxes])
-    x = y = line = 0.0
+    lines: list[list[_Box]] = []
+    x = 0.0
     for box in boxes:
-        if x and x + box.width > widest:
-            x, y, line = 0.0, y + line + _GAP, 0.0
-        box.x, box.y = x, y
+        if not lines or x + box.width > widest:
+            lines.append([])
+            x = 0.0
+        box.x = x
         x += box.width + _GAP
-        line = max(line, box.height)
+        lines[-1].append(box)
         frame.width = max(frame.width, x - _GAP)
-    frame.height = y + line
+    y = 0.0
+    for line in lines:
+        y = _end_line(line, y) + _GAP
+    frame.height = max(0.0, y - _GAP)
     return frame
 
 
 def _stack(box: _Box, rows: Sequence[_Box]) -> None:
     """Put rows below each other, below the title."""
     y = float(_TITLE + (8 if box.kind == "Machine" else 3))
-    box.width = len(box.label) * _LETTER + 2 * _PAD
+    # Labels of two digits more must not change how boxes of a kind are laid out.
+    letters = max(len(box.label), _LEAST_LETTERS if box.kind == "L3" else 0)
+    box.width = letters * _LETTER + 2 * _PAD
     for row in rows:
         row.x, row.y = _PAD, y
         y += row.height + _GAP
         box.width = max(box.width, row.width + 2 * _PAD)
     box.height = y - _GAP + _PAD if rows else y
     box.children += rows
+    _span(box)

@@ -30,8 +30,7 @@ __all__ = [
 ]
 
 _INDENT = "  "
-# Two alike are shown: nothing is gained by one line that says so.
-_LEAST_COLLAPSED = 3
+_LEAST_COLLAPSED = 2
 
 _MEANINGS = {
     Level.SELF: "the same device, or functions of one card",
