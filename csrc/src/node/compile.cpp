@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/compiled_request.hpp"
 
+#include "node/locality_sets.hpp"
 #include "node/tree_plan.hpp"
 
 #include "topoalloc/errors.hpp"
@@ -380,6 +381,7 @@ std::shared_ptr<const CompiledRequest> compile(std::shared_ptr<const Machine> ma
     out->machine = std::move(machine);
     out->request = request;
     Compiler(*out->machine, *out).run();
+    out->locality_classes = classify_localities(*out->machine);
     out->tree = plan_tree(*out);
     return out;
 }

@@ -84,6 +84,7 @@ class CompiledRequest {
     std::vector<std::uint64_t> bytes;
     bool lacks_page_size = false;
     bool wants_bytes = false;
+    std::vector<std::uint32_t> locality_classes;  ///< see locality_sets.hpp
     std::shared_ptr<const TreePlan> tree;  ///< null when the tree search does not apply
 
     [[nodiscard]] bool wants_pus() const { return request.cores != 0 || request.pus != 0; }

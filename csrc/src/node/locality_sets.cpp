@@ -34,16 +34,20 @@ class Enumerator {
         if (needs_no_locality() && !visit(LocalitySet{})) {
             return true;
         }
+        visit_ = &visit;
         const std::size_t package_count = machine_.packages().size();
         const std::size_t least = least_size();
         for (std::size_t packages = 1; packages <= package_count; ++packages) {
-            for (std::size_t size = least; size <= useful_.size(); ++size) {
-                group_.clear();
-                packages_ = packages;
-                if (!extend(0, size, LocalitySet{}, Bitmap{}, 0)) {
+            for (std::size_t size = least; size <= useful_count_; ++size) {
+                bool limited = false;
+                const bool goes_on = for_each_class_counts(
+                    machine_, request_.locality_classes, most_, packages, size, steps_,
+                    max_steps_, limited,
+                    [this](const ClassCounts& counts) { return choose_members(counts); });
+                if (limited || limited_) {
                     return false;
                 }
-                if (!visit_group(visit)) {
+                if (!goes_on) {
                     return true;
                 }
             }
@@ -62,10 +66,18 @@ class Enumerator {
             }
         }
         for (std::uint32_t l = 0; l < count; ++l) {
+            const std::uint32_t index = request_.locality_classes[l];
+            if (index >= members_.size()) {
+                members_.resize(index + 1);
+            }
             const bool has_bytes = request_.wants_bytes && sum_bytes(l);
             if (has_bytes || demand_.units[l] != 0 || ((device_localities >> l) & 1U) != 0) {
-                useful_.push_back(l);
+                members_[index].push_back(l);
+                ++useful_count_;
             }
+        }
+        for (const auto& members : members_) {
+            most_.push_back(static_cast<std::uint32_t>(members.size()));
         }
     }
 
@@ -108,17 +120,19 @@ class Enumerator {
 
     // The fewest localities that could hold the units, and each page size.
     std::size_t least_size() const {
-        std::size_t least = 1;
         std::vector<std::uint64_t> amounts;
-        for (const std::uint32_t l : useful_) {
-            amounts.push_back(demand_.units[l]);
-        }
-        least = std::max(least, fewest(amounts, demand_.wanted_units));
-        for (std::size_t size = 0; size < request_.bytes.size(); ++size) {
+        const auto collect = [&](auto amount_of) {
             amounts.clear();
-            for (const std::uint32_t l : useful_) {
-                amounts.push_back(bytes_[l][size]);
+            for (const auto& members : members_) {
+                for (const std::uint32_t l : members) {
+                    amounts.push_back(amount_of(l));
+                }
             }
+        };
+        collect([&](std::uint32_t l) { return demand_.units[l]; });
+        std::size_t least = std::max<std::size_t>(1, fewest(amounts, demand_.wanted_units));
+        for (std::size_t size = 0; size < request_.bytes.size(); ++size) {
+            collect([&](std::uint32_t l) { return bytes_[l][size]; });
             least = std::max(least, fewest(amounts, request_.bytes[size]));
         }
         return least;
@@ -134,73 +148,108 @@ class Enumerator {
         return sum < wanted ? amounts.size() + 1 : count;
     }
 
-    // Collects the sets of `missing` more localities from useful_[from...] on. False: limit.
-    bool extend(std::size_t from,
-                std::size_t missing,
-                const LocalitySet& set,
-                const Bitmap& packages,
-                std::uint64_t units) {
-        if (missing == 0) {
-            if (packages.count() == packages_ && units >= demand_.wanted_units) {
-                keep(set);
+    // Every set with these counts; false when visit said so or the limit came.
+    bool choose_members(const ClassCounts& counts) {
+        counts_ = &counts;
+        // Units that the classes from each on can hold at most.
+        most_units_.assign(members_.size() + 1, 0);
+        for (std::size_t c = members_.size(); c-- > 0;) {
+            std::vector<std::uint64_t> units;
+            for (const std::uint32_t l : members_[c]) {
+                units.push_back(demand_.units[l]);
             }
+            std::ranges::sort(units, std::greater{});
+            most_units_[c] = most_units_[c + 1];
+            for (std::uint32_t i = 0; i < counts.counts[c]; ++i) {
+                most_units_[c] += units[i];
+            }
+        }
+        if (most_units_[0] < demand_.wanted_units) {
             return true;
         }
-        for (std::size_t i = from; i + missing <= useful_.size(); ++i) {
+        return extend(0, 0, 0, 0, 0);
+    }
+
+    // Adds members to `mask`: `taken` of class c are in it, the next is members_[c][from] or
+    // later.
+    bool extend(std::size_t c,
+                std::size_t from,
+                std::uint32_t taken,
+                std::uint64_t mask,
+                std::uint64_t units) {
+        if (c == members_.size()) {
+            return keep(mask);
+        }
+        if (taken == counts_->counts[c]) {
+            return extend(c + 1, 0, 0, mask, units);
+        }
+        const auto& members = members_[c];
+        const std::uint32_t missing = counts_->counts[c] - taken;
+        for (std::size_t i = from; i + missing <= members.size(); ++i) {
             if (steps_ >= max_steps_) {
+                limited_ = true;
                 return false;
             }
             ++steps_;
-            const std::uint32_t l = useful_[i];
-            Bitmap met = packages | machine_.localities()[l].packages;
-            if (met.count() > packages_ || !units_may_suffice(i + 1, missing - 1, units, l)) {
+            if (skips_equal(members, i, mask) || !units_may_suffice(c, i, missing, units)) {
                 continue;
             }
-            LocalitySet next = set;
-            for (std::uint64_t rest = set.mask; rest != 0; rest &= rest - 1) {
-                const auto other = static_cast<std::uint32_t>(std::countr_zero(rest));
-                next.distance += static_cast<std::int64_t>(machine_.distance(other, l));
-            }
-            next.mask |= std::uint64_t{1} << l;
-            ++next.localities;
-            if (!extend(i + 1, missing - 1, next, met, units + demand_.units[l])) {
+            if (!extend(c, i + 1, taken + 1, mask | (std::uint64_t{1} << members[i]),
+                        units + demand_.units[members[i]])) {
                 return false;
             }
         }
         return true;
     }
 
-    bool units_may_suffice(std::size_t from,
-                           std::size_t missing,
-                           std::uint64_t units,
-                           std::uint32_t taken) const {
-        std::uint64_t most = 0;
-        for (std::size_t i = from; i < useful_.size(); ++i) {
-            most = std::max<std::uint64_t>(most, demand_.units[useful_[i]]);
+    // An equal member of lower index was left out: taking this one instead gains nothing.
+    bool skips_equal(const std::vector<std::uint32_t>& members,
+                     std::size_t i,
+                     std::uint64_t mask) const {
+        if (demand_.signatures.empty() || demand_.signatures[members[i]].empty()) {
+            return false;
         }
-        return units + demand_.units[taken] + most * missing >= demand_.wanted_units;
+        for (std::size_t before = i; before-- > 0;) {
+            if (demand_.signatures[members[before]] == demand_.signatures[members[i]]) {
+                return ((mask >> members[before]) & 1U) == 0;
+            }
+        }
+        return false;
     }
 
-    void keep(LocalitySet set) {
+    bool units_may_suffice(std::size_t c,
+                           std::size_t from,
+                           std::uint32_t missing,
+                           std::uint64_t units) const {
+        std::uint64_t most = 0;
+        for (std::size_t i = from; i < members_[c].size(); ++i) {
+            most = std::max<std::uint64_t>(most, demand_.units[members_[c][i]]);
+        }
+        return units + demand_.units[members_[c][from]] + most * (missing - 1) +
+                   most_units_[c + 1] >=
+               demand_.wanted_units;
+    }
+
+    bool keep(std::uint64_t mask) const {
+        std::uint64_t units = 0;
+        for (std::uint64_t rest = mask; rest != 0; rest &= rest - 1) {
+            units += demand_.units[static_cast<std::size_t>(std::countr_zero(rest))];
+        }
+        if (units < demand_.wanted_units) {
+            return true;
+        }
         // Bytes of NUMANodes attached to several localities count once for each: a bound.
         for (std::size_t size = 0; size < request_.bytes.size(); ++size) {
             std::uint64_t sum = 0;
-            for (std::uint64_t rest = set.mask; rest != 0; rest &= rest - 1) {
+            for (std::uint64_t rest = mask; rest != 0; rest &= rest - 1) {
                 sum += bytes_[static_cast<std::size_t>(std::countr_zero(rest))][size];
             }
             if (sum < request_.bytes[size]) {
-                return;
+                return true;
             }
         }
-        if (devices_suffice(set.mask)) {
-            set.packages = static_cast<std::int64_t>(packages_);
-            group_.push_back(set);
-        }
-    }
-
-    bool visit_group(const std::function<bool(const LocalitySet&)>& visit) {
-        std::ranges::sort(group_, comes_before);
-        return std::ranges::all_of(group_, visit);
+        return !devices_suffice(mask) ||
+               (*visit_)(LocalitySet{mask, counts_->packages, counts_->localities, counts_->distance});
     }
 
     const NodeState& state_;
@@ -209,10 +258,14 @@ class Enumerator {
     const LocalityDemand& demand_;
     std::uint64_t& steps_;
     std::uint64_t max_steps_;
-    std::vector<std::uint32_t> useful_;             // localities with anything to give
-    std::vector<std::vector<std::uint64_t>> bytes_; // by locality and page size
-    std::size_t packages_ = 0;
-    std::vector<LocalitySet> group_;
+    std::vector<std::vector<std::uint32_t>> members_;  // by class, with anything to give
+    std::vector<std::uint32_t> most_;                  // by class, how many
+    std::size_t useful_count_ = 0;
+    std::vector<std::vector<std::uint64_t>> bytes_;    // by locality and page size
+    std::vector<std::uint64_t> most_units_;
+    const ClassCounts* counts_ = nullptr;
+    const std::function<bool(const LocalitySet&)>* visit_ = nullptr;
+    bool limited_ = false;
 };
 
 }  // namespace

@@ -454,7 +454,7 @@ class Search {
             }
         }
         const Bitmap charged = charged_packages();
-        if (memory_is_sensitive()) {
+        if (memory_is_sensitive() || (!charged.empty() && request_.wants_bytes)) {
             // Counts of cores do not say how many PUs a locality gets where cores differ.
             inexact_ = inexact_ || (branch_->unit == PuUnit::cores && cores_differ());
             return consider_counts(cost, hit_sets, charged);
@@ -536,6 +536,18 @@ class Search {
         });
     }
 
+    // The Packages in which the bytes would lie, were the units parted so over T.
+    Bitmap packages_of_bytes(const std::vector<std::uint32_t>& counts) const {
+        Bitmap packages;
+        const auto memory = fill_memory(state_, request_, bitmap_of(set_.mask), counts);
+        for (const MemoryGrant& grant : memory.value_or(std::vector<MemoryGrant>{})) {
+            machine_.numa_nodes()[grant.numa_node].localities.for_each([&](std::size_t l) {
+                packages |= machine_.localities()[l].packages;
+            });
+        }
+        return packages;
+    }
+
     // Every way to part the units over T, each with its own best PUs.
     bool consider_counts(const Cost& cost,
                          const std::vector<std::uint64_t>& hit_sets,
@@ -562,7 +574,7 @@ class Search {
             if (missing != 0) {
                 return false;
             }
-            const auto choice = ask_pus(hit_sets, charged, counts);
+            const auto choice = ask_pus(hit_sets, charged - packages_of_bytes(counts), counts);
             return choice && consider_pus(cost, *choice);
         }
         const std::uint32_t locality = members[index];

@@ -94,6 +94,8 @@ std::shared_ptr<const TreePlan> plan_tree(const CompiledRequest& request) {
             return nullptr;
         }
     }
+    plan->l3_is_locality = pieces.size() == machine.l3s().size() &&
+                           pieces.size() == machine.localities().size();
     if (machine.localities().size() <= TreePlan::max_tabled_localities) {
         plan->sets = all_sets(machine, *plan);
     }

@@ -23,6 +23,7 @@ struct TreePlan {
     std::vector<CorePiece> pieces;          ///< in core order
     std::uint32_t core_size = 1;            ///< PUs of every core; 0: cores differ
     std::vector<std::uint64_t> package_of;  ///< by locality: the Package it lies in
+    bool l3_is_locality = false;            ///< each locality is one L3
     /// Every set of localities, in the order of terms 2 and 3, when they are few.
     std::vector<LocalitySet> sets;
     static constexpr std::size_t max_tabled_localities = 8;

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/tree_search.hpp"
 
+#include "node/class_choice.hpp"
 #include "node/definition.hpp"
 #include "node/l3_choice.hpp"
 #include "node/pu_choice.hpp"
 
 #include <algorithm>
 #include <bit>
+#include <functional>
 #include <limits>
 #include <tuple>
 
@@ -308,8 +310,13 @@ class TreeSearch {
             }
             return;
         }
+        if (sets_differ_in_cores_alone()) {
+            choose_by_class();
+            return;
+        }
         LocalityDemand demand;
         demand.units = units_;
+        sign_localities(demand);
         demand.wanted_units = wanted_;
         demand.candidates.resize(request_.needs.size());
         for_each_bit(branch.devices, [&](std::uint32_t rank) {
@@ -320,6 +327,120 @@ class TreeSearch {
             state_, request_, demand, steps_, options_.limits.max_steps,
             [this](const LocalitySet& set) { return visit(set); });
         limited_ = limited_ || !ended;
+    }
+
+    // True when T is a choice of L3s by their cores: no devices, and bytes anywhere suffice.
+    bool sets_differ_in_cores_alone() const {
+        if (!plan_.l3_is_locality || device_count_ != 0 || wanted_ == 0 || by_pus_) {
+            return false;
+        }
+        for (std::uint32_t l = 0; l < units_.size(); ++l) {
+            const bool is_open = state_.locality_holds()[l] != 0;
+            if (units_[l] != 0 && (is_open != (state_.l3_holds()[plan_.pieces[l].l3] != 0) ||
+                                   !holds_all_bytes(l))) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+    bool holds_all_bytes(std::uint32_t locality) const {
+        for (std::uint32_t size = 0; size < request_.bytes.size(); ++size) {
+            std::uint64_t free = 0;
+            for (const std::uint32_t node : machine_.localities()[locality].numa_nodes) {
+                free += machine_.numa_nodes()[node].kind == request_.request.kind
+                            ? state_.free_bytes(node, size)
+                            : 0;
+            }
+            if (free < request_.bytes[size]) {
+                return false;
+            }
+        }
+        return !request_.wants_bytes || ((branch_.byte_localities >> locality) & 1U) != 0;
+    }
+
+    void choose_by_class() {
+        std::vector<ClassRoom> rooms;
+        std::vector<std::uint32_t> most;
+        std::vector<std::uint32_t> largest;
+        for (std::uint32_t l = 0; l < units_.size(); ++l) {
+            const std::uint32_t index = request_.locality_classes[l];
+            most.resize(std::max<std::size_t>(most.size(), index + 1U), 0);
+            if (units_[l] != 0) {
+                const bool open = state_.locality_holds()[l] != 0;
+                rooms.push_back({l, index, units_[l], open == (opened_ == 1)});
+                ++most[index];
+                largest.push_back(units_[l]);
+            }
+        }
+        std::ranges::sort(largest, std::greater{});
+        std::size_t least = 0;
+        for (std::uint64_t sum = 0; sum < wanted_; ++least) {
+            sum += largest[least];
+        }
+        ClassChoice choice(rooms, most.size());
+        for (std::size_t packages = 1; packages <= machine_.packages().size(); ++packages) {
+            for (std::size_t size = least; size <= rooms.size(); ++size) {
+                if (!for_each_class_counts(
+                        machine_, request_.locality_classes, most, packages, size, steps_,
+                        options_.limits.max_steps, limited_,
+                        [&](const ClassCounts& counts) { return try_counts(choice, counts); })) {
+                    return;
+                }
+            }
+        }
+    }
+
+    bool try_counts(ClassChoice& choice, const ClassCounts& counts) {
+        if (best_ && std::tuple(counts.packages, counts.localities, counts.distance) >
+                         std::tuple(best_->cost[Cost::packages],
+                                    best_->cost[Cost::localities],
+                                    best_->cost[Cost::distance])) {
+            return false;
+        }
+        const std::vector<std::uint32_t> chosen = choice.choose(counts.counts, wanted_);
+        steps_ += 1 + chosen.size();
+        if (!chosen.empty()) {
+            LocalitySet set{0, counts.packages, counts.localities, counts.distance};
+            for (const std::uint32_t l : chosen) {
+                set.mask |= bit(l);
+            }
+            consider_set(set);
+        }
+        return !stops();
+    }
+
+    // Localities without candidates whose cores and bytes are alike may be exchanged.
+    void sign_localities(LocalityDemand& demand) const {
+        demand.signatures.resize(units_.size());
+        std::vector<bool> whole(units_.size(), true);
+        for (std::size_t i = 0; i < plan_.pieces.size(); ++i) {
+            const CorePiece& piece = plan_.pieces[i];
+            auto& signature = demand.signatures[piece.locality];
+            signature.push_back(piece_units_[i]);
+            signature.push_back(state_.l3_holds()[piece.l3] != 0 ? 1 : 0);
+            // Free PUs of partly taken cores are not told apart, L3s of several localities
+            // are more than their part here.
+            const Bitmap& l3_localities = machine_.l3s()[piece.l3].localities;
+            whole[piece.locality] =
+                whole[piece.locality] && l3_localities.count() == 1 &&
+                (!by_pus_ || piece_units_[i] == piece.core_count * plan_.core_size);
+        }
+        for (std::uint32_t l = 0; l < units_.size(); ++l) {
+            auto& signature = demand.signatures[l];
+            if (!whole[l] || (plan_.tree.locality_mask(l) & branch_.devices) != 0) {
+                signature.clear();
+                continue;
+            }
+            signature.push_back(state_.locality_holds()[l] != 0 ? 1 : 0);
+            for (const std::uint32_t node : machine_.localities()[l].numa_nodes) {
+                for (std::uint32_t size = 0; size < request_.bytes.size(); ++size) {
+                    signature.push_back(machine_.numa_nodes()[node].kind == request_.request.kind
+                                            ? state_.free_bytes(node, size)
+                                            : 0);
+                }
+            }
+        }
     }
 
     bool visit(const LocalitySet& set) {
