@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from random import Random
 from typing import Any, TypeVar
 
@@ -118,6 +119,22 @@ def ask(instance: Instance, allocator: ta.Allocator | None = None) -> Reply:
         return Reply(error.verdict.status.name, None, None, error.verdict.steps)
     # A resize that succeeds says no status; the oracle knows whether it is the best.
     return Reply("PLACED", tuple(found.cost), found, 0)
+
+
+def describe(instance: Instance) -> str:
+    """Write the instance as JSON."""
+
+    def plain(value: object) -> object:
+        return sorted(value) if isinstance(value, frozenset | set) else repr(value)
+
+    def texts(value: object) -> object:
+        if isinstance(value, dict):
+            return {str(key): texts(entry) for key, entry in value.items()}
+        if isinstance(value, list | tuple):
+            return [texts(entry) for entry in value]
+        return value
+
+    return json.dumps(texts(asdict(instance)), default=plain, indent=1)
 
 
 # ---------------------------------------------------------------- drawing

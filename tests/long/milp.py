@@ -7,24 +7,20 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict
 from os import sched_getaffinity
 from pathlib import Path
 from random import Random
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from tests.instances import LARGE, Instance, ask, make_instance
+from tests.instances import LARGE, ask, describe, make_instance
 from tests.oracle.linear import NotCovered, Undecided
 from tests.oracle.machine import Machine
 from tests.oracle.programme import solve
-
-COVERED_TERMS = 15
 
 
 def compare(seed: int) -> tuple[int, str, str]:
@@ -52,22 +48,6 @@ def compare(seed: int) -> tuple[int, str, str]:
         )
         return seed, "DIFFERENCE", story
     return seed, "no" if expected.cost is None else "yes", ""
-
-
-def describe(instance: Instance) -> str:
-    """Write the instance as JSON."""
-
-    def plain(value: object) -> object:
-        return sorted(value) if isinstance(value, frozenset | set) else repr(value)
-
-    def texts(value: object) -> object:
-        if isinstance(value, dict):
-            return {str(key): texts(entry) for key, entry in value.items()}
-        if isinstance(value, list | tuple):
-            return [texts(entry) for entry in value]
-        return value
-
-    return json.dumps(texts(asdict(instance)), default=plain, indent=1)
 
 
 def main() -> int:
