@@ -138,7 +138,7 @@ class Search {
     using Prefix = std::tuple<std::int64_t, std::int64_t, std::int64_t>;
 
     void run_branch() {
-        LocalityDemand demand{branch_->units, branch_->wanted_units, {}};
+        LocalityDemand demand{branch_->units, branch_->wanted_units, {}, {}};
         for (const auto& list : branch_->needs) {
             auto& localities = demand.candidates.emplace_back();
             for (const Candidate& candidate : list) {
