@@ -83,6 +83,7 @@ class MachineBuilder {
     // builder_devices.cpp
     void build_bridges();
     void check_devices() const;
+    void check_amounts(const std::string& name, const Amounts& amounts) const;
     void check_device(std::uint32_t index) const;
     void check_part(std::uint32_t index) const;
     void order_devices();
@@ -91,6 +92,8 @@ class MachineBuilder {
     void name_devices();
     void place_device(std::uint32_t index);
     void count_device(std::uint32_t index);
+    void index_names();
+    void index_addresses();
     void index_keys();
     void check_uuids() const;
 
@@ -98,6 +101,10 @@ class MachineBuilder {
     void build_levels();
     void collect_roots();
     void level_by_place();
+    void meet_at(std::uint32_t a,
+                 std::uint32_t b,
+                 std::uint32_t bridge,
+                 std::uint32_t farther);
     void level_by_path();
     void level_by_slot();
     void apply_overrides();

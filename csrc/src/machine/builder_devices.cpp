@@ -51,6 +51,20 @@ void MachineBuilder::check_devices() const {
     }
 }
 
+void MachineBuilder::check_amounts(const std::string& name,
+                                   const Amounts& amounts) const {
+    for (const auto& [key, amount] : amounts) {
+        if (key.empty()) {
+            fail(name, "an empty name, want a name");
+        }
+        if (amount > MachineLimits::amount) {
+            fail(name + "." + key,
+                 std::to_string(amount) + ", want at most " +
+                     std::to_string(MachineLimits::amount));
+        }
+    }
+}
+
 void MachineBuilder::check_device(std::uint32_t index) const {
     const DeviceSpec& device = spec_.devices[index];
     const std::string part = device_part(index) + ".";
@@ -67,21 +81,9 @@ void MachineBuilder::check_device(std::uint32_t index) const {
                  std::to_string(node) + ", want a NUMANode of the Machine");
         }
     }
-    const auto check_amounts = [&](const char* name, const Amounts& amounts) {
-        for (const auto& [key, amount] : amounts) {
-            if (key.empty()) {
-                fail(part + name, "an empty name, want a name");
-            }
-            if (amount > MachineLimits::amount) {
-                fail(part + name + "." + key,
-                     std::to_string(amount) + ", want at most " +
-                         std::to_string(MachineLimits::amount));
-            }
-        }
-    };
-    check_amounts("capacities", device.capacities);
-    check_amounts("counters", device.counters);
-    check_amounts("draws", device.draws);
+    check_amounts(part + "capacities", device.capacities);
+    check_amounts(part + "counters", device.counters);
+    check_amounts(part + "draws", device.draws);
     for (const auto& [key, amount] : device.counters) {
         if (device.capacities.contains(key)) {
             fail(part + "counters." + key, "a capacity too, want another name");
@@ -242,26 +244,37 @@ void MachineBuilder::count_device(std::uint32_t index) {
     }
 }
 
-// Of several devices with one key the strongest kind of key wins, then the first
-// device: a PCI function means the root, not a partition on it.
-void MachineBuilder::index_keys() {
+void MachineBuilder::index_names() {
     auto& m = *machine_;
-    auto& keys = m.device_by_key_;
     for (std::uint32_t d = 0; d < m.devices_.size(); ++d) {
-        if (!keys.emplace(m.devices_[d].name, d).second) {
+        if (!m.device_by_key_.emplace(m.devices_[d].name, d).second) {
             fail(device_part(spec_by_device_[d]) + ".device_class",
                  "'" + m.devices_[d].device_class +
                      "' gives a second device the name " + m.devices_[d].name +
                      ", want another class");
         }
     }
+}
+
+// A PCI function means the root, not a partition on it.
+void MachineBuilder::index_addresses() {
+    auto& m = *machine_;
     for (const bool of_roots : {true, false}) {
         for (std::uint32_t d = 0; d < m.devices_.size(); ++d) {
             if (m.devices_[d].pci_address && (m.devices_[d].root == d) == of_roots) {
-                keys.emplace(m.devices_[d].pci_address->to_string(), d);
+                m.device_by_key_.emplace(m.devices_[d].pci_address->to_string(), d);
             }
         }
     }
+}
+
+// Of several devices with one key the strongest kind of key wins, then the first
+// device.
+void MachineBuilder::index_keys() {
+    const auto& m = *machine_;
+    auto& keys = machine_->device_by_key_;
+    index_names();
+    index_addresses();
     check_uuids();
     for (std::uint32_t d = 0; d < m.devices_.size(); ++d) {
         if (!m.devices_[d].uuid.empty()) {

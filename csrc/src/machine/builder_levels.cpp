@@ -83,6 +83,26 @@ void MachineBuilder::level_by_slot() {
     }
 }
 
+// `a` and `b` have `bridge` in common, `farther` PCI bridges above one of them and no
+// more above the other.
+void MachineBuilder::meet_at(std::uint32_t a,
+                             std::uint32_t b,
+                             std::uint32_t bridge,
+                             std::uint32_t farther) {
+    std::uint8_t level = number(Level::root);
+    if (!machine_->bridges_[bridge].is_host) {
+        level = number(farther <= 1 ? Level::switch_ : Level::bridges);
+    }
+    if (root_level(a, b) <= level) {
+        return;  // one slot
+    }
+    root_level(a, b) = root_level(b, a) = level;
+    if (level == number(Level::switch_)) {
+        // Bridges are taken from the leaves to the hosts: the outermost comes last.
+        switch_bridge_[a] = switch_bridge_[b] = bridge;
+    }
+}
+
 void MachineBuilder::level_by_path() {
     const auto& bridges = machine_->bridges_;
     std::vector<std::uint32_t> depth(bridges.size(), 0);  // PCI bridges down to it
@@ -91,28 +111,13 @@ void MachineBuilder::level_by_path() {
         depth[i] = bridges[i].is_host ? 0 : depth[bridges[i].parent] + 1;
     }
     std::vector<std::uint32_t> root_depth(roots_.size(), 0);
-    const auto meet = [&](std::uint32_t a, std::uint32_t b, std::uint32_t bridge) {
-        std::uint8_t level = number(Level::root);
-        if (!bridges[bridge].is_host) {
-            const std::uint32_t farther = std::max(root_depth[a], root_depth[b]);
-            level =
-                number(farther - depth[bridge] <= 1 ? Level::switch_ : Level::bridges);
-        }
-        if (root_level(a, b) <= level) {
-            return;  // one slot
-        }
-        root_level(a, b) = root_level(b, a) = level;
-        if (level == number(Level::switch_)) {
-            // Bridges are taken from the leaves to the hosts: the outermost comes last.
-            switch_bridge_[a] = switch_bridge_[b] = bridge;
-        }
-    };
     const auto merge = [&](std::vector<std::uint32_t>& into,
                            std::vector<std::uint32_t> from,
                            std::uint32_t bridge) {
         for (const std::uint32_t a : into) {
             for (const std::uint32_t b : from) {
-                meet(a, b, bridge);
+                const std::uint32_t farther = std::max(root_depth[a], root_depth[b]);
+                meet_at(a, b, bridge, farther - depth[bridge]);
             }
         }
         if (into.empty()) {

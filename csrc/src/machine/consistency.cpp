@@ -281,6 +281,25 @@ class Checker {
                 no_index};
     }
 
+    // Writes the level that was given for two roots, and for what is a part of them.
+    void override_level(const LevelOverrideSpec& given,
+                        const std::vector<std::uint32_t>& device_of,
+                        std::vector<std::uint8_t>& levels) const {
+        const std::uint32_t root_a = m_.devices()[device_of[given.a]].root;
+        const std::uint32_t root_b = m_.devices()[device_of[given.b]].root;
+        const std::size_t count = m_.devices().size();
+        for (std::uint32_t a = 0; a < count; ++a) {
+            for (std::uint32_t b = 0; b < count; ++b) {
+                const std::uint32_t of_a = m_.devices()[a].root;
+                const std::uint32_t of_b = m_.devices()[b].root;
+                if ((of_a == root_a && of_b == root_b) ||
+                    (of_a == root_b && of_b == root_a)) {
+                    levels[a * count + b] = given.level;
+                }
+            }
+        }
+    }
+
     void check_levels() const {
         const std::size_t count = m_.devices().size();
         std::vector<std::uint8_t> expected(count * count);
@@ -291,18 +310,7 @@ class Checker {
         }
         const std::vector<std::uint32_t> device_of = spec_order();
         for (const LevelOverrideSpec& given : m_.spec().level_overrides) {
-            const std::uint32_t root_a = m_.devices()[device_of[given.a]].root;
-            const std::uint32_t root_b = m_.devices()[device_of[given.b]].root;
-            for (std::uint32_t a = 0; a < count; ++a) {
-                for (std::uint32_t b = 0; b < count; ++b) {
-                    const std::uint32_t of_a = m_.devices()[a].root;
-                    const std::uint32_t of_b = m_.devices()[b].root;
-                    if ((of_a == root_a && of_b == root_b) ||
-                        (of_a == root_b && of_b == root_a)) {
-                        expected[a * count + b] = given.level;
-                    }
-                }
-            }
+            override_level(given, device_of, expected);
         }
         for (std::uint32_t a = 0; a < count; ++a) {
             for (std::uint32_t b = 0; b < count; ++b) {

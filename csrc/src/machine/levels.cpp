@@ -27,13 +27,14 @@ std::string_view level_name(Level level) {
 }
 
 std::optional<Level> parse_level(std::string_view text) {
-    const auto ours = std::find(names.begin(), names.end(), text);
+    const auto* const ours = std::find(names.begin(), names.end(), text);
     if (ours != names.end()) {
         return static_cast<Level>(ours - names.begin());
     }
-    const auto theirs = std::find_if(vendor_names.begin(),
-                                     vendor_names.end(),
-                                     [text](const auto& v) { return v.name == text; });
+    const auto* const theirs =
+        std::find_if(vendor_names.begin(), vendor_names.end(), [text](const auto& v) {
+            return v.name == text;
+        });
     if (theirs != vendor_names.end()) {
         return theirs->level;
     }

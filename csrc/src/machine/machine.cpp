@@ -17,7 +17,7 @@ std::uint64_t Machine::link_mb_s(std::uint32_t device_a, std::uint32_t device_b)
 }
 
 bool Machine::class_has_links(std::string_view device_class) const {
-    return classes_with_links_.find(device_class) != classes_with_links_.end();
+    return classes_with_links_.contains(device_class);
 }
 
 std::uint32_t Machine::find_device(std::string_view key) const {

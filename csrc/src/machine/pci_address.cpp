@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "topoalloc/machine_spec.hpp"
 
+#include <array>
 #include <charconv>
 #include <cstdio>
 
@@ -26,15 +27,15 @@ std::optional<std::uint32_t> read_hex(std::string_view text,
 }  // namespace
 
 std::string PciAddress::to_string() const {
-    char text[24];
-    const int length = std::snprintf(text,
-                                     sizeof text,
+    std::array<char, 24> text{};
+    const int length = std::snprintf(text.data(),
+                                     text.size(),
                                      "%04x:%02x:%02x.%x",
                                      static_cast<unsigned>(domain),
                                      static_cast<unsigned>(bus),
                                      static_cast<unsigned>(device),
                                      static_cast<unsigned>(function));
-    return {text, static_cast<std::size_t>(length)};
+    return {text.data(), static_cast<std::size_t>(length)};
 }
 
 std::optional<PciAddress> PciAddress::parse(std::string_view text) {

@@ -56,7 +56,7 @@ TypeName cache_type(std::string_view word) {
     if (name.is_instruction_cache && level > instruction_cache_limit) {
         return name;
     }
-    if (std::string_view("cache").substr(0, word.size()) == word) {
+    if (std::string_view("cache").starts_with(word)) {
         name.type = Type::cache;
     }
     return name;
@@ -70,10 +70,9 @@ TypeName type_of_word(const std::string& word) {
     const std::string_view letters(word.data(),
                                    static_cast<std::size_t>(end - word.begin()));
     TypeName name;
-    const auto known = std::find_if(
+    const auto* const known = std::find_if(
         known_types.begin(), known_types.end(), [letters](const KnownType& candidate) {
-            return letters.size() >= 2 &&
-                   candidate.name.substr(0, letters.size()) == letters;
+            return letters.size() >= 2 && candidate.name.starts_with(letters);
         });
     if (known == known_types.end()) {
         return name;
@@ -240,9 +239,8 @@ class Grammar {
         const bool is_cache = type == Type::cache;
         if (!is_cache && take("memory=")) {
             attributes.memory_bytes = read_bytes();
-        } else if (is_cache && take("size=")) {
-            static_cast<void>(read_bytes());
-        } else if (type == Type::numa && take("memorysidecachesize=")) {
+        } else if ((is_cache && take("size=")) ||
+                   (type == Type::numa && take("memorysidecachesize="))) {
             static_cast<void>(read_bytes());
         } else if (take("indexes=")) {
             const std::size_t end =
@@ -348,6 +346,17 @@ class Grammar {
         }
     }
 
+    [[nodiscard]] static std::size_t limit_of(Type type) {
+        switch (type) {
+            case Type::numa:
+                return MachineLimits::numa_nodes;
+            case Type::group:
+                return MachineLimits::groups;
+            default:
+                return MachineLimits::pus;
+        }
+    }
+
     // hwloc lets caches repeat; two L3s of a PU have no meaning here.
     void check_unique() const {
         const auto& levels = result_.levels;
@@ -371,10 +380,7 @@ class Grammar {
                      "NUMANodes as a level and attached",
                      "one of the two");
             }
-            const std::size_t limit = name.type == Type::numa
-                                          ? MachineLimits::numa_nodes
-                                      : name.type == Type::group ? MachineLimits::groups
-                                                                 : MachineLimits::pus;
+            const std::size_t limit = limit_of(name.type);
             if (levels[i].width > limit) {
                 fail(result_.text,
                      levels[i].at,
@@ -434,6 +440,13 @@ TypeName read_type(std::string_view text, std::size_t& at) {
 
 std::uint64_t read_number(std::string_view text, std::size_t& at) {
     constexpr std::uint64_t limit = ~std::uint64_t{0} / 16;
+    const auto digit_of = [](char c) -> std::uint64_t {
+        if (is_digit(c)) {
+            return static_cast<std::uint64_t>(c - '0');
+        }
+        const bool is_hex = c >= 'a' && c <= 'f';
+        return is_hex ? static_cast<std::uint64_t>(c - 'a') + 10 : 16;
+    };
     if (at >= text.size() || !is_digit(text[at])) {
         fail(text, at, "no number", "a number");
     }
@@ -446,12 +459,7 @@ std::uint64_t read_number(std::string_view text, std::size_t& at) {
     const std::size_t first = at;
     std::uint64_t value = 0;
     for (; at < text.size(); ++at) {
-        const char c = lower(text[at]);
-        const std::uint64_t digit =
-            is_digit(c)
-                ? static_cast<std::uint64_t>(c - '0')
-                : (c >= 'a' && c <= 'f' ? static_cast<std::uint64_t>(c - 'a') + 10
-                                        : base);
+        const std::uint64_t digit = digit_of(lower(text[at]));
         if (digit >= base) {
             break;
         }

@@ -156,7 +156,7 @@ class Expander {
     }
 
     // The innermost loop may be left out.
-    std::vector<Loop> complete(std::vector<Loop> loops) const {
+    [[nodiscard]] std::vector<Loop> complete(std::vector<Loop> loops) const {
         std::uint64_t product = 1;
         std::uint64_t least_step = total_;
         for (const Loop& loop : loops) {
