@@ -28,20 +28,23 @@ inline MachineSpec small_spec() {
     MachineSpec spec;
     spec.name = "small";
     for (std::uint32_t p = 0; p < 2; ++p) {
-        spec.objects.push_back({ObjectKind::package, p, Bitmap::range(p * 8, 8)});
+        spec.objects.push_back(
+            {ObjectKind::package, p, Bitmap::range(std::size_t{8} * p, 8)});
         for (std::uint32_t l = 0; l < 2; ++l) {
             const std::uint32_t l3 = 2 * p + l;
-            spec.objects.push_back({ObjectKind::l3, l3, Bitmap::range(l3 * 4, 4)});
+            spec.objects.push_back(
+                {ObjectKind::l3, l3, Bitmap::range(std::size_t{4} * l3, 4)});
         }
         spec.numa_nodes.push_back({p,
-                                   Bitmap::range(p * 8, 8),
+                                   Bitmap::range(std::size_t{8} * p, 8),
                                    {},
                                    MemoryKind::dram,
                                    64 * gi,
                                    {{2 * mi, gi}}});
     }
     for (std::uint32_t core = 0; core < 8; ++core) {
-        spec.objects.push_back({ObjectKind::core, core, Bitmap::range(core * 2, 2)});
+        spec.objects.push_back(
+            {ObjectKind::core, core, Bitmap::range(std::size_t{2} * core, 2)});
     }
     for (std::uint32_t pu = 0; pu < 16; ++pu) {
         spec.objects.push_back({ObjectKind::pu, pu, Bitmap::range(pu, 1)});

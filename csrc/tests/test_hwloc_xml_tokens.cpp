@@ -6,10 +6,13 @@
 #include <gtest/gtest.h>
 
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace topoalloc::hwloc {
 namespace {
+
+using namespace std::string_view_literals;
 
 // The events of a text as one line: "+a(x=1) 't' -a".
 std::string events_of(std::string_view text) {
@@ -142,9 +145,8 @@ TEST(HwlocXmlTokens, BoundsDepthAttributesAndSize) {
 }
 
 TEST(HwlocXmlTokens, AcceptsTheNulOfAnExportBuffer) {
-    EXPECT_EQ(events_of(std::string_view("<a/>\0", 5)), "+a -a");
-    EXPECT_EQ(error_of(std::string_view("<a\0/>", 6)).substr(0, 27),
-              "t.xml:1: control character ");
+    EXPECT_EQ(events_of("<a/>\0"sv), "+a -a");
+    EXPECT_EQ(error_of("<a\0/>"sv).substr(0, 27), "t.xml:1: control character ");
 }
 
 TEST(HwlocXmlTokens, QuotesWithoutCuttingCharacters) {

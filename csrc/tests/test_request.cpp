@@ -5,6 +5,9 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
+#include <vector>
+
 namespace topoalloc::testing {
 namespace {
 
@@ -41,7 +44,7 @@ DeviceRequest& gpu_of(Request& request) {
     return request.devices[0];
 }
 
-const Case amounts[] = {
+const std::vector<Case> amounts = {
     {"CoresWithPus",
      "cores: 4 with pus 8, want one of the two",
      [](Request& r) { r.pus = 8; }},
@@ -71,7 +74,7 @@ const Case amounts[] = {
      }},
 };
 
-const Case devices[] = {
+const std::vector<Case> devices = {
     {"ClassTwice",
      "devices: 'nic' twice, want each class once",
      [](Request& r) { r.devices.push_back(want("nic", 1)); }},
@@ -141,7 +144,7 @@ const Case devices[] = {
      [](Request& r) { r.cores = 0; }},
 };
 
-const Case constraints[] = {
+const std::vector<Case> constraints = {
     {"AlignOfUnknown",
      "require[0]: Align.of: 'nvme', want 'pus', 'memory' or a class of devices",
      [](Request& r) { r.require = {Align{AlignLevel::l3, {"nvme"}}}; }},

@@ -201,7 +201,7 @@ Placement random_placement(const Machine& machine, std::mt19937& random) {
         out.memory.push_back({below(2), 0, (1 + below(20)) * gi});
     }
     if (below(3) == 0) {
-        out.memory.push_back({below(2), 1, (1 + below(100)) * 2 * mi});
+        out.memory.push_back({below(2), 1, (1 + below(100)) * (2 * mi)});
     }
     for (std::uint32_t i = below(3); i > 0; --i) {
         const std::uint32_t d =
