@@ -412,7 +412,7 @@ def test_fork_is_independent(allocator: ta.Allocator) -> None:
 
 
 def test_owner_names_may_be_any_text(allocator: ta.Allocator) -> None:
-    for owner in ("Größe/7", "x" * 4000, "a\0b"):
+    for owner in ("Gr\u00f6\u00dfe/7", "x" * 4000, "a\0b"):
         placement = allocator.allocate(ta.Request(cores=1), owner=owner)
         assert allocator.placements[owner] == placement
         allocator.release(owner)

@@ -65,7 +65,7 @@ def test_counts_thousandths_when_scaled(value: Anything, amount: int) -> None:
         (" 1", "memory: ' 1', want a quantity"),
         ("1 Gi", "memory: '1 Gi', want a quantity"),
         ("1_0", "memory: '1_0', want a quantity"),
-        ("٣", "memory: '٣', want a quantity"),
+        ("\u0663", "memory: '\u0663', want a quantity"),
         ("1e999", "memory: '1e999', want a quantity"),
         ("9" * 65, "memory: '9{64}...', want a quantity"),
         ("1e3k", "memory: '1e3k', want a quantity"),
