@@ -16,7 +16,6 @@ extensions = [
     "numpydoc",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.doctest",
     "sphinx.ext.viewcode",
 ]
 root_doc = "index"
@@ -31,7 +30,6 @@ autodoc_member_order = "groupwise"
 autosummary_generate = True
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
-doctest_global_setup = "import topoalloc as ta"
 
 html_theme = "alabaster"
 html_theme_options = {"description": "Exact placement on one node and across nodes"}
