@@ -15,9 +15,13 @@ from typing import Any
 from topoalloc._errors import InternalError, TopoallocError, UndecidedError
 from topoalloc.cli import COMMANDS, EXIT_BAD_INPUT, EXIT_UNDECIDED
 
-__all__ = ["run_command", "unfold"]
+__all__ = ["make_command", "run_command", "unfold"]
 
 _MISSING = "not installed, want it: pip install 'topoalloc[cli]'"
+
+
+class _ClosedPipeError(Exception):
+    """The reader of our output has gone; by a name that typer does not act upon."""
 
 
 def run_command(name: str, arguments: Sequence[str]) -> int:
@@ -37,9 +41,12 @@ def run_command(name: str, arguments: Sequence[str]) -> int:
     try:
         return _run(name, list(arguments))
     except ModuleNotFoundError as error:
-        if error.name not in {"typer", "rich"}:
+        package = (error.name or "").partition(".")[0]
+        if package not in {"typer", "rich"}:
             raise
-        return _complain(f"{error.name}: {_MISSING}")
+        return _complain(f"{package}: {_MISSING}")
+    except _ClosedPipeError:
+        raise BrokenPipeError from None
     except UndecidedError as error:
         _complain(str(error))
         return EXIT_UNDECIDED
@@ -49,13 +56,25 @@ def run_command(name: str, arguments: Sequence[str]) -> int:
         # An OSError with two arguments prints its errno first, which names nothing.
         return _complain(str(error.args[-1] if error.args else error))
     except OSError as error:
-        if isinstance(error, BrokenPipeError) or error.strerror is None:
+        if error.strerror is None:
             raise
         what = "file" if error.filename is None else str(error.filename)
         return _complain(f"{what}: {error.strerror}")
 
 
-def _run(name: str, arguments: list[str]) -> int:
+def make_command(name: str) -> Any:  # noqa: ANN401 - typer has no public name for it.
+    """Make the command of typer: its parser with options, help and examples.
+
+    Parameters
+    ----------
+    name : str
+        One of ``COMMANDS``.
+
+    Returns
+    -------
+    object
+        With ``main`` and ``params`` as click's commands have them.
+    """
     import typer  # noqa: PLC0415 - The extra may be missing, and that has an answer.
 
     module = importlib.import_module(f"topoalloc.cli._{name}")
@@ -68,10 +87,16 @@ def _run(name: str, arguments: list[str]) -> int:
         epilog="\b\nExamples:\n" + "\n".join(f"  {line}" for line in module.EXAMPLES),
         context_settings=getattr(module, "CONTEXT", {}) | {"max_content_width": 88},
     )(unfold(module.command))
+    return typer.main.get_command(app)
+
+
+def _run(name: str, arguments: list[str]) -> int:
+    import typer  # noqa: PLC0415
+
     # The base of every error in what was typed; typer names it by its children alone.
     usage_error: type[Exception] = typer.BadParameter.__mro__[1]
     try:
-        code = typer.main.get_command(app).main(
+        code = make_command(name).main(
             args=arguments, prog_name=f"topoalloc {name}", standalone_mode=False
         )
     except usage_error as error:
@@ -115,7 +140,12 @@ def unfold(command: Callable[..., int]) -> Callable[..., int]:
             name: cls(**{field: values.pop(field) for field in fields})
             for name, (cls, fields) in groups.items()
         }
-        return command(**made, **values)
+        try:
+            code = command(**made, **values)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise _ClosedPipeError from None
+        return code
 
     unfolded.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     unfolded.__annotations__ = {p.name: p.annotation for p in parameters}
@@ -142,6 +172,12 @@ def _usage_text(error: Any) -> str:  # noqa: ANN401 - The kinds have no common f
     if option is not None and getattr(error, "possibilities", None) is not None:
         near = ", ".join(sorted(error.possibilities)) or "one that the help names"
         return f"{option}: no such option, want {near}"
+    parameter = getattr(error, "param", None)
+    if parameter is not None:
+        is_option = parameter.param_type_name == "option"
+        hint = parameter.opts[-1] if is_option else parameter.metavar or parameter.name
+        # Without a message of its own it is one that is missing.
+        return f"{hint}: {error.message or 'missing, want it'}".rstrip(".")
     text = str(error.format_message()).rstrip(".")
     return text[0].lower() + text[1:]
 

@@ -140,7 +140,8 @@ def _hwloc_bind(placement: Placement) -> str:
     pus = " ".join(f"pu:{part}" for part in placement.cpuset.split(","))
     nodes = sorted({*placement.memory, *placement.hugepages})
     memory = "".join(f" --membind numa:{node}" for node in nodes)
-    policy = " --mempolicy bind" if nodes else ""
+    # Without --strict the kernel may give memory of other NUMANodes.
+    policy = " --mempolicy bind --strict" if nodes else ""
     return f"hwloc-bind -p --cpubind {pus}{memory}{policy} --"
 
 

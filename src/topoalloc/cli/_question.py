@@ -30,6 +30,7 @@ from topoalloc._constraints import (
 )
 from topoalloc._errors import FormatError, InvalidRequestError
 from topoalloc._request import DeviceRequest, Request
+from topoalloc.cli._locations import device_key
 from topoalloc.cli._source import read_document
 
 __all__ = ["Question", "parse_constraint"]
@@ -111,7 +112,11 @@ class Question:
     ] = None
     exclude: Annotated[
         list[str] | None,
-        typer.Option(metavar="DEVICE", help="Not to be chosen. May be repeated."),
+        typer.Option(
+            metavar="DEVICE",
+            help="Not to be chosen: gpu0, 0000:1b:00.0, os=mlx5_0, pci=1b:00.0, a "
+            "uuid. May be repeated.",
+        ),
     ] = None
     require: Annotated[
         list[str] | None,
@@ -149,7 +154,7 @@ class Question:
                 ("memory", self.memory),
                 ("kind", self.memory_kind),
                 ("whole_cores", self.whole_cores or None),
-                ("exclude", self.exclude or None),
+                ("exclude", [device_key(text) for text in self.exclude or ()] or None),
             )
             if value is not None
         }

@@ -44,9 +44,7 @@ _EXIT_NOT_FOUND = 127
 
 def command(
     *,
-    words: Annotated[
-        list[str], typer.Argument(metavar="COMMAND...", help="What to run.")
-    ],
+    words: Annotated[list[str], typer.Argument(metavar="COMMAND", help="What to run.")],
     state: State,
     question: Question,
     taken: Annotated[

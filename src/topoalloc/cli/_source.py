@@ -14,6 +14,7 @@ import typer
 from topoalloc._allocator import Allocator
 from topoalloc._errors import FormatError, InvalidRequestError
 from topoalloc._machine import Machine
+from topoalloc.cli._locations import device_key, pus_of
 
 __all__ = ["Source", "State", "read_document", "read_machine"]
 
@@ -49,13 +50,16 @@ class Source:
         return self.allocator().machine if self.state else read_machine(self.input)
 
     def allocator(self, reserved_pus: str = "", policy: str = "pack") -> Allocator:
-        """Return an Allocator with what the snapshot says is taken."""
+        """Return an Allocator with what the snapshot says is taken.
+
+        Reserved PUs may be locations, as `pus_of` reads them.
+        """
         if self.state is None:
             content = _snapshot_of(self.input)
             if content is None:
-                return Allocator(
-                    read_machine(self.input), reserved_pus=reserved_pus, policy=policy
-                )
+                machine = read_machine(self.input)
+                reserved = pus_of(machine, reserved_pus)
+                return Allocator(machine, reserved_pus=reserved, policy=policy)
         else:
             content = Path(self.state).read_bytes()
         if reserved_pus or policy != "pack":
@@ -83,14 +87,16 @@ class State:
         typer.Option(
             "--reserved-pus",
             metavar="LIST",
-            help="PUs that are never handed out, by OS index: 0-1,112-113.",
+            help="PUs that are never handed out: OS indices such as 0-1,112-113, or "
+            "locations as in hwloc-calc such as core:0 numa:1.pu:0-3.",
         ),
     ] = ""
     cordon: Annotated[
         list[str] | None,
         typer.Option(
             metavar="WHAT",
-            help="Device, or PU as pu:7, to treat as unhealthy. May be repeated.",
+            help="Device, or PU as pu:7 (OS index), to treat as unhealthy. May be "
+            "repeated.",
         ),
     ] = None
     policy: Annotated[
@@ -102,7 +108,7 @@ class State:
         """Return the Allocator of a source with these changes."""
         allocator = source.allocator(self.reserved_pus, self.policy)
         for what in self.cordon or ():
-            allocator.cordon(what)
+            allocator.cordon(device_key(what))
         return allocator
 
 
@@ -167,8 +173,9 @@ def _machine_from(content: bytes, name: str) -> Machine:
     try:
         return Machine.from_xml(content)
     except FormatError as error:
-        # The reader names text without a file "XML".
-        raise FormatError(f"{name}: {str(error).removeprefix('XML:')}") from None
+        # The reader calls bytes "XML" where it would name the file.
+        place = str(error).removeprefix("XML:")
+        raise FormatError(f"{name}:{place}") from None
 
 
 def read_document(content: bytes, name: str) -> dict[str, object]:

@@ -67,7 +67,7 @@ def machine_tree(
     Examples
     --------
     >>> print(machine_tree(Machine.from_synthetic("pack:1 core:4 pu:2")), end="")
-    Machine (1Gi total)
+    Machine (1Gi total) "pack:1 core:4 pu:2"
       Package L#0 (P#0)
         NUMANode L#0 (P#0 1Gi)
         Core L#0-3 (P#0-3) + PU P#0-7 [collapsed]

@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every program in examples/ runs, and prints what it promises."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"
+PRINTS = {
+    "demo.py": [
+        "1. This machine",
+        "Bound; the kernel says:  PU ",
+        "OPTIMAL in ",
+        "pair     gpu0 - nic0: bridges (PXB)",
+        "It does not fit: PairUnsatisfiable.",
+        "It fits if nic4 is uncordoned.",
+        "INFEASIBLE is a proof",
+    ],
+    "draw_node.py": ["node.svg: serve, train on dgx-h100"],
+    "pin_workers.py": ["worker-0: PUs ["],
+    "what_if.py": [
+        "four GPUs beside each other: INFEASIBLE",
+        "without train-2: OPTIMAL",
+    ],
+}
+
+
+def test_every_example_is_listed() -> None:
+    assert {path.name for path in EXAMPLES.glob("*.py")} == {*PRINTS}
+
+
+@pytest.mark.parametrize("name", PRINTS)
+def test_example_runs(name: str, tmp_path: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-W", "error", str(EXAMPLES / name)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert (run.returncode, run.stderr) == (0, "")
+    for text in PRINTS[name]:
+        assert text in run.stdout
