@@ -102,8 +102,9 @@ def command(
     format: Annotated[  # noqa: A002 - The name of the option.
         Format,
         typer.Option(
+            metavar="table|env|taskset|hwloc-bind|rankfile",
             help="All but table give a line a slot, to be used before a command; "
-            "a rankfile is Open MPI's, with logical cores."
+            "a rankfile is Open MPI's, with logical cores.",
         ),
     ] = Format.TABLE,
     json_: Annotated[
