@@ -605,28 +605,41 @@ void DeviceReader::add_locality(std::uint32_t index, DeviceSpec& device) {
     }
 }
 
-// The NUMANodes of an object: those its nodeset names, else those whose PUs it meets.
+// The NUMANodes of an object: of those that its nodeset names (else those that share a
+// PU with it) the ones inside it. A nodeset also names what is attached above, CXL
+// memory of the whole Machine say, which tells nothing of where a device is. Where none
+// is inside, the smallest around it count.
 std::vector<std::uint32_t> DeviceReader::local_nodes(const XmlObject& object) const {
-    std::vector<std::uint32_t> nodes;
-    if (!object.nodeset.empty()) {
-        const Bitmap nodeset =
-            parse_set(source_, object.offset, "nodeset", object.nodeset);
-        nodeset.for_each([&](std::size_t node) {
-            const auto os_index = static_cast<std::uint32_t>(node);
-            // Nodes that are offline, or hidden from the recording, have no object.
-            if (std::binary_search(all_nodes_.begin(), all_nodes_.end(), os_index)) {
-                nodes.push_back(os_index);
-            }
-        });
-        return nodes;
-    }
+    const Bitmap& pus = xml_.cpuset(object);
+    const bool is_named = !object.nodeset.empty();
+    const Bitmap named =
+        is_named ? parse_set(source_, object.offset, "nodeset", object.nodeset)
+                 : Bitmap{};
+    std::vector<std::uint32_t> inside;
+    std::vector<std::uint32_t> around;
+    std::size_t smallest = 0;
+    // Nodes that are offline, or hidden from the recording, have no object.
     for (const NumaNodeSpec& node : spec_.numa_nodes) {
-        if (node.cpuset.intersects(xml_.cpuset(object))) {
-            nodes.push_back(node.os_index);
+        const Bitmap& near = node.cpuset.empty() ? node.parent_cpuset : node.cpuset;
+        if (is_named ? !named.test(node.os_index) : !near.intersects(pus)) {
+            continue;
+        }
+        if (near.is_subset_of(pus)) {
+            inside.push_back(node.os_index);
+            continue;
+        }
+        const std::size_t size = near.count();
+        if (around.empty() || size < smallest) {
+            around.clear();
+            smallest = size;
+        }
+        if (size == smallest) {
+            around.push_back(node.os_index);
         }
     }
+    std::vector<std::uint32_t>& nodes = inside.empty() ? around : inside;
     std::sort(nodes.begin(), nodes.end());
-    return nodes;
+    return std::move(nodes);
 }
 
 // A number in an info, "16671616" or (version 3) "16671616KiB", into a capacity.
