@@ -161,43 +161,49 @@ constexpr std::int64_t unreachable = std::numeric_limits<std::int64_t>::max() / 
 
 }  // namespace
 
-template <class F>
-void TreeProgramme::for_each_count(const Extent& extent, F&& f) const {
-    Extent counts{};
-    for (counts[0] = 0; counts[0] <= extent[0]; ++counts[0]) {
-        for (counts[1] = 0; counts[1] <= extent[1]; ++counts[1]) {
-            for (counts[2] = 0; counts[2] <= extent[2]; ++counts[2]) {
-                f(counts);
-            }
+void TreeProgramme::prepare(const TreeQuestion& question) {
+    const bool same = question_ != nullptr && counts_ == question.counts;
+    question_ = &question;
+    if (same) {
+        return;
+    }
+    counts_ = question.counts;
+    std::uint32_t size = 1;
+    for (std::size_t need = 0; need < DeviceTree::max_needs; ++need) {
+        stride_[need] = size;
+        size *= counts_[need] + 1;
+    }
+    packed_.resize(size);
+    for (std::uint32_t offset = 0; offset < size; ++offset) {
+        packed_[offset] = 0;
+        for (std::size_t need = 0; need < DeviceTree::max_needs; ++need) {
+            packed_[offset] |= (offset / stride_[need] % (counts_[need] + 1)) << (8 * need);
         }
     }
+    // A table for each level a node may stand at, and one for the leaf of a lone device.
+    cells_.resize(std::size_t{size} * (level_count + 2));
+    parts_.resize(level_count + 2);
 }
 
 TreeAnswer TreeProgramme::ask(const TreeQuestion& question, std::uint64_t& steps) {
-    question_ = &question;
-    size_ = 1;
-    for (std::size_t need = 0; need < DeviceTree::max_needs; ++need) {
-        width_[need] = question.counts[need] + 1;
-        size_ *= width_[need];
-    }
-    TreeAnswer answer;
     for (std::size_t need = 0; need < tree_.need_count(); ++need) {
         const auto have = static_cast<std::uint32_t>(
             std::popcount(question.available & tree_.need_mask(need)));
         if (have < question.counts[need]) {
-            return answer;
+            return {};
         }
     }
-    // Depth: a node, its child, and one table to merge into, for each of eight levels.
-    cells_.resize(size_ * 3 * (level_count + 2));
-    steps_ = 0;
+    prepare(question);
+    merged_ = 0;
     Table table;
     fill(tree_.root(), 0, table);
-    steps += 1 + steps_ / 16;
-    if (table.extent != question.counts) {
-        return answer;
-    }
-    const Cell& cell = cells_[table.cells + index_of(question.counts)];
+    steps += 1 + merged_ / 16;
+    const auto wanted = static_cast<std::uint32_t>(packed_.size() - 1);
+    return table.last < wanted ? TreeAnswer{} : read(table.cells[wanted]);
+}
+
+TreeAnswer TreeProgramme::read(const Cell& cell) const {
+    TreeAnswer answer;
     if (cell.cost >= unreachable / 2) {
         return answer;
     }
@@ -215,105 +221,112 @@ TreeAnswer TreeProgramme::ask(const TreeQuestion& question, std::uint64_t& steps
 
 void TreeProgramme::fill(std::uint32_t index, std::size_t depth, Table& table) {
     const DeviceTree::Node& node = tree_.nodes()[index];
-    table.cells = depth * 3 * size_;
-    table.extent = {};
-    cells_[table.cells] = {};
+    table.cells = cells_.data() + depth * packed_.size();
+    table.last = 0;
+    table.cells[0] = {};
+    std::vector<Part>& parts = parts_[depth];
     if (node.child_count == 0) {
-        fill_leaf(node, table);
+        parts.clear();
+        collect_leaf(static_cast<std::uint32_t>(std::countr_zero(node.members)), parts);
+        merge(table, parts);
     }
     for (std::uint32_t c = 0; c < node.child_count; ++c) {
         const std::uint32_t child = tree_.children()[node.first_child + c];
-        if ((tree_.nodes()[child].members & question_->available) == 0) {
+        const DeviceTree::Node& below = tree_.nodes()[child];
+        if ((below.members & question_->available) == 0) {
             continue;
         }
-        Table below;
-        fill(child, depth + 1, below);
-        merge(table, below, (depth * 3 + 1) * size_);
+        Table inner;
+        fill(child, depth + 1, inner);
+        parts.clear();
+        collect_parts(inner, parts);
+        merge(table, parts);
     }
     price_node(node, table);
 }
 
-void TreeProgramme::fill_leaf(const DeviceTree::Node& node, Table& table) {
-    if ((node.members & question_->available) == 0) {
-        return;
-    }
-    const auto rank = static_cast<std::size_t>(std::countr_zero(node.members));
+void TreeProgramme::collect_leaf(std::uint32_t rank, std::vector<Part>& parts) const {
+    const std::uint64_t member = std::uint64_t{1} << rank;
     const std::size_t need = tree_.need_of(rank);
-    if (question_->counts[need] == 0) {
+    if ((question_->available & member) == 0 || counts_[need] == 0) {
         return;
     }
-    table.extent[need] = 1;
-    Cell& cell = cells_[table.cells + index_of(table.extent)];
-    cell.cost = (node.members & question_->remote) != 0 ? remote_unit : 0;
-    cell.mirrored = std::uint64_t{1} << (63 - rank);
+    const std::int64_t cost = (question_->remote & member) != 0 ? remote_unit : 0;
+    parts.push_back(
+        {stride_[need], 1U << (8 * need), {cost, std::uint64_t{1} << (63 - rank)}});
 }
 
-// table := the best of every way to part counts between table and child.
-void TreeProgramme::merge(Table& table, const Table& child, std::size_t scratch) {
-    if (scratch == table.cells) {
-        scratch = table.cells + size_;
-    }
-    Extent extent{};
-    for (std::size_t need = 0; need < DeviceTree::max_needs; ++need) {
-        extent[need] =
-            std::min(table.extent[need] + child.extent[need], question_->counts[need]);
-    }
-    for_each_count(extent, [&](const Extent& counts) {
-        cells_[scratch + index_of(counts)] = {unreachable, 0};
-    });
-    for_each_count(table.extent, [&](const Extent& mine) {
-        const Cell here = cells_[table.cells + index_of(mine)];
-        if (here.cost >= unreachable / 2) {
-            return;
+void TreeProgramme::collect_parts(const Table& table, std::vector<Part>& parts) const {
+    for (std::uint32_t offset = 1; offset <= table.last; ++offset) {
+        if (table.cells[offset].cost < unreachable / 2) {
+            parts.push_back({offset, packed_[offset], table.cells[offset]});
         }
-        Extent room{};
-        for (std::size_t need = 0; need < DeviceTree::max_needs; ++need) {
-            room[need] = std::min(child.extent[need], question_->counts[need] - mine[need]);
-        }
-        const std::size_t base = scratch + index_of(mine);
-        for_each_count(room, [&](const Extent& theirs) {
-            const Cell& below = cells_[child.cells + index_of(theirs)];
-            Cell& best = cells_[base + index_of(theirs)];
-            const std::int64_t cost = here.cost + below.cost;
-            const std::uint64_t mirrored = here.mirrored | below.mirrored;
-            ++steps_;
+    }
+}
+
+// Adds a child: from the highest offset down, so that each cell is still as it was when a
+// higher one reads it.
+void TreeProgramme::merge(Table& table, const std::vector<Part>& parts) {
+    if (parts.empty()) {
+        return;
+    }
+    const auto most = static_cast<std::uint32_t>(packed_.size() - 1);
+    const std::uint32_t last = std::min(most, table.last + parts.back().offset);
+    for (std::uint32_t offset = table.last + 1; offset <= last; ++offset) {
+        table.cells[offset] = {unreachable, 0};
+    }
+    // A byte of `high` stays set through a - b where no borrow comes, that is, a >= b.
+    constexpr std::uint32_t high = 0x00808080U;
+    for (std::uint32_t offset = last; offset != 0; --offset) {
+        Cell best = table.cells[offset];
+        for (const Part& part : parts) {
+            if (part.offset > offset) {
+                break;
+            }
+            if ((((packed_[offset] | high) - part.packed) & high) != high) {
+                continue;
+            }
+            const Cell& rest = table.cells[offset - part.offset];
+            const std::int64_t cost = rest.cost + part.cell.cost;
+            const std::uint64_t mirrored = rest.mirrored | part.cell.mirrored;
             if (cost < best.cost || (cost == best.cost && mirrored > best.mirrored)) {
                 best = {cost, mirrored};
             }
-        });
-    });
-    table.extent = extent;
-    table.cells = scratch;
+        }
+        table.cells[offset] = best;
+    }
+    merged_ += last * parts.size();
+    table.last = last;
 }
 
-void TreeProgramme::price_node(const DeviceTree::Node& node, Table& table) {
+void TreeProgramme::price_node(const DeviceTree::Node& node, Table& table) const {
     const bool opens = node.switch_index != no_index &&
                        (*question_->switch_holds)[node.switch_index] == 0;
     if (!opens && question_->pairs.empty()) {
         return;
     }
-    for_each_count(table.extent, [&](const Extent& counts) {
-        Cell& cell = cells_[table.cells + index_of(counts)];
+    for (std::uint32_t offset = 1; offset <= table.last; ++offset) {
+        Cell& cell = table.cells[offset];
         if (cell.cost >= unreachable / 2) {
-            return;
+            continue;
         }
-        const std::int64_t pairs = price_pairs(node, counts);
+        const std::int64_t pairs = price_pairs(node, packed_[offset]);
         if (pairs >= unreachable) {
             cell = {unreachable, 0};
-            return;
+            continue;
         }
-        cell.cost += pairs * level_unit + (opens && cell.mirrored != 0 ? question_->opened : 0);
-    });
+        cell.cost += pairs * level_unit + (opens ? question_->opened : 0);
+    }
 }
 
 // A class adds, for each device matched within it, its level less its parent's: summed up
 // the tree that is the level of the class in which the device is first matched.
 std::int64_t TreeProgramme::price_pairs(const DeviceTree::Node& node,
-                                        const Extent& counts) const {
+                                        std::uint32_t packed) const {
     std::int64_t sum = 0;
     for (const TreePair& pair : question_->pairs) {
-        const auto many = static_cast<std::int64_t>(counts[pair.many]);
-        const auto one = static_cast<std::int64_t>(counts[pair.one]);
+        const auto many = static_cast<std::int64_t>((packed >> (8 * pair.many)) & 0xffU);
+        const auto one = static_cast<std::int64_t>((packed >> (8 * pair.one)) & 0xffU);
         const auto within = static_cast<std::int64_t>(pair.within);
         if (pair.enforced && node.level <= within && within < node.parent_level &&
             many != one * pair.ratio) {
@@ -322,7 +335,7 @@ std::int64_t TreeProgramme::price_pairs(const DeviceTree::Node& node,
         const bool is_root = node.parent_level == static_cast<std::int64_t>(level_count);
         const std::int64_t above = is_root ? 0 : node.parent_level;
         const std::int64_t own = node.level < 0 ? 0 : node.level;
-        sum += pair.weight * std::min(many, one * pair.ratio) * (own - above);
+        sum += std::min(many, one * pair.ratio) * (own - above);
     }
     return sum;
 }

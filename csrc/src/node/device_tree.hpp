@@ -76,7 +76,7 @@ struct TreePair {
     std::int64_t ratio = 1;
     Level within = Level::machine;  ///< every class at most this wide is matched in itself
     bool enforced = false;
-    std::int64_t weight = 1;        ///< how often its levels are added
+    std::int64_t least = 0;         ///< least level of any two candidates
 };
 
 /// What one question to the tree depends on besides the tree.
@@ -111,29 +111,37 @@ class TreeProgramme {
         std::int64_t cost = 0;
         std::uint64_t mirrored = 0;
     };
-    using Extent = std::array<std::uint32_t, DeviceTree::max_needs>;
+    // A reachable choice of a child: what it adds to a table.
+    struct Part {
+        std::uint32_t offset = 0;
+        std::uint32_t packed = 0;
+        Cell cell;
+    };
     struct Table {
-        Extent extent{};  // the largest count of each need
-        std::size_t cells = 0;  // offset into cells_
+        Cell* cells = nullptr;
+        std::uint32_t last = 0;  // the highest offset that may be reachable; all up to it are set
     };
 
+    void prepare(const TreeQuestion& question);
     void fill(std::uint32_t node, std::size_t depth, Table& table);
-    void fill_leaf(const DeviceTree::Node& node, Table& table);
-    void merge(Table& table, const Table& child, std::size_t scratch);
-    void price_node(const DeviceTree::Node& node, Table& table);
-    [[nodiscard]] std::int64_t price_pairs(const DeviceTree::Node& node, const Extent& counts) const;
-    [[nodiscard]] std::size_t index_of(const Extent& counts) const {
-        return (counts[0] * width_[1] + counts[1]) * width_[2] + counts[2];
-    }
-    template <class F>
-    void for_each_count(const Extent& extent, F&& f) const;
+    void collect_leaf(std::uint32_t rank, std::vector<Part>& parts) const;
+    void collect_parts(const Table& table, std::vector<Part>& parts) const;
+    void merge(Table& table, const std::vector<Part>& parts);
+    void price_node(const DeviceTree::Node& node, Table& table) const;
+    [[nodiscard]] std::int64_t price_pairs(const DeviceTree::Node& node,
+                                           std::uint32_t packed) const;
+    [[nodiscard]] TreeAnswer read(const Cell& cell) const;
 
     const DeviceTree& tree_;
     const TreeQuestion* question_ = nullptr;
-    Extent width_{};
-    std::size_t size_ = 0;
-    std::vector<Cell> cells_;
-    std::uint64_t steps_ = 0;
+    std::array<std::uint32_t, DeviceTree::max_needs> counts_{};
+    // Counts of the needs as a mixed-radix number (the offset of a cell) and packed, a byte
+    // each, so that two can be compared at once.
+    std::array<std::uint32_t, DeviceTree::max_needs> stride_{};
+    std::vector<std::uint32_t> packed_;  // by offset
+    std::vector<Cell> cells_;            // a table for each depth
+    std::vector<std::vector<Part>> parts_;  // scratch, for each depth
+    std::uint64_t merged_ = 0;
 };
 
 }  // namespace topoalloc

@@ -43,6 +43,46 @@ std::uint32_t common_core_size(const Machine& machine) {
                : 0;
 }
 
+void note_switches(const Machine& machine, TreePlan& plan) {
+    const auto& devices = plan.tree.devices();
+    plan.most_per_switch.assign(plan.tree.need_count(), 0);
+    for (std::size_t rank = 0; rank < devices.size(); ++rank) {
+        const std::uint32_t index = machine.devices()[devices[rank]].switch_index;
+        const std::uint64_t bit = std::uint64_t{1} << rank;
+        if (index == no_index) {
+            plan.without_switch |= bit;
+            continue;
+        }
+        auto it = std::ranges::find(plan.switches, index, &SwitchMembers::index);
+        if (it == plan.switches.end()) {
+            it = plan.switches.insert(it, {index, 0});
+        }
+        it->devices |= bit;
+        for (std::size_t need = 0; need < plan.tree.need_count(); ++need) {
+            plan.most_per_switch[need] =
+                std::max(plan.most_per_switch[need],
+                         static_cast<std::uint32_t>(
+                             std::popcount(it->devices & plan.tree.need_mask(need))));
+        }
+    }
+}
+
+void note_levels(const Machine& machine, TreePlan& plan) {
+    const std::size_t needs = plan.tree.need_count();
+    const auto& devices = plan.tree.devices();
+    plan.least_levels.assign(needs * needs, static_cast<std::int64_t>(Level::machine));
+    for (std::size_t a = 0; a < devices.size(); ++a) {
+        for (std::size_t b = 0; b < devices.size(); ++b) {
+            std::int64_t& least =
+                plan.least_levels[plan.tree.need_of(a) * needs + plan.tree.need_of(b)];
+            if (a != b) {
+                least = std::min(
+                    least, static_cast<std::int64_t>(machine.level(devices[a], devices[b])));
+            }
+        }
+    }
+}
+
 std::vector<LocalitySet> all_sets(const Machine& machine, const TreePlan& plan) {
     std::vector<LocalitySet> sets;
     const std::size_t count = machine.localities().size();
@@ -74,6 +114,8 @@ std::shared_ptr<const TreePlan> plan_tree(const CompiledRequest& request) {
     }
     auto plan = std::make_shared<TreePlan>();
     plan->tree = std::move(*tree);
+    note_switches(machine, *plan);
+    note_levels(machine, *plan);
     plan->pieces = find_pieces(machine);
     plan->core_size = common_core_size(machine);
     const auto& pieces = plan->pieces;

@@ -173,6 +173,7 @@ class TreeSearch {
                     priced.one = a_is_many ? pair->need_b : pair->need_a;
                     priced.ratio = a_is_many ? pair->ratio_a : pair->ratio_b;
                     priced.within = pair->within;
+                    priced.least = plan_.least_level(priced.many, priced.one);
                     priced.enforced =
                         std::ranges::find(enforced, &constraint) != enforced.end();
                 }
@@ -291,9 +292,11 @@ class TreeSearch {
         for (const std::uint32_t u : units_) {
             units += u;
         }
-        if (units < wanted_ || !devices_suffice(branch.devices) || !devices_can_match()) {
+        if (units < wanted_ || !devices_suffice(branch.devices)) {
             return;
         }
+        match_is_known_ = std::ranges::none_of(pairs_, &TreePair::enforced);
+        can_match_ = true;
         if (wanted_ == 0 && !request_.wants_bytes &&
             devices_suffice(branch.devices & plan_.tree.unknown_mask()) &&
             !visit(LocalitySet{})) {
@@ -456,16 +459,16 @@ class TreeSearch {
             return false;
         }
         consider_set(set);
-        return !stops();
+        return !stops() && can_match_;
     }
 
-    // Whether the devices of the branch can be matched at all, wherever they are: a larger
-    // T only adds devices, so "no" here is "no" for every T.
-    bool devices_can_match() {
-        if (std::ranges::none_of(pairs_, &TreePair::enforced)) {
-            return true;
+    // Once a set T has no matching: whether the devices of the branch have one at all. A
+    // larger T only adds devices, so "no" here is "no" for every T.
+    void note_unmatched() {
+        if (!match_is_known_) {
+            match_is_known_ = true;
+            can_match_ = ask_tree(branch_.devices, 0).found;
         }
-        return ask_tree(branch_.devices, 0).found;
     }
 
     TreeAnswer ask_tree(std::uint64_t available, std::uint64_t remote) {
@@ -553,7 +556,9 @@ class TreeSearch {
         }
         const std::uint64_t devices = devices_of(set.mask);
         if (wanted_ == 0) {
-            consider(set, ask_tree(devices, 0), no_cores());
+            if (!is_hopeless(set, devices, no_cores())) {
+                consider(set, ask_tree(devices, 0), no_cores());
+            }
             return;
         }
         std::uint64_t usable = 0;      // localities of T with units
@@ -567,6 +572,9 @@ class TreeSearch {
         });
         CoreChoice cores = choose_cores(set.mask, 0);
         if (!cores.found) {
+            return;
+        }
+        if (is_hopeless(set, devices, cores)) {
             return;
         }
         const std::uint64_t open = with_devices & usable & ~cores.localities;
@@ -748,8 +756,21 @@ class TreeSearch {
 
     void consider(const LocalitySet& set, const TreeAnswer& devices, CoreChoice cores) {
         if (!devices.found) {
+            note_unmatched();
             return;
         }
+        const Cost cost = cost_of(set, devices, cores);
+        if (best_ && cost > best_->cost) {
+            return;
+        }
+        materialize(set.mask, cores);
+        Candidate candidate{cost, devices.devices, set.mask, std::move(cores.pus)};
+        if (!best_ || is_better(candidate, *best_)) {
+            best_ = std::move(candidate);
+        }
+    }
+
+    Cost cost_of(const LocalitySet& set, const TreeAnswer& devices, const CoreChoice& cores) const {
         Cost cost;
         cost[Cost::packages] = set.packages;
         cost[Cost::localities] = set.localities;
@@ -772,14 +793,47 @@ class TreeSearch {
         cost[Cost::opened_switches] = devices.opened_switches;
         cost[Cost::opened_devices] = opened_ * device_count_;
         cost[Cost::opened_l3s] = cores.opened_l3s;
-        if (best_ && cost > best_->cost) {
-            return;
+        return cost;
+    }
+
+    // True when no choice of devices of T can be better than the best so far: not even at the
+    // least levels and the fewest new switches that any choice has, and all its indices are
+    // higher.
+    bool is_hopeless(const LocalitySet& set,
+                     std::uint64_t devices,
+                     const CoreChoice& cores) const {
+        if (!best_ || opened_ != 1 || devices == 0 || best_->devices == 0) {
+            return false;
         }
-        materialize(set.mask, cores);
-        Candidate candidate{cost, devices.devices, set.mask, std::move(cores.pus)};
-        if (!best_ || is_better(candidate, *best_)) {
-            best_ = std::move(candidate);
+        TreeAnswer bound;
+        for (const TreePair& pair : pairs_) {
+            bound.pair_levels += pair.least * counts_[pair.many];
         }
+        bound.opened_switches = fewest_new_switches(devices);
+        const Cost cost = cost_of(set, bound, cores);
+        return cost > best_->cost ||
+               (cost == best_->cost &&
+                std::countr_zero(devices) > std::countr_zero(best_->devices));
+    }
+
+    // Devices of open switches, or of none, come first; the rest needs a new switch for every
+    // `most_per_switch` of its need.
+    std::int64_t fewest_new_switches(std::uint64_t devices) const {
+        std::uint64_t free_of_charge = devices & plan_.without_switch;
+        for (const SwitchMembers& members : plan_.switches) {
+            if (state_.switch_holds()[members.index] != 0) {
+                free_of_charge |= members.devices & devices;
+            }
+        }
+        std::int64_t fewest = 0;
+        for (std::size_t need = 0; need < request_.needs.size(); ++need) {
+            const auto have = static_cast<std::uint32_t>(
+                std::popcount(free_of_charge & plan_.tree.need_mask(need)));
+            const std::uint32_t missing = counts_[need] > have ? counts_[need] - have : 0;
+            const std::uint32_t per_switch = std::max(plan_.most_per_switch[need], 1U);
+            fewest = std::max<std::int64_t>(fewest, (missing + per_switch - 1) / per_switch);
+        }
+        return fewest;
     }
 
     static bool is_better(const Candidate& a, const Candidate& b) {
@@ -837,6 +891,8 @@ class TreeSearch {
     bool links_fail_ = false;
     bool limited_ = false;
     bool bails_ = false;
+    bool match_is_known_ = true;
+    bool can_match_ = true;
 
     TreeBranch branch_;
     std::vector<std::uint32_t> units_;        // by locality
