@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import jsonschema  # type: ignore[import-untyped]
 import pytest
 
 import topoalloc as ta
@@ -245,6 +246,33 @@ def test_state_of_another_machine_is_refused(shell: Shell, tmp_path: Path) -> No
 # --- plan ---
 
 
+def validate_plan(document: object) -> None:
+    folder = Path(ta.__file__).parent / "schemas"
+    names = ("plan", "request", "placement")
+    plan, *others = (json.loads((folder / f"{n}.json").read_text()) for n in names)
+    # Those that it refers to are found by their $id.
+    plan["$defs"] = {other["$id"]: other for other in others}
+    jsonschema.Draft202012Validator(plan).validate(document)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("2", *PAIRED, "--cores", "2", "--memory", "1Gi"),
+        ("2", "--gpus", "1", "--each"),
+        ("--gpus", "9"),
+        ("--max-steps", "1", *PAIRED),
+    ],
+)
+def test_plan_as_json_meets_its_schema(words: tuple[str, ...], shell: Shell) -> None:
+    document = shell.json("plan", "-i", "dgx-h100", *words)
+    validate_plan(document)
+    slots: list[dict[str, Any]] = [{"placement": {}, "environment": {}}, {}]
+    for wrong in slots:
+        with pytest.raises(jsonschema.ValidationError):
+            validate_plan(document | {"slots": [wrong]})
+
+
 def test_plan_is_what_the_allocator_answers(shell: Shell) -> None:
     document = shell.json("plan", "-i", "dgx-h100", "--cores", "16", *PAIRED)
     request = ta.Request(
@@ -257,9 +285,9 @@ def test_plan_is_what_the_allocator_answers(shell: Shell) -> None:
     assert document["request"] == request.to_dict()
     assert (document["status"], document["steps"]) == ("OPTIMAL", verdict.steps)
     (slot,) = document["slots"]
-    assert slot["cpuset"] == verdict.placement.cpuset
-    assert [each["name"] for each in slot["devices"]] == [*verdict.placement.devices]
-    assert slot["cost"] == document["cost"] == verdict.placement.cost.to_dict()
+    expected = verdict.placement.to_dict() | {"owner": "slot-0"}
+    assert slot["placement"] == expected
+    assert document["cost"] == verdict.placement.cost.to_dict()
 
 
 def test_plan_table_says_how_slots_were_placed(shell: Shell) -> None:
@@ -357,15 +385,16 @@ def test_reserved_cordoned_and_excluded_are_not_chosen(shell: Shell) -> None:
     (slot,) = shell.json(
         *words, "--reserved-pus", "core:0-1", "--cordon", "gpu0", "--exclude", "gpu1"
     )["slots"]
-    assert slot["cpuset"] == "2,114"
-    assert slot["devices"] == [{"name": "gpu2"}]
+    assert slot["placement"]["cpuset"] == "2,114"
+    assert slot["placement"]["devices"] == [{"name": "gpu2"}]
 
 
 def test_saved_state_is_taken_into_account(shell: Shell, tmp_path: Path) -> None:
     state = str(tmp_path / "state")
     assert shell("plan", "-i", SMALL, "--cores", "2", "--save", state).code == 0
     (slot,) = shell.json("plan", "--state", state, "--cores", "2")["slots"]
-    assert (slot["owner"], slot["cpuset"]) == ("slot-1", "4-7")
+    placement = slot["placement"]
+    assert (placement["owner"], placement["cpuset"]) == ("slot-1", "4-7")
     assert "<- slot-0" in shell("show", "--state", state).out
     refused = shell("plan", "--state", state, "--cores", "2", "--policy", "spread")
     assert refused.code == 2
@@ -410,7 +439,8 @@ def test_record_replays_equal(cores: str, shell: Shell, tmp_path: Path) -> None:
     for command in ("explain", "plan"):
         shell(command, "-i", SMALL, "--cores", cores, "--record", record)
         assert shell("replay", record).out.startswith("equal: ")
-        assert shell.json("replay", record) == {"equal": True, "differences": []}
+        document = shell.json("replay", record)
+        assert (document["equal"], document["differences"]) == (True, [])
 
 
 def test_record_goes_to_standard_output_alone(
@@ -476,7 +506,7 @@ def test_show_draws_tree_matrix_and_svg(shell: Shell, tmp_path: Path) -> None:
 def test_doctor_finds_hwloc_and_this_host(shell: Shell) -> None:
     result = shell("doctor")
     assert result.code == 0
-    findings = {entry["what"]: entry for entry in shell.json("doctor")}
+    findings = {entry["what"]: entry for entry in shell.json("doctor")["findings"]}
     assert findings["libhwloc"]["found"].startswith("/")
     assert findings["machine"]["found"] == repr(ta.Machine.discover())[1:-1]
     for entry in findings.values():

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
 import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -26,6 +28,16 @@ PRESETS = ta.Machine.presets()
 
 def walk(node: Node) -> list[Node]:
     return [node, *(found for child in node.children for found in walk(child))]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["draw.machine", "draw._objects", "draw._svg", "cli._question", "cli._locations"],
+)
+def test_docstrings_hold(name: str) -> None:
+    result = doctest.testmod(importlib.import_module(f"topoalloc.{name}"))
+    assert result.attempted > 0
+    assert result.failed == 0
 
 
 # --- the tree ---

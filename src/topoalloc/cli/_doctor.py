@@ -21,6 +21,7 @@ from topoalloc._errors import TopoallocError, TopologyError
 from topoalloc._machine import Machine
 from topoalloc._quantity import format_quantity
 from topoalloc._records import SEMANTICS, library_version
+from topoalloc._request import API_VERSION
 from topoalloc.cli import EXIT_NO, EXIT_YES
 from topoalloc.cli._output import print_json, print_table
 from topoalloc.draw._objects import bytes_text
@@ -75,7 +76,13 @@ def command(
     findings = [finding for check in _CHECKS for finding in check()]
     missing = [finding for finding in findings if finding.mark is Mark.MISSING]
     if json_:
-        print_json([finding.to_dict() for finding in findings])
+        print_json(
+            {
+                "apiVersion": API_VERSION,
+                "kind": "Findings",
+                "findings": [finding.to_dict() for finding in findings],
+            }
+        )
         return EXIT_NO if missing else EXIT_YES
     print_table(
         ("", "what", "found"), [(f.mark.value, f.what, f.found) for f in findings]

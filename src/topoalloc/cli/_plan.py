@@ -16,7 +16,7 @@ import typer
 from topoalloc._allocator import Allocator
 from topoalloc._errors import InvalidRequestError, NotPlacedError
 from topoalloc._policy import Cost
-from topoalloc._records import Placement, Status, Verdict, placement_body
+from topoalloc._records import Placement, Status, Verdict
 from topoalloc._request import API_VERSION, Request
 from topoalloc.cli import EXIT_NO, EXIT_UNDECIDED, EXIT_YES
 from topoalloc.cli._formats import environment, format_slots
@@ -80,9 +80,11 @@ class Plan:
             "steps": self.steps,
             "cost": None if self.cost is None else self.cost.to_dict(),
             "slots": [
-                placement_body(placement)
-                | {"owner": owner, "environment": environment(placement)}
-                for owner, placement in self.placements.items()
+                {
+                    "placement": placement.to_dict(),
+                    "environment": environment(placement),
+                }
+                for placement in self.placements.values()
             ],
             "explanation": self.complaint or None,
         }

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from topoalloc._errors import FormatError
+from topoalloc._request import API_VERSION
 from topoalloc._snapshot import replay
 from topoalloc.cli import EXIT_NO, EXIT_YES
 from topoalloc.cli._output import print_json
@@ -47,7 +48,14 @@ def command(
     except FormatError as error:
         raise FormatError(f"{name}: {error}") from None
     if json_:
-        print_json({"equal": result.is_equal, "differences": [*result.differences]})
+        print_json(
+            {
+                "apiVersion": API_VERSION,
+                "kind": "Replay",
+                "equal": result.is_equal,
+                "differences": [*result.differences],
+            }
+        )
     elif result.is_equal:
         verdict = result.verdict
         what = "" if verdict is None else f": {verdict.status.name}, {verdict.reason}"

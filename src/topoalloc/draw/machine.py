@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from topoalloc import _core
 from topoalloc._allocator import Allocator
 from topoalloc._machine import Device, Level, Machine, NumaNode
+from topoalloc._request import API_VERSION
 from topoalloc.draw._objects import (
     Holders,
     IoNode,
@@ -417,6 +418,8 @@ def matrices_to_dict(machine: Machine, classes: Sequence[str] = ()) -> dict[str,
     devices = _roots(machine, classes)
     indices = range(len(machine.localities))
     return {
+        "apiVersion": API_VERSION,
+        "kind": "Matrices",
         "devices": [
             {
                 "name": device.name,
