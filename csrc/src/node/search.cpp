@@ -221,7 +221,8 @@ class Search {
         }
         ++steps_;
         const Candidate& candidate = branch_->needs[need][position];
-        if (!clique_allows(need, candidate.device) || !distinct_allows(need, candidate.device) ||
+        if (lacks_partner(need, candidate.device) || !clique_allows(need, candidate.device) ||
+            !distinct_allows(need, candidate.device) ||
             !ledger_.add(request_.needs[need], candidate)) {
             return;
         }
@@ -280,21 +281,49 @@ class Search {
 
     // The least that the levels of one Pair can sum to, from what is chosen of each side.
     std::int64_t pair_bound_of(std::size_t index) const {
-        const PricedPair& priced = enforced_.pairs[index];
-        const CompiledPair& pair = priced.pair;
-        const std::int64_t a = side_bound(index, pair.need_a, pair.ratio_b);
-        const std::int64_t b = side_bound(index, pair.need_b, pair.ratio_a);
+        const CompiledPair& pair = enforced_.pairs[index].pair;
+        const std::int64_t a = side_bound(index, pair.need_a, pair.need_b, pair.ratio_b);
+        const std::int64_t b = side_bound(index, pair.need_b, pair.need_a, pair.ratio_a);
         return std::max(a, b);
     }
 
-    std::int64_t side_bound(std::size_t index, std::uint32_t need, std::uint32_t uses) const {
+    std::int64_t side_bound(std::size_t index,
+                            std::uint32_t need,
+                            std::uint32_t other,
+                            std::uint32_t uses) const {
         std::int64_t sum = 0;
+        const bool other_is_whole = chosen_[other].size() == request_.needs[other].count;
         for (const std::size_t position : positions_[need]) {
-            sum += branch_->needs[need][position].pair_least[index];
+            const Candidate& candidate = branch_->needs[need][position];
+            sum += other_is_whole ? least_to_chosen(candidate.device, other)
+                                  : candidate.pair_least[index];
         }
         const auto missing =
             static_cast<std::int64_t>(request_.needs[need].count - chosen_[need].size());
         return (sum + missing * enforced_.pairs[index].least) * uses;
+    }
+
+    // Once the other side is chosen, only its devices can be partners.
+    std::int64_t least_to_chosen(std::uint32_t device, std::uint32_t other) const {
+        Level least = Level::machine;
+        for (const std::uint32_t partner : chosen_[other]) {
+            least = std::min(least, machine_.level(device, partner));
+        }
+        return static_cast<std::int64_t>(least);
+    }
+
+    // True when a device just chosen has no partner near enough left.
+    bool lacks_partner(std::size_t need, std::uint32_t device) const {
+        return std::ranges::any_of(enforced_.pairs, [&](const PricedPair& priced) {
+            const bool is_a = priced.pair.need_a == need;
+            if (!priced.enforced || (!is_a && priced.pair.need_b != need)) {
+                return false;
+            }
+            const std::uint32_t other = is_a ? priced.pair.need_b : priced.pair.need_a;
+            return chosen_[other].size() == request_.needs[other].count &&
+                   least_to_chosen(device, other) >
+                       static_cast<std::int64_t>(priced.pair.within);
+        });
     }
 
     std::int64_t bound_of_rest() const {
