@@ -336,7 +336,8 @@ class MachineMaker:
         nodes = {node["os_index"] for node in self.document.get("numa_nodes", [])}
         for cls in ("gpu", "nic", "nvme"):
             most = self.size.devices if cls != "nvme" else 1
-            for index in range(dice.between(0, most)):
+            least = 1 if cls == "gpu" else 0
+            for index in range(dice.between(least, most)):
                 port, home = dice.pick(self.ports)
                 bus = dice.between(0, 0x3F) * 4 + (cls == "nic") + 2 * (cls == "nvme")
                 device: dict[str, Any] = {
@@ -410,7 +411,7 @@ class MachineMaker:
             for device in self.document["devices"]
             if device["class"] == "gpu" and "parent" not in device
         ]
-        if len(gpus) < 2 or not dice.chance(50):
+        if len(gpus) < 2 or not dice.chance(60):
             return
         style = dice.between(0, 3)
         links = []
@@ -524,15 +525,18 @@ class QuestionMaker:
         devices = {}
         for cls in sorted({device.cls for device in self.machine.devices}):
             if dice.chance(70):
-                devices[cls] = self._ask_devices(cls, room)
+                entry = self._ask_devices(cls, room)
+                # A class that has nothing to give makes a dull question.
+                if entry["count"] or dice.chance(3):
+                    devices[cls] = entry | {"count": max(entry["count"], 1)}
         if devices:
             document["devices"] = devices
         elif not {"cores", "pus", "memory"} & set(document):
             document["cores"] = 1
-        if self.names and dice.chance(8):
+        if self.names and dice.chance(5):
             document["exclude"] = [dice.pick(self.names)]
         self.classes = {cls: entry["count"] for cls, entry in devices.items()}
-        for key, counts in (("require", [0, 1, 1, 2, 3]), ("prefer", [0, 1, 2, 3])):
+        for key, counts in (("require", [0, 1, 1, 1, 2]), ("prefer", [0, 1, 2, 3])):
             entries = [self.constraint() for _ in range(dice.pick(counts))]
             entries = [entry for entry in entries if entry]
             if entries:
@@ -585,7 +589,7 @@ class QuestionMaker:
         asked = Asked(self.machine, {"devices": {cls: entry | {"count": 1}}})
         wanted: Wanted = asked.wanted[0]
         count = len(candidates(room, asked, wanted))
-        return {"count": min(self.amount(count), 8)} | entry
+        return {"count": min(self.amount(count), 8) if count else 0} | entry
 
     def _where(self) -> dict[str, Any]:
         return self.dice.pick(

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -65,23 +66,39 @@ def content(reply: Reply) -> dict[str, Any] | None:
     }
 
 
+def is_proof(reply: Reply) -> bool:
+    return reply.status not in ("FEASIBLE", "UNKNOWN")
+
+
+def check_without_proof(reply: Reply, best: tuple[int, ...] | None) -> None:
+    """Hold an answer that a limit cut short to what it still promises."""
+    assert (reply.cost is None) == (reply.status == "UNKNOWN")
+    assert reply.cost is None or (best is not None and best <= reply.cost)
+
+
 def test_answers_equal_brute_force() -> None:
     title = "constraints against brute force"
+    statuses: Counter[str] = Counter()
 
-    @settings(max_examples=settings().max_examples * 12)
+    @settings(max_examples=settings().max_examples * 10)
     @given(small_instances)
     def compare(instance: Instance) -> None:
         note(describe(instance))
         expected = by_brute_force(instance)
         reply = ask(instance)
-        assert reply.status not in ("FEASIBLE", "UNKNOWN")
-        if expected is not None:
-            expected["memory"] = sorted(expected["memory"])
-        assert content(reply) == expected
-        tables.count(title, instance.request, reply.cost)
+        statuses[reply.status] += 1
+        if is_proof(reply):
+            if expected is not None:
+                expected["memory"] = sorted(expected["memory"])
+            assert content(reply) == expected
+            tables.count(title, instance.request, reply.cost)
+        else:
+            check_without_proof(reply, None if expected is None else expected["cost"])
 
     compare()
     assert not tables.empty_cells(title)
+    undecided = statuses["FEASIBLE"] + statuses["UNKNOWN"]
+    assert undecided * 100 <= statuses.total()
 
 
 @settings(max_examples=settings().max_examples * 2)
@@ -96,7 +113,7 @@ def test_oracles_agree(instance: Instance) -> None:
     assert cost == (None if expected is None else expected["cost"])
 
 
-@pytest.mark.parametrize("first_seed", range(0, 400, 50))
+@pytest.mark.parametrize("first_seed", range(0, 200, 50))
 def test_answers_equal_programme_when_machines_are_large(first_seed: int) -> None:
     for seed in range(first_seed, first_seed + 50):
         instance = make_instance(random.Random(seed), LARGE)
@@ -105,10 +122,8 @@ def test_answers_equal_programme_when_machines_are_large(first_seed: int) -> Non
         except NotCovered:
             continue
         reply = ask(instance)
-        if reply.status in ("OPTIMAL", "INFEASIBLE", "PLACED"):
+        if is_proof(reply):
             assert reply.cost == expected, f"seed {seed}: {describe(instance)}"
         else:
-            # The step limit came first: no proof, but nothing better than the best.
-            assert reply.cost is None or expected is not None
-            assert expected is None or reply.cost is None or expected <= reply.cost
+            check_without_proof(reply, expected)
         tables.count("constraints against the programme", instance.request, reply.cost)
