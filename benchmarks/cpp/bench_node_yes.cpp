@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // How long do allocate and release of 2 GPUs, 2 NICs and 16 cores take? On a DGX H100
-// shape, on 8 localities and on 768 PUs; idle machines apart, each among neighbours that
-// hold about the named share of cores and devices at random.
+// shape, on 8 localities and on 768 PUs; idle machines apart, each among neighbours
+// that hold about the named share of cores and devices at random.
 #include "questions.hpp"
 
 #include <array>

@@ -88,8 +88,7 @@ void leave_cores(Allocator& allocator, std::mt19937_64& random, std::size_t left
         const auto state = allocator.state();
         state->whole_cores().for_each([&](std::size_t core) {
             const auto pu = machine.cores()[core].pus.first();
-            free[machine.pus()[pu].locality].push_back(
-                static_cast<std::uint32_t>(pu));
+            free[machine.pus()[pu].locality].push_back(static_cast<std::uint32_t>(pu));
         });
     }
     for (std::vector<std::uint32_t>& pus : free) {

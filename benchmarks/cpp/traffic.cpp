@@ -21,8 +21,7 @@ double nanoseconds(Clock::duration time) {
 }
 
 double median_of(std::vector<double>& values) {
-    const auto middle =
-        values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+    const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
     std::ranges::nth_element(values, middle);
     return *middle;
 }
@@ -134,8 +133,8 @@ Verified verify_all(Fleet& fleet, Status want) {
             if (status != want) {
                 continue;
             }
-            if (std::string wrong = verify(
-                    *verdict.state, *fleet.compiled(), verdict.answer, want);
+            if (std::string wrong =
+                    verify(*verdict.state, *fleet.compiled(), verdict.answer, want);
                 !wrong.empty()) {
                 verified.wrong = std::move(wrong);
             }

@@ -2,9 +2,9 @@
 //
 // Streams of distinct states, and the clock on a question asked of them.
 //
-// A Traffic is one Allocator among neighbours that come and go: before each question one
-// of them leaves and another takes cores, and now and then a device, at random. So the
-// Allocator is as warm as a caller's own, and no answer can be kept from an earlier
+// A Traffic is one Allocator among neighbours that come and go: before each question
+// one of them leaves and another takes cores, and now and then a device, at random. So
+// the Allocator is as warm as a caller's own, and no answer can be kept from an earlier
 // equal state. All of it follows from a seed, so that the run that verifies the answers
 // and the run that is timed see the same states.
 #pragma once
@@ -31,7 +31,9 @@ struct Fill {
 
 class Traffic {
   public:
-    Traffic(std::shared_ptr<const Machine> machine, const Fill& fill, std::uint64_t seed);
+    Traffic(std::shared_ptr<const Machine> machine,
+            const Fill& fill,
+            std::uint64_t seed);
 
     [[nodiscard]] Allocator& allocator() { return *allocator_; }
     /// One neighbour leaves and another comes.
@@ -65,13 +67,14 @@ enum class Call : std::uint8_t { check, allocate_release };
 
 /// Verifies that states of the stream are answered as wanted (an answer's cost by
 /// evaluate(), from scratch), then times the call on those that are. The time column is
-/// the mean; `median_ns` and `p99_ns` come from a second pass that times each call alone
-/// and takes the clock's own time off. `floor_ns` is least_call() on the same state and
-/// `ratio` the median over it; `answered` the share of states asked that were timed.
+/// the mean; `median_ns` and `p99_ns` come from a second pass that times each call
+/// alone and takes the clock's own time off. `floor_ns` is least_call() on the same
+/// state and `ratio` the median over it; `answered` the share of states asked that were
+/// timed.
 void time_question(benchmark::State& state, const Question& question, Call call);
 
-/// The least that a thread-safe allocator does: a virtual call, a mutex, a block of heap
-/// and one look at the free PUs.
+/// The least that a thread-safe allocator does: a virtual call, a mutex, a block of
+/// heap and one look at the free PUs.
 [[nodiscard]] double least_call_ns(const NodeState& node);
 
 /// Verifies one answer. Returns an empty text, or what is wrong.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The searches against each other, on machines too large for brute force: the tree search
-// with its table of sets T, without that table, and the general search answer alike.
+// The searches against each other, on machines too large for brute force: the tree
+// search with its table of sets T, without that table, and the general search answer
+// alike.
 #include "node/compiled_request.hpp"
 #include "node/tree_plan.hpp"
 #include "topoalloc/solver.hpp"
@@ -25,7 +26,8 @@ std::shared_ptr<const Machine> machine_with_devices(const std::string& tree,
     for (std::uint32_t s = 0; s < switches; ++s) {
         const auto bus = static_cast<std::uint8_t>(16 * s);
         const auto host = static_cast<std::uint32_t>(spec.bridges.size());
-        spec.bridges.push_back({true, no_index, std::nullopt, "host" + std::to_string(s)});
+        spec.bridges.push_back(
+            {true, no_index, std::nullopt, "host" + std::to_string(s)});
         spec.bridges.push_back({false, host, PciAddress{0, bus, 1, 0}, ""});
         std::uint8_t slot = 0;
         for (const char* device_class : {"gpu", "nic"}) {
@@ -42,7 +44,8 @@ std::shared_ptr<const Machine> machine_with_devices(const std::string& tree,
     return Machine::build(std::move(spec));
 }
 
-NodeState random_state(const std::shared_ptr<const Machine>& machine, std::mt19937_64& random) {
+NodeState random_state(const std::shared_ptr<const Machine>& machine,
+                       std::mt19937_64& random) {
     NodeState state(machine);
     const std::uint64_t share = random() % 80;
     for (std::uint32_t core = 0; core < machine->cores().size(); ++core) {
@@ -67,7 +70,8 @@ Request random_request(std::mt19937_64& random, bool with_devices) {
     request.cores = 1 + static_cast<std::uint32_t>(random() % 14);
     if (with_devices && random() % 4 != 0) {
         const auto count = 1 + static_cast<std::uint32_t>(random() % 3);
-        request.devices = {{"gpu", count, {}, {}, "", {}}, {"nic", count, {}, {}, "", {}}};
+        request.devices = {{"gpu", count, {}, {}, "", {}},
+                           {"nic", count, {}, {}, "", {}}};
         if (random() % 2 == 0) {
             request.require.push_back(Pair{"gpu", "nic", Level::switch_, 1, 1});
         } else if (random() % 2 == 0) {

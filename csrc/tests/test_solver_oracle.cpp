@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The solver against brute force: a run over random instances, and those instances on which
-// the two once parted. The long run is the program oracle_run.
+// The solver against brute force: a run over random instances, and those instances on
+// which the two once parted. The long run is the program oracle_run.
 #include "oracle/compare.hpp"
 
 #include <gtest/gtest.h>
@@ -29,12 +29,13 @@ TEST_P(OnceParted, AgreesNow) {
     expect_agreement(GetParam());
 }
 
-// Each seed names an instance that showed a fault of its own: a kept PU in a core that is no
-// longer whole; an empty list read as a missing attribute; L3s numbered out of order; a kept
-// device dropped by Align; unknown devices that break a constraint with T empty; the order of
-// memory that depends on PUs in each locality; a NUMANode of several localities; a root and
-// its part taken for equals; Near across a locality of two Packages; counts by locality out
-// of the order of cores; a Package opened by bytes anyway.
+// Each seed names an instance that showed a fault of its own: a kept PU in a core that
+// is no longer whole; an empty list read as a missing attribute; L3s numbered out of
+// order; a kept device dropped by Align; unknown devices that break a constraint with T
+// empty; the order of memory that depends on PUs in each locality; a NUMANode of
+// several localities; a root and its part taken for equals; Near across a locality of
+// two Packages; counts by locality out of the order of cores; a Package opened by bytes
+// anyway.
 INSTANTIATE_TEST_SUITE_P(Seeds,
                          OnceParted,
                          testing::Values(52,

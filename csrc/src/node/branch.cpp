@@ -95,13 +95,15 @@ class BranchMaker {
             auto& list = branch.needs.emplace_back();
             for (std::uint32_t i = 0; i < need.candidates.size(); ++i) {
                 const std::uint32_t device = need.candidates[i];
-                const bool available = need.mode == TakeMode::share
-                                           ? share_fits(state_, device, need.share_draws[i])
-                                           : state_.is_available(device);
+                const bool available =
+                    need.mode == TakeMode::share
+                        ? share_fits(state_, device, need.share_draws[i])
+                        : state_.is_available(device);
                 if (available) {
                     Candidate& candidate = list.emplace_back();
                     candidate.device = device;
-                    candidate.localities = mask_of(machine_.devices()[device].localities);
+                    candidate.localities =
+                        mask_of(machine_.devices()[device].localities);
                     candidate.share_index = i;
                 }
             }
@@ -110,14 +112,16 @@ class BranchMaker {
 
     void apply_near(Branch& branch, const CompiledNear& near) const {
         for (auto& list : branch.needs) {
-            std::erase_if(list, [&](const Candidate& c) { return !near.devices.test(c.device); });
+            std::erase_if(
+                list, [&](const Candidate& c) { return !near.devices.test(c.device); });
         }
         branch.usable_pus &= near.pus;
         branch.numa_nodes &= near.numa_nodes;
     }
 
     // What a resize keeps is contained in the new set, or contains it. For PUs both are
-    // tried: where cores differ in size, their number does not tell which will be larger.
+    // tried: where cores differ in size, their number does not tell which will be
+    // larger.
     bool run_keeping(const Branch& branch, const Placement& old) {
         const auto& keep = request_.request.keep;
         Branch inner = branch;
@@ -150,7 +154,8 @@ class BranchMaker {
         }
         auto& list = branch.needs[need];
         if (request_.needs[need].count < before.count()) {
-            std::erase_if(list, [&](const Candidate& c) { return !before.test(c.device); });
+            std::erase_if(list,
+                          [&](const Candidate& c) { return !before.test(c.device); });
             return true;
         }
         std::size_t found = 0;
@@ -205,7 +210,8 @@ class BranchMaker {
         if (!request_.wants_bytes) {
             return true;
         }
-        branch.any_numa_node = branch.numa_nodes.count() == machine_.numa_nodes().size();
+        branch.any_numa_node =
+            branch.numa_nodes.count() == machine_.numa_nodes().size();
         for (std::uint32_t size = 0; size < request_.bytes.size(); ++size) {
             std::uint64_t missing = request_.bytes[size];
             branch.numa_nodes.for_each([&](std::size_t n) {
@@ -245,7 +251,8 @@ class BranchMaker {
         }
         if (scope.memory) {
             for (std::size_t n = 0; n < machine_.numa_nodes().size(); ++n) {
-                if ((mask_of(machine_.numa_nodes()[n].localities) & place.localities) == 0) {
+                if ((mask_of(machine_.numa_nodes()[n].localities) & place.localities) ==
+                    0) {
                     branch.numa_nodes.reset(n);
                 }
             }
@@ -293,13 +300,14 @@ class BranchMaker {
     static std::size_t count_forced(const Branch& branch) {
         std::size_t forced = 0;
         for (const auto& list : branch.needs) {
-            forced += static_cast<std::size_t>(
-                std::ranges::count_if(list, [](const Candidate& c) { return c.forced; }));
+            forced += static_cast<std::size_t>(std::ranges::count_if(
+                list, [](const Candidate& c) { return c.forced; }));
         }
         return forced;
     }
 
-    // Least levels across each Pair; drops candidates that no partner is near enough to.
+    // Least levels across each Pair; drops candidates that no partner is near enough
+    // to.
     bool price_pairs(Branch& branch) const {
         for (auto& list : branch.needs) {
             for (Candidate& candidate : list) {
@@ -308,8 +316,9 @@ class BranchMaker {
         }
         for (std::size_t p = 0; p < enforced_.pairs.size(); ++p) {
             PricedPair& priced = enforced_.pairs[p];
-            const Level within =
-                priced.enforced ? std::min(priced.bound, priced.pair.within) : priced.bound;
+            const Level within = priced.enforced
+                                     ? std::min(priced.bound, priced.pair.within)
+                                     : priced.bound;
             auto& a = branch.needs[priced.pair.need_a];
             auto& b = branch.needs[priced.pair.need_b];
             price_side(a, b, p, within);
@@ -366,14 +375,16 @@ class BranchMaker {
         const Device& b = machine_.devices()[y.device];
         if (x.localities != y.localities || x.forced || y.forced ||
             a.switch_index != b.switch_index ||
-            (state_.device_holds()[a.root] == 0) != (state_.device_holds()[b.root] == 0) ||
+            (state_.device_holds()[a.root] == 0) !=
+                (state_.device_holds()[b.root] == 0) ||
             !same_counters(need, x, y)) {
             return false;
         }
         for (const CompiledAttribute* distinct : enforced_.distincts) {
             if (((distinct->needs >> need) & 1U) != 0 &&
                 (distinct->values[x.device] != distinct->values[y.device] ||
-                 distinct->present.test(x.device) != distinct->present.test(y.device))) {
+                 distinct->present.test(x.device) !=
+                     distinct->present.test(y.device))) {
                 return false;
             }
         }
@@ -440,7 +451,8 @@ Enforced sort_enforced(const CompiledRequest& request,
             if (const auto* pair = std::get_if<CompiledPair>(&constraint)) {
                 const bool is_enforced =
                     std::ranges::find(enforced, &constraint) != enforced.end();
-                out.pairs.push_back({*pair, pair_bound(request, *pair), is_enforced, 0});
+                out.pairs.push_back(
+                    {*pair, pair_bound(request, *pair), is_enforced, 0});
             }
         }
     }

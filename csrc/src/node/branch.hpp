@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A branch of the search: what is left to choose from once every Align has its domain and
-// every Same its value. Constraints that only filter (Align, Same, Near, conditions, state,
-// keep) are spent here; Pair, Link and Distinct remain for the device search.
+// A branch of the search: what is left to choose from once every Align has its domain
+// and every Same its value. Constraints that only filter (Align, Same, Near,
+// conditions, state, keep) are spent here; Pair, Link and Distinct remain for the
+// device search.
 #pragma once
 
 #include "node/compiled_request.hpp"
@@ -21,15 +22,16 @@ struct Candidate {
     std::uint32_t share_index = 0;  ///< into DeviceNeed::share_draws
     std::int32_t twin = -1;         ///< position of the previous equal candidate, or -1
     bool forced = false;            ///< keep: must be chosen
-    std::vector<std::int64_t> pair_least;  ///< by enforced or priced Pair: least level across
+    std::vector<std::int64_t>
+        pair_least;  ///< by enforced or priced Pair: least level across
 };
 
 /// A Pair whose levels are paid (term 4) and perhaps enforced.
 struct PricedPair {
     CompiledPair pair;
-    Level bound = Level::machine;     ///< matchings must stay within (required Pairs)
-    bool enforced = false;            ///< and one must exist within pair.within
-    std::int64_t least = 0;           ///< least level of any two candidates
+    Level bound = Level::machine;  ///< matchings must stay within (required Pairs)
+    bool enforced = false;         ///< and one must exist within pair.within
+    std::int64_t least = 0;        ///< least level of any two candidates
 };
 
 struct Branch {
@@ -41,7 +43,7 @@ struct Branch {
     Bitmap numa_nodes;                 ///< that may give bytes
     bool any_numa_node = true;         ///< every NUMANode may
     std::vector<std::vector<Candidate>> needs;
-    std::size_t forced_devices = 0;    ///< that must stay among the candidates
+    std::size_t forced_devices = 0;  ///< that must stay among the candidates
 };
 
 /// What is enforced, sorted by how it is used.
@@ -53,10 +55,12 @@ struct Enforced {
     std::vector<PricedPair> pairs;  ///< every Pair of require, then of prefer
 };
 
-[[nodiscard]] Enforced sort_enforced(const CompiledRequest& request,
-                                     const std::vector<const CompiledConstraint*>& enforced);
+[[nodiscard]] Enforced sort_enforced(
+    const CompiledRequest& request,
+    const std::vector<const CompiledConstraint*>& enforced);
 
-/// Calls visit(branch) for every branch that passes the counts; visit returns false to stop.
+/// Calls visit(branch) for every branch that passes the counts; visit returns false to
+/// stop.
 /// @returns false when visit did
 bool for_each_branch(const NodeState& state,
                      const CompiledRequest& request,

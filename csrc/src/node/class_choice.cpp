@@ -31,7 +31,8 @@ void ClassChoice::fill(ClassTable& table, std::uint32_t count) {
             for (std::size_t f = 0; f <= k; ++f) {
                 std::int64_t most = table.at(i + 1, k, f);
                 if (k > 0 && f >= own) {
-                    most = std::max(most, table.rooms[i].units + table.at(i + 1, k - 1, f - own));
+                    most = std::max(
+                        most, table.rooms[i].units + table.at(i + 1, k - 1, f - own));
                 }
                 table.most[(i * table.width + k) * table.width + f] = most;
             }
@@ -39,20 +40,22 @@ void ClassChoice::fill(ClassTable& table, std::uint32_t count) {
     }
 }
 
-// Whether what is still to choose of each class, so many of them favoured, can hold `wanted`.
+// Whether what is still to choose of each class, so many of them favoured, can hold
+// `wanted`.
 bool ClassChoice::fits(std::size_t favoured, std::uint64_t wanted) const {
     std::vector<std::int64_t> sums = {0};
     for (const ClassTable& table : classes_) {
         std::vector<std::int64_t> joined(sums.size() + table.left, impossible);
         for (std::size_t a = 0; a < sums.size(); ++a) {
             for (std::size_t b = 0; b <= table.left; ++b) {
-                joined[a + b] =
-                    std::max(joined[a + b], sums[a] + table.at(table.next, table.left, b));
+                joined[a + b] = std::max(joined[a + b],
+                                         sums[a] + table.at(table.next, table.left, b));
             }
         }
         sums = std::move(joined);
     }
-    return favoured < sums.size() && sums[favoured] >= static_cast<std::int64_t>(wanted);
+    return favoured < sums.size() &&
+           sums[favoured] >= static_cast<std::int64_t>(wanted);
 }
 
 std::vector<std::uint32_t> ClassChoice::choose(const std::vector<std::uint32_t>& counts,

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which localities to take, so many of each class, where each locality is one L3 and only
-// cores are asked for: the most favoured ones that still hold what is wanted, among those
-// the least index set. Exact, by counting: O(localities * classes * chosen^2), where an
-// enumeration of sets would be exponential.
+// Which localities to take, so many of each class, where each locality is one L3 and
+// only cores are asked for: the most favoured ones that still hold what is wanted,
+// among those the least index set. Exact, by counting: O(localities * classes *
+// chosen^2), where an enumeration of sets would be exponential.
 #pragma once
 
 #include <cstdint>
@@ -26,17 +26,19 @@ class ClassChoice {
 
     /// @param counts  by class
     /// @returns localities, ascending; empty when they can not hold `wanted`
-    [[nodiscard]] std::vector<std::uint32_t> choose(const std::vector<std::uint32_t>& counts,
-                                                    std::uint64_t wanted);
+    [[nodiscard]] std::vector<std::uint32_t> choose(
+        const std::vector<std::uint32_t>& counts, std::uint64_t wanted);
 
   private:
     struct ClassTable {
         std::vector<ClassRoom> rooms;
-        std::size_t next = 0;        // the first room not yet decided
-        std::uint32_t left = 0;      // rooms still to choose
+        std::size_t next = 0;    // the first room not yet decided
+        std::uint32_t left = 0;  // rooms still to choose
         std::size_t width = 1;
         std::vector<std::int64_t> most;  // [room][count][favoured]: the most units
-        [[nodiscard]] std::int64_t at(std::size_t room, std::size_t count, std::size_t f) const {
+        [[nodiscard]] std::int64_t at(std::size_t room,
+                                      std::size_t count,
+                                      std::size_t f) const {
             return most[(room * width + count) * width + f];
         }
     };

@@ -58,7 +58,8 @@ bool value_meets(const Scalar& value, const Condition& condition) {
             if (have == nullptr || want == nullptr) {
                 return false;
             }
-            return condition.op == ConditionOp::at_least ? *have >= *want : *have <= *want;
+            return condition.op == ConditionOp::at_least ? *have >= *want
+                                                         : *have <= *want;
         }
         case ConditionOp::not_equal:
             break;
@@ -66,7 +67,9 @@ bool value_meets(const Scalar& value, const Condition& condition) {
     return false;
 }
 
-bool device_meets(const Machine& machine, std::uint32_t device, const Condition& condition) {
+bool device_meets(const Machine& machine,
+                  std::uint32_t device,
+                  const Condition& condition) {
     const auto values = condition_values(machine, device, condition.attribute);
     if (!values) {
         return false;
@@ -83,14 +86,16 @@ std::uint32_t resolve_device(const Machine& machine,
                              const std::string& where) {
     const std::uint32_t device = machine.find_device(key);
     if (device == no_index) {
-        throw InvalidRequestError(where + ": '" + key + "', want a device of the Machine");
+        throw InvalidRequestError(where + ": '" + key +
+                                  "', want a device of the Machine");
     }
     return device;
 }
 
 class Compiler {
   public:
-    Compiler(const Machine& machine, CompiledRequest& out) : machine_(machine), out_(out) {}
+    Compiler(const Machine& machine, CompiledRequest& out)
+        : machine_(machine), out_(out) {}
 
     void run() {
         compile_memory();
@@ -147,14 +152,17 @@ class Compiler {
             }
         }
         for (std::uint32_t d = 0; d < machine_.devices().size(); ++d) {
-            if ((!eligible || eligible->test(d)) && is_candidate(d, wanted, need.mode)) {
+            if ((!eligible || eligible->test(d)) &&
+                is_candidate(d, wanted, need.mode)) {
                 add_candidate(need, d);
             }
         }
         return need;
     }
 
-    bool is_candidate(std::uint32_t index, const DeviceRequest& wanted, TakeMode mode) const {
+    bool is_candidate(std::uint32_t index,
+                      const DeviceRequest& wanted,
+                      TakeMode mode) const {
         const Device& device = machine_.devices()[index];
         const bool is_part = device.root != index;
         if (device.device_class != wanted.device_class || excluded_.test(index) ||
@@ -176,7 +184,8 @@ class Compiler {
                 if (it == device.counter_names.end()) {
                     return;
                 }
-                draws[static_cast<std::size_t>(it - device.counter_names.begin())] = amount;
+                draws[static_cast<std::size_t>(it - device.counter_names.begin())] =
+                    amount;
             }
             need.share_draws.push_back(std::move(draws));
         }
@@ -339,8 +348,8 @@ class Compiler {
         }
         bool meets = false;
         node.localities.for_each([&](std::size_t locality) {
-            meets = meets ||
-                    machine_.localities()[locality].packages.intersects(anchor.packages);
+            meets = meets || machine_.localities()[locality].packages.intersects(
+                                 anchor.packages);
         });
         return meets;
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A Request made ready for one Machine: names are indices, conditions are evaluated, values
-// of Same and Distinct are numbered. Private to the node room.
+// A Request made ready for one Machine: names are indices, conditions are evaluated,
+// values of Same and Distinct are numbered. Private to the node room.
 #pragma once
 
 #include "topoalloc/solver.hpp"
@@ -32,7 +32,9 @@ struct Scope {
     bool pus = false;
     bool memory = false;
     std::uint64_t needs = 0;
-    [[nodiscard]] bool has_need(std::size_t need) const { return ((needs >> need) & 1U) != 0; }
+    [[nodiscard]] bool has_need(std::size_t need) const {
+        return ((needs >> need) & 1U) != 0;
+    }
 };
 
 struct CompiledAlign {
@@ -87,7 +89,9 @@ class CompiledRequest {
     std::vector<std::uint32_t> locality_classes;  ///< see locality_sets.hpp
     std::shared_ptr<const TreePlan> tree;  ///< null when the tree search does not apply
 
-    [[nodiscard]] bool wants_pus() const { return request.cores != 0 || request.pus != 0; }
+    [[nodiscard]] bool wants_pus() const {
+        return request.cores != 0 || request.pus != 0;
+    }
     /// Index of the need of a class, or no_index.
     [[nodiscard]] std::uint32_t need_of(std::string_view device_class) const;
 };

@@ -37,7 +37,8 @@ AlignDomain align_domain(const Machine& machine, AlignLevel level, std::size_t i
         case AlignLevel::l3:
             return {&machine.l3s()[index].pus, machine.l3s()[index].localities};
         case AlignLevel::package:
-            return {&machine.packages()[index].pus, machine.packages()[index].localities};
+            return {&machine.packages()[index].pus,
+                    machine.packages()[index].localities};
         case AlignLevel::numa:
             break;
     }
@@ -60,7 +61,9 @@ std::size_t align_domain_count(const Machine& machine, AlignLevel level) {
 
 class Holds {
   public:
-    Holds(const CompiledRequest& request, const Placement& placement, const ChosenDevices& chosen)
+    Holds(const CompiledRequest& request,
+          const Placement& placement,
+          const ChosenDevices& chosen)
         : machine_(*request.machine), placement_(placement), chosen_(chosen) {}
 
     bool operator()(const std::monostate&) const { return true; }
@@ -145,7 +148,8 @@ class Holds {
         for (std::size_t need = 0; need < chosen_.size(); ++need) {
             if (scope.has_need(need) &&
                 !std::ranges::all_of(chosen_[need], [&](std::uint32_t d) {
-                    return machine_.devices()[d].localities.intersects(domain.localities);
+                    return machine_.devices()[d].localities.intersects(
+                        domain.localities);
                 })) {
                 return false;
             }
@@ -153,7 +157,8 @@ class Holds {
         return true;
     }
 
-    bool is_connected(const std::vector<std::uint32_t>& devices, std::uint64_t min_mb_s) const {
+    bool is_connected(const std::vector<std::uint32_t>& devices,
+                      std::uint64_t min_mb_s) const {
         std::vector<bool> reached(devices.size(), false);
         std::vector<std::size_t> open;
         if (!devices.empty()) {
@@ -190,12 +195,14 @@ std::int64_t distance_sum(const Machine& machine, const Bitmap& localities) {
     return sum;
 }
 
-std::int64_t missing_link(const Machine& machine, const std::vector<std::uint32_t>& devices) {
+std::int64_t missing_link(const Machine& machine,
+                          const std::vector<std::uint32_t>& devices) {
     const std::uint64_t most = machine.max_link_mb_s();
     std::int64_t sum = 0;
     for (std::size_t i = 0; i < devices.size(); ++i) {
         for (std::size_t j = i + 1; j < devices.size(); ++j) {
-            sum += static_cast<std::int64_t>(most - machine.link_mb_s(devices[i], devices[j]));
+            sum += static_cast<std::int64_t>(most -
+                                             machine.link_mb_s(devices[i], devices[j]));
         }
     }
     return sum;
@@ -205,7 +212,8 @@ std::int64_t remote_devices(const Machine& machine,
                             const Placement& placement,
                             const ChosenDevices& chosen) {
     Bitmap with_pus;
-    placement.pus.for_each([&](std::size_t pu) { with_pus.set(machine.pus()[pu].locality); });
+    placement.pus.for_each(
+        [&](std::size_t pu) { with_pus.set(machine.pus()[pu].locality); });
     std::int64_t remote = 0;
     for (const auto& devices : chosen) {
         for (const std::uint32_t d : devices) {
@@ -226,7 +234,8 @@ std::int64_t split_cores(const Machine& machine, const Bitmap& pus) {
     return split;
 }
 
-std::int64_t count_closed(const Bitmap& domains, const std::vector<std::uint32_t>& holds) {
+std::int64_t count_closed(const Bitmap& domains,
+                          const std::vector<std::uint32_t>& holds) {
     std::int64_t count = 0;
     domains.for_each([&](std::size_t domain) { count += holds[domain] == 0 ? 1 : 0; });
     return count;
@@ -246,10 +255,11 @@ Footprint footprint_of(const Machine& machine, const Placement& placement) {
         out.l3s.set(pu.l3);
     });
     for (const MemoryGrant& grant : placement.memory) {
-        machine.numa_nodes()[grant.numa_node].localities.for_each([&](std::size_t locality) {
-            out.localities.set(locality);
-            out.packages |= machine.localities()[locality].packages;
-        });
+        machine.numa_nodes()[grant.numa_node].localities.for_each(
+            [&](std::size_t locality) {
+                out.localities.set(locality);
+                out.packages |= machine.localities()[locality].packages;
+            });
     }
     for (const DeviceGrant& grant : placement.devices) {
         const Device& device = machine.devices()[grant.device];
@@ -271,25 +281,30 @@ void count_opened(const NodeState& state,
                   Cost& cost) {
     const Footprint footprint = footprint_of(state.machine(), placement);
     const std::int64_t sign = packing == Packing::pack ? 1 : -1;
-    cost[Cost::opened_packages] = sign * count_closed(footprint.packages, state.package_holds());
+    cost[Cost::opened_packages] =
+        sign * count_closed(footprint.packages, state.package_holds());
     cost[Cost::opened_localities] =
         sign * count_closed(footprint.localities, state.locality_holds());
-    cost[Cost::opened_switches] = sign * count_closed(footprint.switches, state.switch_holds());
-    cost[Cost::opened_devices] = sign * count_closed(footprint.roots, state.device_holds());
+    cost[Cost::opened_switches] =
+        sign * count_closed(footprint.switches, state.switch_holds());
+    cost[Cost::opened_devices] =
+        sign * count_closed(footprint.roots, state.device_holds());
     cost[Cost::opened_l3s] = sign * count_closed(footprint.l3s, state.l3_holds());
 }
 
-std::optional<std::vector<MemoryGrant>> fill_memory(const NodeState& state,
-                                                    const CompiledRequest& request,
-                                                    const Bitmap& localities,
-                                                    std::span<const std::uint32_t> pu_counts) {
+std::optional<std::vector<MemoryGrant>> fill_memory(
+    const NodeState& state,
+    const CompiledRequest& request,
+    const Bitmap& localities,
+    std::span<const std::uint32_t> pu_counts) {
     const Machine& machine = *request.machine;
     if (request.lacks_page_size) {
         return std::nullopt;
     }
     std::vector<std::uint32_t> order = localities.to_vector();
-    std::ranges::stable_sort(
-        order, [&](std::uint32_t a, std::uint32_t b) { return pu_counts[a] > pu_counts[b]; });
+    std::ranges::stable_sort(order, [&](std::uint32_t a, std::uint32_t b) {
+        return pu_counts[a] > pu_counts[b];
+    });
     std::vector<MemoryGrant> grants;
     for (std::uint32_t size = 0; size < request.bytes.size(); ++size) {
         std::uint64_t missing = request.bytes[size];
@@ -301,7 +316,8 @@ std::optional<std::vector<MemoryGrant>> fill_memory(const NodeState& state,
                     continue;
                 }
                 filled.set(node);
-                const std::uint64_t given = std::min(missing, state.free_bytes(node, size));
+                const std::uint64_t given =
+                    std::min(missing, state.free_bytes(node, size));
                 missing -= given;
                 if (given != 0) {
                     grants.push_back({node, size, given});
@@ -329,8 +345,8 @@ Level pair_bound(const CompiledRequest& request, const CompiledPair& pair) {
     Level bound = Level::machine;
     for (const CompiledConstraint& constraint : request.require) {
         const auto* other = std::get_if<CompiledPair>(&constraint);
-        if (other != nullptr &&
-            std::minmax(other->need_a, other->need_b) == std::minmax(pair.need_a, pair.need_b)) {
+        if (other != nullptr && std::minmax(other->need_a, other->need_b) ==
+                                    std::minmax(pair.need_a, pair.need_b)) {
             bound = std::min(bound, other->within);
         }
     }
@@ -350,8 +366,9 @@ Cost placement_cost(const NodeState& state,
         cost[Cost::unmet_vector] = cost[Cost::unmet_vector] * 2 + (unmet ? 1 : 0);
     }
     Bitmap packages;
-    placement.localities.for_each(
-        [&](std::size_t locality) { packages |= machine.localities()[locality].packages; });
+    placement.localities.for_each([&](std::size_t locality) {
+        packages |= machine.localities()[locality].packages;
+    });
     cost[Cost::packages] = static_cast<std::int64_t>(packages.count());
     cost[Cost::localities] = static_cast<std::int64_t>(placement.localities.count());
     cost[Cost::distance] = distance_sum(machine, placement.localities);
@@ -361,7 +378,8 @@ Cost placement_cost(const NodeState& state,
                 const auto sum = least_level_sum(
                     machine, orient(*pair, chosen).sides, pair_bound(request, *pair));
                 if (!sum) {
-                    throw InvalidRequestError("placement: no matching, want its pairs met");
+                    throw InvalidRequestError(
+                        "placement: no matching, want its pairs met");
                 }
                 cost[Cost::pair_levels] += *sum;
             }
@@ -383,7 +401,8 @@ Cost placement_cost(const NodeState& state,
     return cost;
 }
 
-std::vector<MadePairs> made_pairs(const CompiledRequest& request, const ChosenDevices& chosen) {
+std::vector<MadePairs> made_pairs(const CompiledRequest& request,
+                                  const ChosenDevices& chosen) {
     const Machine& machine = *request.machine;
     std::vector<MadePairs> out;
     std::uint32_t index = 0;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// docs/objective.md as functions of a whole Placement, each in the plainest way. They are
-// what `evaluate` answers with and what the search asks once it holds a whole Placement.
+// docs/objective.md as functions of a whole Placement, each in the plainest way. They
+// are what `evaluate` answers with and what the search asks once it holds a whole
+// Placement.
 #pragma once
 
 #include "node/compiled_request.hpp"
@@ -31,7 +32,8 @@ using ChosenDevices = std::vector<std::vector<std::uint32_t>>;
                                     const ChosenDevices& chosen);
 
 /// The smallest `within` of the required Pairs of the same two needs as `pair`.
-[[nodiscard]] Level pair_bound(const CompiledRequest& request, const CompiledPair& pair);
+[[nodiscard]] Level pair_bound(const CompiledRequest& request,
+                               const CompiledPair& pair);
 
 /// Terms 1 to 9 of a whole Placement; its own `cost` is not read.
 [[nodiscard]] Cost placement_cost(const NodeState& state,
@@ -41,7 +43,10 @@ using ChosenDevices = std::vector<std::vector<std::uint32_t>>;
                                   Packing packing);
 
 /// Term 9 alone, for Placements that no Request describes.
-void count_opened(const NodeState& state, const Placement& placement, Packing packing, Cost& cost);
+void count_opened(const NodeState& state,
+                  const Placement& placement,
+                  Packing packing,
+                  Cost& cost);
 
 /// The pairs made, for each Pair that holds.
 [[nodiscard]] std::vector<MadePairs> made_pairs(const CompiledRequest& request,

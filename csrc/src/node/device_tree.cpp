@@ -88,9 +88,11 @@ void DeviceTree::grow(const Machine& machine) {
     nodes_[root_].parent_level = level_count;
 }
 
-// The node of a class whose members are within `level` of each other; chains of classes with
-// equal members are one node, at the least level that holds them.
-std::uint32_t DeviceTree::grow_class(const Machine& machine, std::uint64_t members, int level) {
+// The node of a class whose members are within `level` of each other; chains of classes
+// with equal members are one node, at the least level that holds them.
+std::uint32_t DeviceTree::grow_class(const Machine& machine,
+                                     std::uint64_t members,
+                                     int level) {
     Node node;
     node.members = members;
     node.level = -1;
@@ -153,8 +155,8 @@ bool DeviceTree::place_switches(const Machine& machine) {
 
 namespace {
 
-// Costs pack three sums, most significant first: levels, remote devices, opened switches.
-// Levels stay below 64 * 6 * 8 pairs, the others below 65 in size.
+// Costs pack three sums, most significant first: levels, remote devices, opened
+// switches. Levels stay below 64 * 6 * 8 pairs, the others below 65 in size.
 constexpr std::int64_t level_unit = std::int64_t{1} << 20;
 constexpr std::int64_t remote_unit = std::int64_t{1} << 10;
 constexpr std::int64_t unreachable = std::numeric_limits<std::int64_t>::max() / 4;
@@ -177,10 +179,12 @@ void TreeProgramme::prepare(const TreeQuestion& question) {
     for (std::uint32_t offset = 0; offset < size; ++offset) {
         packed_[offset] = 0;
         for (std::size_t need = 0; need < DeviceTree::max_needs; ++need) {
-            packed_[offset] |= (offset / stride_[need] % (counts_[need] + 1)) << (8 * need);
+            packed_[offset] |= (offset / stride_[need] % (counts_[need] + 1))
+                               << (8 * need);
         }
     }
-    // A table for each level a node may stand at, and one for the leaf of a lone device.
+    // A table for each level a node may stand at, and one for the leaf of a lone
+    // device.
     cells_.resize(std::size_t{size} * (level_count + 2));
     parts_.resize(level_count + 2);
 }
@@ -264,8 +268,8 @@ void TreeProgramme::collect_parts(const Table& table, std::vector<Part>& parts) 
     }
 }
 
-// Adds a child: from the highest offset down, so that each cell is still as it was when a
-// higher one reads it.
+// Adds a child: from the highest offset down, so that each cell is still as it was when
+// a higher one reads it.
 void TreeProgramme::merge(Table& table, const std::vector<Part>& parts) {
     if (parts.empty()) {
         return;
@@ -319,20 +323,22 @@ void TreeProgramme::price_node(const DeviceTree::Node& node, Table& table) const
     }
 }
 
-// A class adds, for each device matched within it, its level less its parent's: summed up
-// the tree that is the level of the class in which the device is first matched.
+// A class adds, for each device matched within it, its level less its parent's: summed
+// up the tree that is the level of the class in which the device is first matched.
 std::int64_t TreeProgramme::price_pairs(const DeviceTree::Node& node,
                                         std::uint32_t packed) const {
     std::int64_t sum = 0;
     for (const TreePair& pair : question_->pairs) {
-        const auto many = static_cast<std::int64_t>((packed >> (8 * pair.many)) & 0xffU);
+        const auto many =
+            static_cast<std::int64_t>((packed >> (8 * pair.many)) & 0xffU);
         const auto one = static_cast<std::int64_t>((packed >> (8 * pair.one)) & 0xffU);
         const auto within = static_cast<std::int64_t>(pair.within);
         if (pair.enforced && node.level <= within && within < node.parent_level &&
             many != one * pair.ratio) {
             return unreachable;
         }
-        const bool is_root = node.parent_level == static_cast<std::int64_t>(level_count);
+        const bool is_root =
+            node.parent_level == static_cast<std::int64_t>(level_count);
         const std::int64_t above = is_root ? 0 : node.parent_level;
         const std::int64_t own = node.level < 0 ? 0 : node.level;
         sum += std::min(many, one * pair.ratio) * (own - above);

@@ -3,10 +3,11 @@
 // Devices of a Request as the tree of their levels, and a dynamic programme over it.
 //
 // Where levels are ultrametric, devices within a level form nested classes: a tree. A
-// matching of least sum pairs what it can in the smallest class, so its sum is a sum over
-// classes of counts alone; a switch is a class too. Hence the best choice of so many devices
-// of each need follows bottom-up from the choices of the children, by counts: exact, in
-// O(classes * counts^2). Ties keep the least index set, which unites over children.
+// matching of least sum pairs what it can in the smallest class, so its sum is a sum
+// over classes of counts alone; a switch is a class too. Hence the best choice of so
+// many devices of each need follows bottom-up from the choices of the children, by
+// counts: exact, in O(classes * counts^2). Ties keep the least index set, which unites
+// over children.
 //
 // Applies to at most 64 candidates and 3 needs of whole devices whose links do not tell
 // them apart; build() says so.
@@ -22,27 +23,34 @@
 
 namespace topoalloc {
 
-/// Candidates are numbered by device index: their rank. Sets of candidates are masks by rank.
+/// Candidates are numbered by device index: their rank. Sets of candidates are masks by
+/// rank.
 class DeviceTree {
   public:
     static constexpr std::size_t max_needs = 3;
 
     struct Node {
         std::uint64_t members = 0;
-        std::int64_t level = 0;             ///< of the class; -1 for one device
-        std::int64_t parent_level = 7;      ///< above every level for the root
-        std::uint32_t switch_index = no_index;  ///< the switch whose candidates these are
+        std::int64_t level = 0;         ///< of the class; -1 for one device
+        std::int64_t parent_level = 7;  ///< above every level for the root
+        std::uint32_t switch_index =
+            no_index;  ///< the switch whose candidates these are
         std::uint32_t first_child = 0, child_count = 0;  ///< into children()
     };
 
     /// @returns nullopt when the method does not apply
-    [[nodiscard]] static std::optional<DeviceTree> build(const CompiledRequest& request);
+    [[nodiscard]] static std::optional<DeviceTree> build(
+        const CompiledRequest& request);
 
     [[nodiscard]] const std::vector<std::uint32_t>& devices() const { return devices_; }
     [[nodiscard]] const std::vector<Node>& nodes() const { return nodes_; }
-    [[nodiscard]] const std::vector<std::uint32_t>& children() const { return children_; }
+    [[nodiscard]] const std::vector<std::uint32_t>& children() const {
+        return children_;
+    }
     [[nodiscard]] std::uint32_t root() const { return root_; }
-    [[nodiscard]] std::uint64_t need_mask(std::size_t need) const { return need_masks_[need]; }
+    [[nodiscard]] std::uint64_t need_mask(std::size_t need) const {
+        return need_masks_[need];
+    }
     [[nodiscard]] std::size_t need_count() const { return need_masks_.size(); }
     [[nodiscard]] std::size_t need_of(std::size_t rank) const { return need_of_[rank]; }
     [[nodiscard]] std::uint64_t unknown_mask() const { return unknown_mask_; }
@@ -50,7 +58,9 @@ class DeviceTree {
         return locality_masks_[locality];
     }
     /// Link between any two candidates of a need, MB/s.
-    [[nodiscard]] std::uint64_t link_mb_s(std::size_t need) const { return links_[need]; }
+    [[nodiscard]] std::uint64_t link_mb_s(std::size_t need) const {
+        return links_[need];
+    }
 
   private:
     bool collect(const CompiledRequest& request);
@@ -74,19 +84,20 @@ class DeviceTree {
 struct TreePair {
     std::size_t many = 0, one = 0;  ///< needs
     std::int64_t ratio = 1;
-    Level within = Level::machine;  ///< every class at most this wide is matched in itself
+    Level within =
+        Level::machine;  ///< every class at most this wide is matched in itself
     bool enforced = false;
-    std::int64_t least = 0;         ///< least level of any two candidates
+    std::int64_t least = 0;  ///< least level of any two candidates
 };
 
 /// What one question to the tree depends on besides the tree.
 struct TreeQuestion {
-    std::uint64_t available = 0;      ///< candidates that may be chosen
-    std::uint64_t remote = 0;         ///< of them, those that will have no PU beside them
+    std::uint64_t available = 0;  ///< candidates that may be chosen
+    std::uint64_t remote = 0;     ///< of them, those that will have no PU beside them
     std::array<std::uint32_t, DeviceTree::max_needs> counts{};
     std::span<const TreePair> pairs;
     const std::vector<std::uint32_t>* switch_holds = nullptr;
-    std::int64_t opened = 1;          ///< -1 when spreading
+    std::int64_t opened = 1;  ///< -1 when spreading
 };
 
 struct TreeAnswer {
@@ -119,7 +130,8 @@ class TreeProgramme {
     };
     struct Table {
         Cell* cells = nullptr;
-        std::uint32_t last = 0;  // the highest offset that may be reachable; all up to it are set
+        std::uint32_t last =
+            0;  // the highest offset that may be reachable; all up to it are set
     };
 
     void prepare(const TreeQuestion& question);
@@ -135,11 +147,11 @@ class TreeProgramme {
     const DeviceTree& tree_;
     const TreeQuestion* question_ = nullptr;
     std::array<std::uint32_t, DeviceTree::max_needs> counts_{};
-    // Counts of the needs as a mixed-radix number (the offset of a cell) and packed, a byte
-    // each, so that two can be compared at once.
+    // Counts of the needs as a mixed-radix number (the offset of a cell) and packed, a
+    // byte each, so that two can be compared at once.
     std::array<std::uint32_t, DeviceTree::max_needs> stride_{};
-    std::vector<std::uint32_t> packed_;  // by offset
-    std::vector<Cell> cells_;            // a table for each depth
+    std::vector<std::uint32_t> packed_;     // by offset
+    std::vector<Cell> cells_;               // a table for each depth
     std::vector<std::vector<Part>> parts_;  // scratch, for each depth
     std::uint64_t merged_ = 0;
 };

@@ -45,7 +45,8 @@ void L3Choice::sum_largest(std::span<const L3Room> rooms, std::size_t count) {
             if (rooms[i].favoured != (side == 1)) {
                 continue;
             }
-            const auto place = std::ranges::lower_bound(units_, rooms[i].units, std::greater{});
+            const auto place =
+                std::ranges::lower_bound(units_, rooms[i].units, std::greater{});
             const auto from = static_cast<std::size_t>(place - units_.begin());
             if (from >= count) {
                 continue;
@@ -78,7 +79,8 @@ void L3Choice::choose_least_index(std::span<const L3Room> rooms,
             continue;
         }
         --side;
-        const std::uint64_t rest = wanted - std::min<std::uint64_t>(wanted, rooms[i].units);
+        const std::uint64_t rest =
+            wanted - std::min<std::uint64_t>(wanted, rooms[i].units);
         if (fits(i + 1, favoured, other, rest)) {
             wanted = rest;
             chosen_.push_back(i);
@@ -101,7 +103,8 @@ const std::vector<std::uint32_t>& L3Choice::choose(std::span<const L3Room> rooms
     }
     sum_largest(rooms, count);
     std::size_t favoured = std::min(
-        count, static_cast<std::size_t>(std::ranges::count_if(rooms, &L3Room::favoured)));
+        count,
+        static_cast<std::size_t>(std::ranges::count_if(rooms, &L3Room::favoured)));
     // Stops: some split of the least count fits.
     while (!fits(0, favoured, count - favoured, wanted)) {
         --favoured;
@@ -124,8 +127,8 @@ std::size_t L3Choice::least_count_hitting(std::span<const L3Room> rooms,
             units_.push_back(rooms[i].units);
         }
         if (((hit >> locality) & 1U) != 0) {
-            const auto most =
-                std::max_element(units_.begin() + static_cast<std::ptrdiff_t>(first), units_.end());
+            const auto most = std::max_element(
+                units_.begin() + static_cast<std::ptrdiff_t>(first), units_.end());
             sum += *most;
             ++count;
             units_.erase(most);
@@ -142,26 +145,32 @@ std::size_t L3Choice::least_count_hitting(std::span<const L3Room> rooms,
     return sum < wanted ? 0 : count;
 }
 
-// cell(i, h, k, f): the most units that k rooms from i on hold, f of them favoured, when
-// every locality to hit from there on gets one; h says that room i's locality has one.
-void L3Choice::sum_hitting(std::span<const L3Room> rooms, std::uint64_t hit, std::size_t count) {
+// cell(i, h, k, f): the most units that k rooms from i on hold, f of them favoured,
+// when every locality to hit from there on gets one; h says that room i's locality has
+// one.
+void L3Choice::sum_hitting(std::span<const L3Room> rooms,
+                           std::uint64_t hit,
+                           std::size_t count) {
     width_ = count + 1;
     largest_.assign((rooms.size() + 1) * 2 * width_ * width_, impossible);
     cell(rooms.size(), 0, 0, 0) = 0;
     cell(rooms.size(), 1, 0, 0) = 0;
     for (std::size_t i = rooms.size(); i-- > 0;) {
-        const bool ends = i + 1 == rooms.size() || rooms[i + 1].locality != rooms[i].locality;
+        const bool ends =
+            i + 1 == rooms.size() || rooms[i + 1].locality != rooms[i].locality;
         const bool must = ((hit >> rooms[i].locality) & 1U) != 0;
         const std::size_t favoured = rooms[i].favoured ? 1 : 0;
         for (std::size_t h = 0; h < 2; ++h) {
             for (std::size_t k = 0; k <= count; ++k) {
                 for (std::size_t f = 0; f <= k; ++f) {
-                    std::int64_t best =
-                        ends && must && h == 0 ? impossible : cell(i + 1, ends ? 0 : h, k, f);
+                    std::int64_t best = ends && must && h == 0
+                                            ? impossible
+                                            : cell(i + 1, ends ? 0 : h, k, f);
                     if (k > 0 && f >= favoured) {
-                        best = std::max(best,
-                                        rooms[i].units + cell(i + 1, ends ? 0 : 1, k - 1,
-                                                              f - favoured));
+                        best = std::max(
+                            best,
+                            rooms[i].units +
+                                cell(i + 1, ends ? 0 : 1, k - 1, f - favoured));
                     }
                     cell(i, h, k, f) = best;
                 }
@@ -170,9 +179,8 @@ void L3Choice::sum_hitting(std::span<const L3Room> rooms, std::uint64_t hit, std
     }
 }
 
-const std::vector<std::uint32_t>& L3Choice::choose_hitting(std::span<const L3Room> rooms,
-                                                           std::uint64_t wanted,
-                                                           std::uint64_t hit) {
+const std::vector<std::uint32_t>& L3Choice::choose_hitting(
+    std::span<const L3Room> rooms, std::uint64_t wanted, std::uint64_t hit) {
     chosen_.clear();
     std::size_t missing = least_count_hitting(rooms, wanted, hit);
     if (missing == 0) {
@@ -187,10 +195,12 @@ const std::vector<std::uint32_t>& L3Choice::choose_hitting(std::span<const L3Roo
     std::int64_t sum = 0;
     std::size_t h = 0;
     for (std::uint32_t i = 0; i < rooms.size() && missing != 0; ++i) {
-        const bool ends = i + 1 == rooms.size() || rooms[i + 1].locality != rooms[i].locality;
+        const bool ends =
+            i + 1 == rooms.size() || rooms[i + 1].locality != rooms[i].locality;
         const std::size_t own = rooms[i].favoured ? 1 : 0;
         if (favoured >= own &&
-            sum + rooms[i].units + cell(i + 1, ends ? 0 : 1, missing - 1, favoured - own) >=
+            sum + rooms[i].units +
+                    cell(i + 1, ends ? 0 : 1, missing - 1, favoured - own) >=
                 enough) {
             chosen_.push_back(i);
             sum += rooms[i].units;

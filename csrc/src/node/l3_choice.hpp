@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which L3s to take units from: the fewest that hold what is wanted; among those the most
-// favoured ones (open before when packing, not open when spreading); among those the least
-// index set. Exact, by counting: O(L3s * chosen).
+// Which L3s to take units from: the fewest that hold what is wanted; among those the
+// most favoured ones (open before when packing, not open when spreading); among those
+// the least index set. Exact, by counting: O(L3s * chosen).
 #pragma once
 
 #include <cstdint>
@@ -23,18 +23,18 @@ class L3Choice {
   public:
     /// @param rooms  in index order
     /// @returns positions in `rooms`, ascending; empty when they can not hold `wanted`
-    [[nodiscard]] const std::vector<std::uint32_t>& choose(std::span<const L3Room> rooms,
-                                                           std::uint64_t wanted);
+    [[nodiscard]] const std::vector<std::uint32_t>& choose(
+        std::span<const L3Room> rooms, std::uint64_t wanted);
 
-    /// As choose(), with at least one L3 in each locality of the mask `hit`. Rooms of one
-    /// locality stand side by side; `wanted` is at least the number of those localities.
-    /// O(L3s * chosen^2).
-    [[nodiscard]] const std::vector<std::uint32_t>& choose_hitting(std::span<const L3Room> rooms,
-                                                                   std::uint64_t wanted,
-                                                                   std::uint64_t hit);
+    /// As choose(), with at least one L3 in each locality of the mask `hit`. Rooms of
+    /// one locality stand side by side; `wanted` is at least the number of those
+    /// localities. O(L3s * chosen^2).
+    [[nodiscard]] const std::vector<std::uint32_t>& choose_hitting(
+        std::span<const L3Room> rooms, std::uint64_t wanted, std::uint64_t hit);
 
   private:
-    [[nodiscard]] std::size_t least_count(std::span<const L3Room> rooms, std::uint64_t wanted);
+    [[nodiscard]] std::size_t least_count(std::span<const L3Room> rooms,
+                                          std::uint64_t wanted);
     void sum_largest(std::span<const L3Room> rooms, std::size_t count);
     [[nodiscard]] bool fits(std::size_t first,
                             std::size_t favoured,
@@ -48,7 +48,9 @@ class L3Choice {
     [[nodiscard]] std::size_t least_count_hitting(std::span<const L3Room> rooms,
                                                   std::uint64_t wanted,
                                                   std::uint64_t hit);
-    void sum_hitting(std::span<const L3Room> rooms, std::uint64_t hit, std::size_t count);
+    void sum_hitting(std::span<const L3Room> rooms,
+                     std::uint64_t hit,
+                     std::size_t count);
     [[nodiscard]] std::int64_t& cell(std::size_t room,
                                      std::size_t is_hit,
                                      std::size_t count,
@@ -57,8 +59,9 @@ class L3Choice {
     }
 
     // Scratch, kept so that repeated choices do not allocate.
-    std::vector<std::uint32_t> units_;   // sorted
-    std::vector<std::int64_t> largest_;  // [side][room][count]: sum of the largest from room on
+    std::vector<std::uint32_t> units_;  // sorted
+    std::vector<std::int64_t>
+        largest_;  // [side][room][count]: sum of the largest from room on
     std::size_t rooms_ = 0, width_ = 0;
     std::vector<std::uint32_t> chosen_;
 };

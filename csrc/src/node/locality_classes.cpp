@@ -6,7 +6,8 @@
 namespace topoalloc {
 namespace {
 
-// True when both lie in the same Packages and are equally far from every other locality.
+// True when both lie in the same Packages and are equally far from every other
+// locality.
 bool are_alike(const Machine& machine, std::uint32_t a, std::uint32_t b) {
     if (!(machine.localities()[a].packages == machine.localities()[b].packages)) {
         return false;
@@ -29,7 +30,10 @@ class ClassCounter {
                  std::size_t packages,
                  std::uint64_t& steps,
                  std::uint64_t max_steps)
-        : machine_(machine), most_(most), packages_(packages), steps_(steps),
+        : machine_(machine),
+          most_(most),
+          packages_(packages),
+          steps_(steps),
           max_steps_(max_steps) {
         for (std::uint32_t l = 0; l < classes.size(); ++l) {
             if (classes[l] == first_.size()) {
@@ -93,8 +97,9 @@ class ClassCounter {
             sum += count * (count - 1) / 2 *
                    static_cast<std::int64_t>(machine_.distance(first_[i], second_[i]));
             for (std::size_t j = i + 1; j < first_.size(); ++j) {
-                sum += count * static_cast<std::int64_t>(now_.counts[j]) *
-                       static_cast<std::int64_t>(machine_.distance(first_[i], first_[j]));
+                sum +=
+                    count * static_cast<std::int64_t>(now_.counts[j]) *
+                    static_cast<std::int64_t>(machine_.distance(first_[i], first_[j]));
             }
         }
         return sum;
@@ -105,7 +110,8 @@ class ClassCounter {
     std::size_t packages_;
     std::uint64_t& steps_;
     std::uint64_t max_steps_;
-    std::vector<std::uint32_t> first_, second_;  // two members of each class, or one twice
+    std::vector<std::uint32_t> first_,
+        second_;  // two members of each class, or one twice
     ClassCounts now_;
     std::vector<ClassCounts> found_;
 };

@@ -40,10 +40,18 @@ class Enumerator {
         for (std::size_t packages = 1; packages <= package_count; ++packages) {
             for (std::size_t size = least; size <= useful_count_; ++size) {
                 bool limited = false;
-                const bool goes_on = for_each_class_counts(
-                    machine_, request_.locality_classes, most_, packages, size, steps_,
-                    max_steps_, limited,
-                    [this](const ClassCounts& counts) { return choose_members(counts); });
+                const bool goes_on =
+                    for_each_class_counts(machine_,
+                                          request_.locality_classes,
+                                          most_,
+                                          packages,
+                                          size,
+                                          steps_,
+                                          max_steps_,
+                                          limited,
+                                          [this](const ClassCounts& counts) {
+                                              return choose_members(counts);
+                                          });
                 if (limited || limited_) {
                     return false;
                 }
@@ -71,7 +79,8 @@ class Enumerator {
                 members_.resize(index + 1);
             }
             const bool has_bytes = request_.wants_bytes && sum_bytes(l);
-            if (has_bytes || demand_.units[l] != 0 || ((device_localities >> l) & 1U) != 0) {
+            if (has_bytes || demand_.units[l] != 0 ||
+                ((device_localities >> l) & 1U) != 0) {
                 members_[index].push_back(l);
                 ++useful_count_;
             }
@@ -97,7 +106,8 @@ class Enumerator {
         return any;
     }
 
-    // True when the empty T may do: no PU, no byte, and devices of unknown locality suffice.
+    // True when the empty T may do: no PU, no byte, and devices of unknown locality
+    // suffice.
     bool needs_no_locality() const {
         if (request_.wants_pus() || request_.wants_bytes) {
             return false;
@@ -130,7 +140,8 @@ class Enumerator {
             }
         };
         collect([&](std::uint32_t l) { return demand_.units[l]; });
-        std::size_t least = std::max<std::size_t>(1, fewest(amounts, demand_.wanted_units));
+        std::size_t least =
+            std::max<std::size_t>(1, fewest(amounts, demand_.wanted_units));
         for (std::size_t size = 0; size < request_.bytes.size(); ++size) {
             collect([&](std::uint32_t l) { return bytes_[l][size]; });
             least = std::max(least, fewest(amounts, request_.bytes[size]));
@@ -138,7 +149,8 @@ class Enumerator {
         return least;
     }
 
-    static std::size_t fewest(std::vector<std::uint64_t>& amounts, std::uint64_t wanted) {
+    static std::size_t fewest(std::vector<std::uint64_t>& amounts,
+                              std::uint64_t wanted) {
         std::ranges::sort(amounts, std::greater{});
         std::uint64_t sum = 0;
         std::size_t count = 0;
@@ -170,8 +182,8 @@ class Enumerator {
         return extend(0, 0, 0, 0, 0);
     }
 
-    // Adds members to `mask`: `taken` of class c are in it, the next is members_[c][from] or
-    // later.
+    // Adds members to `mask`: `taken` of class c are in it, the next is
+    // members_[c][from] or later.
     bool extend(std::size_t c,
                 std::size_t from,
                 std::uint32_t taken,
@@ -191,10 +203,14 @@ class Enumerator {
                 return false;
             }
             ++steps_;
-            if (skips_equal(members, i, mask) || !units_may_suffice(c, i, missing, units)) {
+            if (skips_equal(members, i, mask) ||
+                !units_may_suffice(c, i, missing, units)) {
                 continue;
             }
-            if (!extend(c, i + 1, taken + 1, mask | (std::uint64_t{1} << members[i]),
+            if (!extend(c,
+                        i + 1,
+                        taken + 1,
+                        mask | (std::uint64_t{1} << members[i]),
                         units + demand_.units[members[i]])) {
                 return false;
             }
@@ -202,7 +218,8 @@ class Enumerator {
         return true;
     }
 
-    // An equal member of lower index was left out: taking this one instead gains nothing.
+    // An equal member of lower index was left out: taking this one instead gains
+    // nothing.
     bool skips_equal(const std::vector<std::uint32_t>& members,
                      std::size_t i,
                      std::uint64_t mask) const {
@@ -238,7 +255,8 @@ class Enumerator {
         if (units < demand_.wanted_units) {
             return true;
         }
-        // Bytes of NUMANodes attached to several localities count once for each: a bound.
+        // Bytes of NUMANodes attached to several localities count once for each: a
+        // bound.
         for (std::size_t size = 0; size < request_.bytes.size(); ++size) {
             std::uint64_t sum = 0;
             for (std::uint64_t rest = mask; rest != 0; rest &= rest - 1) {
@@ -249,7 +267,8 @@ class Enumerator {
             }
         }
         return !devices_suffice(mask) ||
-               (*visit_)(LocalitySet{mask, counts_->packages, counts_->localities, counts_->distance});
+               (*visit_)(LocalitySet{
+                   mask, counts_->packages, counts_->localities, counts_->distance});
     }
 
     const NodeState& state_;
@@ -258,10 +277,11 @@ class Enumerator {
     const LocalityDemand& demand_;
     std::uint64_t& steps_;
     std::uint64_t max_steps_;
-    std::vector<std::vector<std::uint32_t>> members_;  // by class, with anything to give
-    std::vector<std::uint32_t> most_;                  // by class, how many
+    std::vector<std::vector<std::uint32_t>>
+        members_;                      // by class, with anything to give
+    std::vector<std::uint32_t> most_;  // by class, how many
     std::size_t useful_count_ = 0;
-    std::vector<std::vector<std::uint64_t>> bytes_;    // by locality and page size
+    std::vector<std::vector<std::uint64_t>> bytes_;  // by locality and page size
     std::vector<std::uint64_t> most_units_;
     const ClassCounts* counts_ = nullptr;
     const std::function<bool(const LocalitySet&)>* visit_ = nullptr;
@@ -274,7 +294,8 @@ bool comes_before(const LocalitySet& a, const LocalitySet& b) {
     const auto terms = [](const LocalitySet& set) {
         return std::tuple(set.packages, set.localities, set.distance);
     };
-    return terms(a) != terms(b) ? terms(a) < terms(b) : holds_least_index(a.mask, b.mask);
+    return terms(a) != terms(b) ? terms(a) < terms(b)
+                                : holds_least_index(a.mask, b.mask);
 }
 
 bool for_each_locality_set(const NodeState& state,

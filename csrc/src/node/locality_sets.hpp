@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Sets T of localities in the order of terms 2 and 3: Packages, localities, distance. Only
-// sets that can hold the amounts of a branch are produced: PU units, bytes and, for each
-// need, enough candidates that meet T.
+// Sets T of localities in the order of terms 2 and 3: Packages, localities, distance.
+// Only sets that can hold the amounts of a branch are produced: PU units, bytes and,
+// for each need, enough candidates that meet T.
 //
-// Localities with equal distances to all others and the same Package form a class: the terms
-// depend on how many are taken of each class alone. So counts by class come first, sorted by
-// distance; then the members, depth-first, with the bound that what is missing must fit into
-// the largest localities left. Members in equal states are taken lowest index first. Exact;
-// on many localities in different states exponential, so steps count it.
+// Localities with equal distances to all others and the same Package form a class: the
+// terms depend on how many are taken of each class alone. So counts by class come
+// first, sorted by distance; then the members, depth-first, with the bound that what is
+// missing must fit into the largest localities left. Members in equal states are taken
+// lowest index first. Exact; on many localities in different states exponential, so
+// steps count it.
 #pragma once
 
 #include "node/compiled_request.hpp"
@@ -51,8 +52,8 @@ struct ClassCounts {
     std::int64_t distance = 0;
 };
 
-/// Calls visit(counts) for all counts of `size` localities over `packages` Packages, with at
-/// most `most` of each class, by distance.
+/// Calls visit(counts) for all counts of `size` localities over `packages` Packages,
+/// with at most `most` of each class, by distance.
 /// @returns false when visit did, or the step limit came first (then `limited` is true)
 bool for_each_class_counts(const Machine& machine,
                            const std::vector<std::uint32_t>& classes,

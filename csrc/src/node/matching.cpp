@@ -16,7 +16,10 @@ constexpr std::int64_t forbidden = std::int64_t{1} << 32;
 class Augmenter {
   public:
     Augmenter(const Machine& machine, const MatchingSides& sides, Level within)
-        : machine_(machine), sides_(sides), within_(within), taken_by_(sides.one.size()) {}
+        : machine_(machine),
+          sides_(sides),
+          within_(within),
+          taken_by_(sides.one.size()) {}
 
     std::size_t run() {
         std::size_t matched = 0;
@@ -31,7 +34,8 @@ class Augmenter {
     // Recursion is as deep as an augmenting path: at most the members of `one`.
     bool augment(std::uint32_t i) {
         for (std::uint32_t j = 0; j < sides_.one.size(); ++j) {
-            if (visited_[j] || machine_.level(sides_.many[i], sides_.one[j]) > within_) {
+            if (visited_[j] ||
+                machine_.level(sides_.many[i], sides_.one[j]) > within_) {
                 continue;
             }
             visited_[j] = true;
@@ -71,7 +75,9 @@ class Assignment {
         }
     }
 
-    std::int64_t& at(std::size_t row, std::size_t column) { return cost_[row * size_ + column]; }
+    std::int64_t& at(std::size_t row, std::size_t column) {
+        return cost_[row * size_ + column];
+    }
 
     // The least sum; at least `forbidden` when no matching avoids forbidden cells.
     std::int64_t solve() {
@@ -89,10 +95,11 @@ class Assignment {
     }
 
   private:
-    // One shortest augmenting path from `row` over reduced costs; indices from 1, column 0
-    // is the start.
+    // One shortest augmenting path from `row` over reduced costs; indices from 1,
+    // column 0 is the start.
     void add_row(std::size_t row) {
-        std::vector<std::int64_t> least(size_ + 1, std::numeric_limits<std::int64_t>::max());
+        std::vector<std::int64_t> least(size_ + 1,
+                                        std::numeric_limits<std::int64_t>::max());
         std::vector<std::size_t> way(size_ + 1, 0);
         std::vector<bool> done(size_ + 1, false);
         row_of_[0] = row;
@@ -118,8 +125,8 @@ class Assignment {
             if (done[column]) {
                 continue;
             }
-            const std::int64_t reduced =
-                at(row - 1, column - 1) - row_potential_[row] - column_potential_[column];
+            const std::int64_t reduced = at(row - 1, column - 1) - row_potential_[row] -
+                                         column_potential_[column];
             if (reduced < least[column]) {
                 least[column] = reduced;
                 way[column] = from;
@@ -146,8 +153,8 @@ class Assignment {
     std::vector<std::size_t> row_of_;
 };
 
-// Where levels are ultrametric, matching whatever can be matched at the least level first is
-// optimal: devices within a level of each other are alike to all farther ones.
+// Where levels are ultrametric, matching whatever can be matched at the least level
+// first is optimal: devices within a level of each other are alike to all farther ones.
 class NestedMatching {
   public:
     static constexpr std::size_t max_size = 64;
@@ -206,10 +213,12 @@ class NestedMatching {
     }
 
   private:
-    bool match_at(std::size_t i, int level, std::array<std::uint32_t, max_size>& left) const {
+    bool match_at(std::size_t i,
+                  int level,
+                  std::array<std::uint32_t, max_size>& left) const {
         for (std::size_t j = 0; j < sides_.one.size(); ++j) {
-            if (left[j] != 0 &&
-                static_cast<int>(machine_.level(sides_.many[i], sides_.one[j])) == level) {
+            if (left[j] != 0 && static_cast<int>(machine_.level(
+                                    sides_.many[i], sides_.one[j])) == level) {
                 --left[j];
                 return true;
             }
@@ -225,7 +234,9 @@ class NestedMatching {
 
 }  // namespace
 
-std::size_t largest_matching(const Machine& machine, const MatchingSides& sides, Level within) {
+std::size_t largest_matching(const Machine& machine,
+                             const MatchingSides& sides,
+                             Level within) {
     return Augmenter(machine, sides, within).run();
 }
 
@@ -242,7 +253,8 @@ std::optional<std::int64_t> least_level_sum(const Machine& machine,
     }
     if (sides.many.size() == 1) {
         const Level level = machine.level(sides.many[0], sides.one[0]);
-        return level <= within ? std::optional(static_cast<std::int64_t>(level)) : std::nullopt;
+        return level <= within ? std::optional(static_cast<std::int64_t>(level))
+                               : std::nullopt;
     }
     const std::int64_t sum = NestedMatching::applies(machine, sides)
                                  ? NestedMatching(machine, sides, within).sum_from(0)
@@ -260,7 +272,8 @@ std::vector<std::uint32_t> least_matching(const Machine& machine,
     Assignment table(machine, sides, within);
     const std::int64_t least = table.solve();
     std::vector<std::uint32_t> chosen(size, 0);
-    // Fix the members one after the other: forbid every other partner, keep the least sum.
+    // Fix the members one after the other: forbid every other partner, keep the least
+    // sum.
     for (std::size_t row = 0; row < size; ++row) {
         for (std::uint32_t j = 0; j < sides.one.size(); ++j) {
             Assignment trial = table;

@@ -2,9 +2,10 @@
 //
 // Matchings between two short lists of devices in a ratio of n : 1, by their levels.
 //
-// Least sum: nearest first where levels are ultrametric; elsewhere the Hungarian method on a
-// square table (each "one" side repeated n times), O(n^3) for n devices. Existence: augmenting paths, O(n^3) at worst, a few
-// steps in practice. Both are exact.
+// Least sum: nearest first where levels are ultrametric; elsewhere the Hungarian method
+// on a square table (each "one" side repeated n times), O(n^3) for n devices.
+// Existence: augmenting paths, O(n^3) at worst, a few steps in practice. Both are
+// exact.
 #pragma once
 
 #include "topoalloc/machine.hpp"
@@ -23,12 +24,14 @@ struct MatchingSides {
     std::uint32_t ratio = 1;
 };
 
-/// True when every member of `many` can be given one of `one`, each used `ratio` times, with
-/// every level at most `within`.
-[[nodiscard]] bool has_matching(const Machine& machine, const MatchingSides& sides, Level within);
+/// True when every member of `many` can be given one of `one`, each used `ratio` times,
+/// with every level at most `within`.
+[[nodiscard]] bool has_matching(const Machine& machine,
+                                const MatchingSides& sides,
+                                Level within);
 
-/// The largest number of members of `many` that can be matched so that no member of `one` is
-/// used more than `ratio` times; sides need not be in proportion.
+/// The largest number of members of `many` that can be matched so that no member of
+/// `one` is used more than `ratio` times; sides need not be in proportion.
 [[nodiscard]] std::size_t largest_matching(const Machine& machine,
                                            const MatchingSides& sides,
                                            Level within);
@@ -38,8 +41,9 @@ struct MatchingSides {
                                                           const MatchingSides& sides,
                                                           Level within);
 
-/// A matching of least sum: for each member of `many` in order the position in `one`; among
-/// those, the lexicographically least list. Requires: least_level_sum has a value.
+/// A matching of least sum: for each member of `many` in order the position in `one`;
+/// among those, the lexicographically least list. Requires: least_level_sum has a
+/// value.
 [[nodiscard]] std::vector<std::uint32_t> least_matching(const Machine& machine,
                                                         const MatchingSides& sides,
                                                         Level within);

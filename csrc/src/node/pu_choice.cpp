@@ -20,7 +20,8 @@ struct CoreItem {
     std::uint32_t forced = 0;  // of them forced
 };
 
-std::vector<CoreItem> collect_cores(const Machine& machine, const PuQuestion& question) {
+std::vector<CoreItem> collect_cores(const Machine& machine,
+                                    const PuQuestion& question) {
     std::vector<CoreItem> items;
     std::uint32_t last = no_index;
     question.usable.for_each([&](std::size_t index) {
@@ -35,7 +36,8 @@ std::vector<CoreItem> collect_cores(const Machine& machine, const PuQuestion& qu
         items.back().forced += question.forced.test(index) ? 1U : 0U;
     });
     if (question.unit != PuUnit::pus) {
-        std::erase_if(items, [](const CoreItem& item) { return item.usable != item.size; });
+        std::erase_if(items,
+                      [](const CoreItem& item) { return item.usable != item.size; });
     }
     return items;
 }
@@ -45,8 +47,8 @@ std::uint32_t units_of(const CoreItem& item, PuUnit unit) {
     return unit == PuUnit::cores ? 1 : item.usable;
 }
 
-// Domains whose cores do not stand side by side: some PUs of the Machine lack the kind and
-// are stood in for around those that have it.
+// Domains whose cores do not stand side by side: some PUs of the Machine lack the kind
+// and are stood in for around those that have it.
 template <class Key>
 std::vector<std::uint32_t> scattered(const std::vector<CoreItem>& items, Key key) {
     std::vector<std::uint32_t> ended;
@@ -133,8 +135,8 @@ bool hits_all(const Machine& machine, const PuQuestion& question, const Bitmap& 
     pus.for_each([&](std::size_t pu) {
         localities |= std::uint64_t{1} << machine.pus()[pu].locality;
     });
-    return std::ranges::all_of(question.hit_sets,
-                               [&](std::uint64_t set) { return (set & localities) != 0; });
+    return std::ranges::all_of(
+        question.hit_sets, [&](std::uint64_t set) { return (set & localities) != 0; });
 }
 
 bool counting_applies(const PuQuestion& question, const std::vector<CoreItem>& items) {
@@ -150,24 +152,29 @@ bool counting_applies(const PuQuestion& question, const std::vector<CoreItem>& i
     }
     const std::uint32_t size = items.front().size;
     return question.wanted % size == 0 &&
-           std::ranges::all_of(items, [&](const CoreItem& item) { return item.size == size; });
+           std::ranges::all_of(items,
+                               [&](const CoreItem& item) { return item.size == size; });
 }
 
-// The general programme, from the last core to the first. A state says what the domains of
-// the core at hand have already got: bit 0 its L3, bit 1 its Package; and above them which
-// hit sets have been hit, then which scattered L3s and Packages have been used.
+// The general programme, from the last core to the first. A state says what the domains
+// of the core at hand have already got: bit 0 its L3, bit 1 its Package; and above them
+// which hit sets have been hit, then which scattered L3s and Packages have been used.
 class CoreProgramme {
   public:
     CoreProgramme(const NodeState& state,
                   const PuQuestion& question,
                   const std::vector<CoreItem>& items)
-        : state_(state), question_(question), items_(items), width_(question.wanted + 1U) {
+        : state_(state),
+          question_(question),
+          items_(items),
+          width_(question.wanted + 1U) {
         full_hits_ = (1U << question.hit_sets.size()) - 1U;
         l3s_ = scattered(items, [](const CoreItem& item) { return item.l3; });
         packages_ = scattered(items, [](const CoreItem& item) { return item.package; });
         states_ = 4U << marks();
-        scattered_localities_ =
-            !scattered(items, [](const CoreItem& item) { return item.locality; }).empty();
+        scattered_localities_ = !scattered(items, [](const CoreItem& item) {
+                                     return item.locality;
+                                 }).empty();
     }
 
     // A state of more marks would be too large; counts a locality need it side by side.
@@ -186,7 +193,8 @@ class CoreProgramme {
         for (std::size_t i = items_.size(); i-- > 0;) {
             fill(i);
         }
-        const std::int64_t value = items_.empty() ? unreachable : at(0, 0, question_.wanted);
+        const std::int64_t value =
+            items_.empty() ? unreachable : at(0, 0, question_.wanted);
         if (value >= unreachable / 2) {
             return std::nullopt;
         }
@@ -194,14 +202,15 @@ class CoreProgramme {
     }
 
   private:
-    // A value packs four sums, most significant first: L3s, split cores, opened Packages,
-    // opened L3s. The last two may be negative; each stays below 2^13 in size
+    // A value packs four sums, most significant first: L3s, split cores, opened
+    // Packages, opened L3s. The last two may be negative; each stays below 2^13 in size
     // (MachineLimits and 64 localities bound the first, the others follow).
     static constexpr std::size_t max_marks = 12;
     static constexpr std::int64_t l3_unit = std::int64_t{1} << 44;
     static constexpr std::int64_t split_unit = std::int64_t{1} << 28;
     static constexpr std::int64_t package_unit = std::int64_t{1} << 14;
-    static constexpr std::int64_t unreachable = std::numeric_limits<std::int64_t>::max() / 2;
+    static constexpr std::int64_t unreachable =
+        std::numeric_limits<std::int64_t>::max() / 2;
 
     std::int64_t& at(std::size_t i, std::uint32_t state, std::size_t missing) {
         return best_[(i * states_ + state) * width_ + missing];
@@ -291,13 +300,15 @@ class CoreProgramme {
         if ((state & l3_bit(item)) == 0) {
             value += l3_unit + (state_.l3_holds()[item.l3] == 0 ? sign : 0);
         }
-        if ((state & package_bit(item)) == 0 && question_.charged_packages.test(item.package)) {
+        if ((state & package_bit(item)) == 0 &&
+            question_.charged_packages.test(item.package)) {
             value += sign * package_unit;
         }
         return value;
     }
 
-    // Calls f(PUs taken, units) for every number of PUs that the core may give, more first.
+    // Calls f(PUs taken, units) for every number of PUs that the core may give, more
+    // first.
     template <class F>
     void for_each_option(const CoreItem& item, F&& f) const {
         if (question_.unit == PuUnit::pus) {
@@ -312,7 +323,8 @@ class CoreProgramme {
         }
     }
 
-    // What a choice at core i costs from here on; unreachable when it can not be completed.
+    // What a choice at core i costs from here on; unreachable when it can not be
+    // completed.
     std::int64_t value_of(std::size_t i,
                           std::uint32_t state,
                           std::size_t missing,
@@ -322,8 +334,7 @@ class CoreProgramme {
             return unreachable;
         }
         const CoreItem& item = items_[i];
-        const std::uint32_t left =
-            pus == 0 ? state : (state | use_of(item));
+        const std::uint32_t left = pus == 0 ? state : (state | use_of(item));
         const std::size_t rest = missing - units;
         if (ends_locality(i) && !locality_may_end(i, rest)) {
             return unreachable;
@@ -357,9 +368,11 @@ class CoreProgramme {
             const std::int64_t value = at(i, state, missing);
             std::uint32_t taken = no_index;
             std::uint32_t taken_units = 0;
-            // More PUs first: a larger set of the same core holds the least index not in both.
+            // More PUs first: a larger set of the same core holds the least index not
+            // in both.
             for_each_option(items_[i], [&](std::uint32_t pus, std::uint32_t units) {
-                if (taken == no_index && value_of(i, state, missing, pus, units) == value) {
+                if (taken == no_index &&
+                    value_of(i, state, missing, pus, units) == value) {
                     taken = pus;
                     taken_units = units;
                 }
@@ -387,7 +400,8 @@ class CoreProgramme {
             ++choice.l3s;
             choice.opened_l3s += state_.l3_holds()[item.l3] == 0 ? sign : 0;
         }
-        if (!packages.test(item.package) && question_.charged_packages.test(item.package)) {
+        if (!packages.test(item.package) &&
+            question_.charged_packages.test(item.package)) {
             packages.set(item.package);
             choice.opened_packages += sign;
         }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The PU part of a Placement: of the usable cores or PUs, those with the fewest L3s, then
-// the fewest split cores, then the fewest (spread: the most) newly opened Packages and L3s,
-// then the least index set, such that every "hit set" of localities gets a PU.
+// The PU part of a Placement: of the usable cores or PUs, those with the fewest L3s,
+// then the fewest split cores, then the fewest (spread: the most) newly opened Packages
+// and L3s, then the least index set, such that every "hit set" of localities gets a PU.
 //
-// Whole cores without hit sets: by counting, O(L3s^2) at worst. Everything else: a dynamic
-// programme over cores, O(cores * wanted * states), exact. Both read the same question.
+// Whole cores without hit sets: by counting, O(L3s^2) at worst. Everything else: a
+// dynamic programme over cores, O(cores * wanted * states), exact. Both read the same
+// question.
 #pragma once
 
 #include "node/compiled_request.hpp"
@@ -17,8 +18,8 @@
 namespace topoalloc {
 
 enum class PuUnit : std::uint8_t {
-    cores,            ///< whole cores, each counts 1
-    pus,              ///< PUs, each counts 1
+    cores,               ///< whole cores, each counts 1
+    pus,                 ///< PUs, each counts 1
     pus_of_whole_cores,  ///< whole cores, each counts its PUs
 };
 

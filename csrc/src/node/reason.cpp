@@ -16,13 +16,15 @@ std::optional<Reason> find_pu_shortage(const NodeState& state, const Request& re
     std::size_t pus = state.free_pus().count();
     if (request.whole_cores) {
         pus = 0;
-        state.whole_cores().for_each(
-            [&](std::size_t core) { pus += state.machine().cores()[core].pus.count(); });
+        state.whole_cores().for_each([&](std::size_t core) {
+            pus += state.machine().cores()[core].pus.count();
+        });
     }
     return pus < request.pus ? std::optional(Reason::not_enough_pus) : std::nullopt;
 }
 
-std::optional<Reason> find_byte_shortage(const NodeState& state, const CompiledRequest& request) {
+std::optional<Reason> find_byte_shortage(const NodeState& state,
+                                         const CompiledRequest& request) {
     if (request.lacks_page_size) {
         return Reason::not_enough_hugepages;
     }
@@ -58,7 +60,8 @@ bool is_to_be_had(const NodeState& state, const DeviceNeed& need, std::size_t in
 
 Reason reason_of(const CompiledConstraint& constraint) {
     if (const auto* attribute = std::get_if<CompiledAttribute>(&constraint)) {
-        return attribute->same ? Reason::same_unsatisfiable : Reason::distinct_unsatisfiable;
+        return attribute->same ? Reason::same_unsatisfiable
+                               : Reason::distinct_unsatisfiable;
     }
     if (std::holds_alternative<CompiledAlign>(constraint)) {
         return Reason::align_unsatisfiable;
@@ -66,13 +69,15 @@ Reason reason_of(const CompiledConstraint& constraint) {
     if (std::holds_alternative<CompiledPair>(constraint)) {
         return Reason::pair_unsatisfiable;
     }
-    return std::holds_alternative<CompiledLink>(constraint) ? Reason::link_unsatisfiable
-                                                            : Reason::near_unsatisfiable;
+    return std::holds_alternative<CompiledLink>(constraint)
+               ? Reason::link_unsatisfiable
+               : Reason::near_unsatisfiable;
 }
 
 }  // namespace
 
-std::optional<Reason> find_shortage(const NodeState& state, const CompiledRequest& request) {
+std::optional<Reason> find_shortage(const NodeState& state,
+                                    const CompiledRequest& request) {
     if (const auto reason = find_pu_shortage(state, request.request)) {
         return reason;
     }

@@ -10,7 +10,8 @@
 
 namespace topoalloc {
 
-/// The first amount of the Request that the state can not give, whatever the constraints.
+/// The first amount of the Request that the state can not give, whatever the
+/// constraints.
 [[nodiscard]] std::optional<Reason> find_shortage(const NodeState& state,
                                                   const CompiledRequest& request);
 

@@ -124,12 +124,16 @@ class Search {
           has_shared_node_(has_shared_node()) {}
 
     SearchResult run() {
-        for_each_branch(
-            state_, request_, enforced_, options_.keep_from, steps_, [this](Branch& branch) {
-                branch_ = &branch;
-                run_branch();
-                return !result_.limited;
-            });
+        for_each_branch(state_,
+                        request_,
+                        enforced_,
+                        options_.keep_from,
+                        steps_,
+                        [this](Branch& branch) {
+                            branch_ = &branch;
+                            run_branch();
+                            return !result_.limited;
+                        });
         result_.limited = result_.limited || inexact_;
         return std::move(result_);
     }
@@ -146,7 +150,12 @@ class Search {
             }
         }
         const bool ended = for_each_locality_set(
-            state_, request_, demand, steps_, max_steps_, [this](const LocalitySet& set) {
+            state_,
+            request_,
+            demand,
+            steps_,
+            max_steps_,
+            [this](const LocalitySet& set) {
                 const Prefix prefix{set.packages, set.localities, set.distance};
                 if (result_.best && prefix > prefix_of(result_.best->cost)) {
                     return false;
@@ -164,9 +173,8 @@ class Search {
     }
 
     bool ties_best() const {
-        return result_.best &&
-               Prefix{set_.packages, set_.localities, set_.distance} ==
-                   prefix_of(result_.best->cost);
+        return result_.best && Prefix{set_.packages, set_.localities, set_.distance} ==
+                                   prefix_of(result_.best->cost);
     }
 
     // --- devices ---
@@ -187,16 +195,17 @@ class Search {
         const auto& list = branch_->needs[need];
         const std::size_t missing = request_.needs[need].count - chosen_[need].size();
         if (missing == 0) {
-            const bool skips_forced = std::any_of(
-                list.begin() + static_cast<std::ptrdiff_t>(first),
-                list.end(),
-                [](const Candidate& c) { return c.forced; });
+            const bool skips_forced =
+                std::any_of(list.begin() + static_cast<std::ptrdiff_t>(first),
+                            list.end(),
+                            [](const Candidate& c) { return c.forced; });
             if (!skips_forced && !links_fail(need)) {
                 choose_need(need + 1);
             }
             return;
         }
-        for (std::size_t i = first; i + missing <= list.size() && !result_.limited; ++i) {
+        for (std::size_t i = first; i + missing <= list.size() && !result_.limited;
+             ++i) {
             const Candidate& candidate = list[i];
             if (meets_set(candidate) && !skips_twin(need, candidate)) {
                 try_device(need, i);
@@ -207,10 +216,12 @@ class Search {
         }
     }
 
-    // An equal candidate of lower index was left out: taking this one instead gains nothing.
+    // An equal candidate of lower index was left out: taking this one instead gains
+    // nothing.
     bool skips_twin(std::size_t need, const Candidate& candidate) const {
         return candidate.twin >= 0 &&
-               std::ranges::find(positions_[need], static_cast<std::size_t>(candidate.twin)) ==
+               std::ranges::find(positions_[need],
+                                 static_cast<std::size_t>(candidate.twin)) ==
                    positions_[need].end();
     }
 
@@ -221,7 +232,8 @@ class Search {
         }
         ++steps_;
         const Candidate& candidate = branch_->needs[need][position];
-        if (lacks_partner(need, candidate.device) || !clique_allows(need, candidate.device) ||
+        if (lacks_partner(need, candidate.device) ||
+            !clique_allows(need, candidate.device) ||
             !distinct_allows(need, candidate.device) ||
             !ledger_.add(request_.needs[need], candidate)) {
             return;
@@ -254,13 +266,14 @@ class Search {
     }
 
     bool distinct_allows(std::size_t need, std::uint32_t device) const {
-        return std::ranges::all_of(enforced_.distincts, [&](const CompiledAttribute* distinct) {
-            if (((distinct->needs >> need) & 1U) == 0) {
-                return true;
-            }
-            return distinct->present.test(device) &&
-                   !shares_value(*distinct, distinct->values[device]);
-        });
+        return std::ranges::all_of(
+            enforced_.distincts, [&](const CompiledAttribute* distinct) {
+                if (((distinct->needs >> need) & 1U) == 0) {
+                    return true;
+                }
+                return distinct->present.test(device) &&
+                       !shares_value(*distinct, distinct->values[device]);
+            });
     }
 
     bool shares_value(const CompiledAttribute& distinct,
@@ -279,11 +292,14 @@ class Search {
         return false;
     }
 
-    // The least that the levels of one Pair can sum to, from what is chosen of each side.
+    // The least that the levels of one Pair can sum to, from what is chosen of each
+    // side.
     std::int64_t pair_bound_of(std::size_t index) const {
         const CompiledPair& pair = enforced_.pairs[index].pair;
-        const std::int64_t a = side_bound(index, pair.need_a, pair.need_b, pair.ratio_b);
-        const std::int64_t b = side_bound(index, pair.need_b, pair.need_a, pair.ratio_a);
+        const std::int64_t a =
+            side_bound(index, pair.need_a, pair.need_b, pair.ratio_b);
+        const std::int64_t b =
+            side_bound(index, pair.need_b, pair.need_a, pair.ratio_a);
         return std::max(a, b);
     }
 
@@ -292,14 +308,15 @@ class Search {
                             std::uint32_t other,
                             std::uint32_t uses) const {
         std::int64_t sum = 0;
-        const bool other_is_whole = chosen_[other].size() == request_.needs[other].count;
+        const bool other_is_whole =
+            chosen_[other].size() == request_.needs[other].count;
         for (const std::size_t position : positions_[need]) {
             const Candidate& candidate = branch_->needs[need][position];
             sum += other_is_whole ? least_to_chosen(candidate.device, other)
                                   : candidate.pair_least[index];
         }
-        const auto missing =
-            static_cast<std::int64_t>(request_.needs[need].count - chosen_[need].size());
+        const auto missing = static_cast<std::int64_t>(request_.needs[need].count -
+                                                       chosen_[need].size());
         return (sum + missing * enforced_.pairs[index].least) * uses;
     }
 
@@ -337,7 +354,8 @@ class Search {
     std::int64_t missing_link_so_far() const {
         std::int64_t sum = 0;
         for (std::size_t need = 0; need < chosen_.size(); ++need) {
-            if (!machine_.class_has_links(request_.request.devices[need].device_class)) {
+            if (!machine_.class_has_links(
+                    request_.request.devices[need].device_class)) {
                 continue;
             }
             const auto& devices = chosen_[need];
@@ -484,7 +502,8 @@ class Search {
         }
         const Bitmap charged = charged_packages();
         if (memory_is_sensitive() || (!charged.empty() && request_.wants_bytes)) {
-            // Counts of cores do not say how many PUs a locality gets where cores differ.
+            // Counts of cores do not say how many PUs a locality gets where cores
+            // differ.
             inexact_ = inexact_ || (branch_->unit == PuUnit::cores && cores_differ());
             return consider_counts(cost, hit_sets, charged);
         }
@@ -506,7 +525,8 @@ class Search {
         question.wanted = branch_->wanted_units;
         for (std::uint64_t rest = set_.mask; rest != 0; rest &= rest - 1) {
             question.usable |=
-                machine_.localities()[static_cast<std::size_t>(std::countr_zero(rest))].pus;
+                machine_.localities()[static_cast<std::size_t>(std::countr_zero(rest))]
+                    .pus;
         }
         question.usable &= branch_->usable_pus;
         question.forced = branch_->forced_pus;
@@ -517,8 +537,8 @@ class Search {
         return choose_pus(state_, question, steps_, max_steps_, result_.limited);
     }
 
-    // Packages that a PU alone would open: those of localities that meet several, unless
-    // open already or opened by a chosen device anyway.
+    // Packages that a PU alone would open: those of localities that meet several,
+    // unless open already or opened by a chosen device anyway.
     Bitmap charged_packages() const {
         Bitmap charged;
         for (std::uint64_t rest = set_.mask; rest != 0; rest &= rest - 1) {
@@ -544,9 +564,9 @@ class Search {
         return charged;
     }
 
-    // True when some bytes that T offers may not be used, or lie in several localities: then
-    // the order in which localities are filled, hence the PUs in each, decides whether the
-    // Placement is one, or what it opens.
+    // True when some bytes that T offers may not be used, or lie in several localities:
+    // then the order in which localities are filled, hence the PUs in each, decides
+    // whether the Placement is one, or what it opens.
     bool memory_is_sensitive() const {
         return request_.wants_bytes && std::popcount(set_.mask) > 1 &&
                (!branch_->any_numa_node || has_shared_node_);
@@ -570,9 +590,8 @@ class Search {
         Bitmap packages;
         const auto memory = fill_memory(state_, request_, bitmap_of(set_.mask), counts);
         for (const MemoryGrant& grant : memory.value_or(std::vector<MemoryGrant>{})) {
-            machine_.numa_nodes()[grant.numa_node].localities.for_each([&](std::size_t l) {
-                packages |= machine_.localities()[l].packages;
-            });
+            machine_.numa_nodes()[grant.numa_node].localities.for_each(
+                [&](std::size_t l) { packages |= machine_.localities()[l].packages; });
         }
         return packages;
     }
@@ -586,7 +605,8 @@ class Search {
             members.push_back(static_cast<std::uint32_t>(std::countr_zero(rest)));
         }
         std::vector<std::uint32_t> counts(machine_.localities().size(), 0);
-        return part_units(cost, hit_sets, charged, members, 0, branch_->wanted_units, counts);
+        return part_units(
+            cost, hit_sets, charged, members, 0, branch_->wanted_units, counts);
     }
 
     bool part_units(const Cost& cost,
@@ -603,7 +623,8 @@ class Search {
             if (missing != 0) {
                 return false;
             }
-            const auto choice = ask_pus(hit_sets, charged - packages_of_bytes(counts), counts);
+            const auto choice =
+                ask_pus(hit_sets, charged - packages_of_bytes(counts), counts);
             return choice && consider_pus(cost, *choice);
         }
         const std::uint32_t locality = members[index];
@@ -611,7 +632,12 @@ class Search {
         const std::uint32_t most = std::min(missing, branch_->units[locality]);
         for (std::uint32_t count = 0; count <= most; ++count) {
             counts[locality] = count;
-            found = part_units(cost, hit_sets, charged, members, index + 1, missing - count,
+            found = part_units(cost,
+                               hit_sets,
+                               charged,
+                               members,
+                               index + 1,
+                               missing - count,
                                counts) ||
                     found;
         }
@@ -627,7 +653,8 @@ class Search {
         placement.localities = bitmap_of(set_.mask);
         placement.pus = choice.pus;
         std::vector<std::uint32_t> counts(machine_.localities().size(), 0);
-        choice.pus.for_each([&](std::size_t pu) { ++counts[machine_.pus()[pu].locality]; });
+        choice.pus.for_each(
+            [&](std::size_t pu) { ++counts[machine_.pus()[pu].locality]; });
         auto memory = fill_memory(state_, request_, placement.localities, counts);
         if (!memory || !std::ranges::all_of(*memory, [this](const MemoryGrant& grant) {
                 return branch_->numa_nodes.test(grant.numa_node);
@@ -670,8 +697,8 @@ class Search {
 
     const Branch* branch_ = nullptr;
     LocalitySet set_;
-    ChosenDevices chosen_;                            // the decision: devices by need
-    std::vector<std::vector<std::size_t>> positions_; // their positions in the branch
+    ChosenDevices chosen_;                             // the decision: devices by need
+    std::vector<std::vector<std::size_t>> positions_;  // their positions in the branch
     bool has_shared_node_ = false;
     std::map<std::pair<std::vector<std::uint64_t>, std::vector<std::uint64_t>>,
              std::optional<PuChoice>>

@@ -14,8 +14,8 @@
 namespace topoalloc {
 namespace {
 
-// Which preferences stay unmet (bit i is prefer[i]), best first: fewest, then the 0/1 vector
-// with the first entry most significant.
+// Which preferences stay unmet (bit i is prefer[i]), best first: fewest, then the 0/1
+// vector with the first entry most significant.
 std::vector<std::uint32_t> unmet_sets(std::size_t preferences) {
     std::vector<std::uint32_t> sets;
     for (std::uint32_t set = 0; set < (1U << preferences); ++set) {
@@ -54,7 +54,8 @@ SearchResult search_any(const NodeState& state,
                         const SolveOptions& options,
                         std::uint64_t& steps) {
     if (request.tree != nullptr) {
-        if (auto found = tree_search(state, request, *request.tree, enforced, options, steps)) {
+        if (auto found =
+                tree_search(state, request, *request.tree, enforced, options, steps)) {
             return std::move(*found);
         }
     }
@@ -67,9 +68,9 @@ ChosenDevices chosen_of(const CompiledRequest& request, const Placement& placeme
         const std::uint32_t need =
             request.need_of(request.machine->devices()[grant.device].device_class);
         if (need == no_index) {
-            throw InvalidRequestError("placement.devices: " +
-                                      request.machine->devices()[grant.device].name +
-                                      ", want only classes that are asked for");
+            throw InvalidRequestError(
+                "placement.devices: " + request.machine->devices()[grant.device].name +
+                ", want only classes that are asked for");
         }
         chosen[need].push_back(grant.device);
     }
@@ -91,8 +92,8 @@ bool try_unmet(const NodeState& state,
                std::uint32_t unmet,
                bool& limited,
                Answer& answer) {
-    SearchResult found =
-        search_any(state, request, enforced_with(request, unmet), options, answer.steps);
+    SearchResult found = search_any(
+        state, request, enforced_with(request, unmet), options, answer.steps);
     limited = limited || found.limited;
     if (!found.best) {
         return false;
@@ -149,10 +150,10 @@ Cost evaluate(const NodeState& state,
     const ChosenDevices chosen = chosen_of(request, placement);
     for (std::size_t need = 0; need < chosen.size(); ++need) {
         if (chosen[need].size() != request.needs[need].count) {
-            throw InvalidRequestError("placement.devices: " +
-                                      std::to_string(chosen[need].size()) + " of class " +
-                                      request.request.devices[need].device_class + ", want " +
-                                      std::to_string(request.needs[need].count));
+            throw InvalidRequestError(
+                "placement.devices: " + std::to_string(chosen[need].size()) +
+                " of class " + request.request.devices[need].device_class + ", want " +
+                std::to_string(request.needs[need].count));
         }
     }
     if (!state.can_take(placement, false)) {

@@ -12,7 +12,8 @@ std::vector<CorePiece> find_pieces(const Machine& machine) {
     for (std::uint32_t core = 0; core < machine.cores().size(); ++core) {
         const Pu& pu = machine.pus()[machine.cores()[core].pus.first()];
         if (pieces.empty() || pieces.back().l3 != pu.l3 ||
-            pieces.back().locality != pu.locality || pieces.back().package != pu.package) {
+            pieces.back().locality != pu.locality ||
+            pieces.back().package != pu.package) {
             pieces.push_back({pu.l3, pu.locality, pu.package, core, 0});
         }
         ++pieces.back().core_count;
@@ -37,8 +38,9 @@ bool is_contiguous(const std::vector<CorePiece>& pieces, std::size_t count, Key 
 
 std::uint32_t common_core_size(const Machine& machine) {
     const auto size = static_cast<std::uint32_t>(machine.cores().front().pus.count());
-    return std::ranges::all_of(machine.cores(),
-                               [size](const Domain& core) { return core.pus.count() == size; })
+    return std::ranges::all_of(
+               machine.cores(),
+               [size](const Domain& core) { return core.pus.count() == size; })
                ? size
                : 0;
 }
@@ -77,7 +79,8 @@ void note_levels(const Machine& machine, TreePlan& plan) {
                 plan.least_levels[plan.tree.need_of(a) * needs + plan.tree.need_of(b)];
             if (a != b) {
                 least = std::min(
-                    least, static_cast<std::int64_t>(machine.level(devices[a], devices[b])));
+                    least,
+                    static_cast<std::int64_t>(machine.level(devices[a], devices[b])));
             }
         }
     }
@@ -119,9 +122,11 @@ std::shared_ptr<const TreePlan> plan_tree(const CompiledRequest& request) {
     plan->pieces = find_pieces(machine);
     plan->core_size = common_core_size(machine);
     const auto& pieces = plan->pieces;
-    if (!is_contiguous(pieces, machine.l3s().size(), [](const CorePiece& p) { return p.l3; }) ||
-        !is_contiguous(pieces, machine.localities().size(),
-                       [](const CorePiece& p) { return p.locality; })) {
+    if (!is_contiguous(
+            pieces, machine.l3s().size(), [](const CorePiece& p) { return p.l3; }) ||
+        !is_contiguous(pieces, machine.localities().size(), [](const CorePiece& p) {
+            return p.locality;
+        })) {
         return nullptr;
     }
     for (const Locality& locality : machine.localities()) {

@@ -40,9 +40,9 @@ std::uint32_t count_range(const Bitmap& set, std::uint32_t first, std::uint32_t 
         const std::uint32_t taken = std::min(count, 64 - offset);
         const std::size_t word = first / 64;
         if (word < words.size()) {
-            const std::uint64_t keep =
-                taken == 64 ? ~std::uint64_t{0} : bit(taken) - 1;
-            sum += static_cast<std::uint32_t>(std::popcount((words[word] >> offset) & keep));
+            const std::uint64_t keep = taken == 64 ? ~std::uint64_t{0} : bit(taken) - 1;
+            sum += static_cast<std::uint32_t>(
+                std::popcount((words[word] >> offset) & keep));
         }
         first += taken;
         count -= taken;
@@ -52,9 +52,9 @@ std::uint32_t count_range(const Bitmap& set, std::uint32_t first, std::uint32_t 
 
 // What is left open by the Align domains and Same values chosen so far.
 struct TreeBranch {
-    std::uint64_t devices = 0;       // available candidates, by rank
-    std::uint32_t first_core = 0;    // cores that may be used: an interval
-    std::uint32_t last_core = 0;     // one past
+    std::uint64_t devices = 0;     // available candidates, by rank
+    std::uint32_t first_core = 0;  // cores that may be used: an interval
+    std::uint32_t last_core = 0;   // one past
     std::uint64_t byte_localities = ~std::uint64_t{0};  // whose bytes may be used
 };
 
@@ -66,8 +66,8 @@ struct CoreChoice {
     std::uint64_t hit = 0;         // that had to get one
     Bitmap pus;                    // filled by materialize()
     bool has_pus = false;
-    std::uint32_t cores = 0;       // whole cores to take from the rooms
-    std::vector<L3Room> rooms;     // the chosen ones, in order
+    std::uint32_t cores = 0;    // whole cores to take from the rooms
+    std::vector<L3Room> rooms;  // the chosen ones, in order
 };
 
 struct Candidate {
@@ -98,7 +98,8 @@ class TreeSearch {
           programme_(plan.tree),
           opened_(options.policy.packing == Packing::pack ? 1 : -1) {}
 
-    std::optional<SearchResult> run(const std::vector<const CompiledConstraint*>& enforced) {
+    std::optional<SearchResult> run(
+        const std::vector<const CompiledConstraint*>& enforced) {
         if (!accept(enforced) || !accept_units()) {
             return std::nullopt;
         }
@@ -132,14 +133,16 @@ class TreeSearch {
         for (const CompiledConstraint* constraint : enforced) {
             if (const auto* align = std::get_if<CompiledAlign>(constraint)) {
                 aligns_.push_back(align);
-            } else if (const auto* attribute = std::get_if<CompiledAttribute>(constraint)) {
+            } else if (const auto* attribute =
+                           std::get_if<CompiledAttribute>(constraint)) {
                 if (!attribute->same) {
                     return false;
                 }
                 sames_.push_back(attribute);
             } else if (const auto* link = std::get_if<CompiledLink>(constraint)) {
-                links_fail_ = links_fail_ || (request_.needs[link->need].count > 1 &&
-                                              plan_.tree.link_mb_s(link->need) < link->min_mb_s);
+                links_fail_ =
+                    links_fail_ || (request_.needs[link->need].count > 1 &&
+                                    plan_.tree.link_mb_s(link->need) < link->min_mb_s);
             } else if (std::holds_alternative<CompiledNear>(*constraint)) {
                 return false;
             }
@@ -202,9 +205,10 @@ class TreeSearch {
             return;
         }
         const CompiledAlign& align = *aligns_[index];
-        const std::size_t count = align.level == AlignLevel::l3     ? machine_.l3s().size()
-                                  : align.level == AlignLevel::numa ? machine_.localities().size()
-                                                                    : machine_.packages().size();
+        const std::size_t count = align.level == AlignLevel::l3 ? machine_.l3s().size()
+                                  : align.level == AlignLevel::numa
+                                      ? machine_.localities().size()
+                                      : machine_.packages().size();
         for (std::uint32_t d = 0; d < count && !stops(); ++d) {
             ++steps_;
             TreeBranch inner = branch;
@@ -215,14 +219,17 @@ class TreeSearch {
     }
 
     // The domain as an interval of cores and a mask of localities that are or meet it.
-    bool narrow(TreeBranch& branch, const CompiledAlign& align, std::uint32_t index) const {
+    bool narrow(TreeBranch& branch,
+                const CompiledAlign& align,
+                std::uint32_t index) const {
         std::uint64_t localities = bit(index % 64);
         const Bitmap* pus = nullptr;
         if (align.level == AlignLevel::numa) {
             pus = &machine_.localities()[index].pus;
         } else {
-            const Domain& domain = align.level == AlignLevel::l3 ? machine_.l3s()[index]
-                                                                 : machine_.packages()[index];
+            const Domain& domain = align.level == AlignLevel::l3
+                                       ? machine_.l3s()[index]
+                                       : machine_.packages()[index];
             localities = mask_of(domain.localities);
             pus = &domain.pus;
         }
@@ -239,7 +246,8 @@ class TreeSearch {
             branch.byte_localities &= localities;
         }
         std::uint64_t near = 0;
-        for_each_bit(localities, [&](std::uint32_t l) { near |= plan_.tree.locality_mask(l); });
+        for_each_bit(localities,
+                     [&](std::uint32_t l) { near |= plan_.tree.locality_mask(l); });
         for (std::size_t need = 0; need < request_.needs.size(); ++need) {
             if (align.scope.has_need(need)) {
                 branch.devices &= ~plan_.tree.need_mask(need) | near;
@@ -250,8 +258,8 @@ class TreeSearch {
 
     bool devices_suffice(std::uint64_t available) const {
         for (std::size_t need = 0; need < request_.needs.size(); ++need) {
-            if (static_cast<std::uint32_t>(
-                    std::popcount(available & plan_.tree.need_mask(need))) < counts_[need]) {
+            if (static_cast<std::uint32_t>(std::popcount(
+                    available & plan_.tree.need_mask(need))) < counts_[need]) {
                 return false;
             }
         }
@@ -327,20 +335,26 @@ class TreeSearch {
                 mask_of(machine_.devices()[plan_.tree.devices()[rank]].localities));
         });
         const bool ended = for_each_locality_set(
-            state_, request_, demand, steps_, options_.limits.max_steps,
+            state_,
+            request_,
+            demand,
+            steps_,
+            options_.limits.max_steps,
             [this](const LocalitySet& set) { return visit(set); });
         limited_ = limited_ || !ended;
     }
 
-    // True when T is a choice of L3s by their cores: no devices, and bytes anywhere suffice.
+    // True when T is a choice of L3s by their cores: no devices, and bytes anywhere
+    // suffice.
     bool sets_differ_in_cores_alone() const {
         if (!plan_.l3_is_locality || device_count_ != 0 || wanted_ == 0 || by_pus_) {
             return false;
         }
         for (std::uint32_t l = 0; l < units_.size(); ++l) {
             const bool is_open = state_.locality_holds()[l] != 0;
-            if (units_[l] != 0 && (is_open != (state_.l3_holds()[plan_.pieces[l].l3] != 0) ||
-                                   !holds_all_bytes(l))) {
+            if (units_[l] != 0 &&
+                (is_open != (state_.l3_holds()[plan_.pieces[l].l3] != 0) ||
+                 !holds_all_bytes(l))) {
                 return false;
             }
         }
@@ -350,7 +364,8 @@ class TreeSearch {
     bool holds_all_bytes(std::uint32_t locality) const {
         for (std::uint32_t size = 0; size < request_.bytes.size(); ++size) {
             std::uint64_t free = 0;
-            for (const std::uint32_t node : machine_.localities()[locality].numa_nodes) {
+            for (const std::uint32_t node :
+                 machine_.localities()[locality].numa_nodes) {
                 free += machine_.numa_nodes()[node].kind == request_.request.kind
                             ? state_.free_bytes(node, size)
                             : 0;
@@ -359,7 +374,8 @@ class TreeSearch {
                 return false;
             }
         }
-        return !request_.wants_bytes || ((branch_.byte_localities >> locality) & 1U) != 0;
+        return !request_.wants_bytes ||
+               ((branch_.byte_localities >> locality) & 1U) != 0;
     }
 
     void choose_by_class() {
@@ -382,12 +398,20 @@ class TreeSearch {
             sum += largest[least];
         }
         ClassChoice choice(rooms, most.size());
-        for (std::size_t packages = 1; packages <= machine_.packages().size(); ++packages) {
+        for (std::size_t packages = 1; packages <= machine_.packages().size();
+             ++packages) {
             for (std::size_t size = least; size <= rooms.size(); ++size) {
-                if (!for_each_class_counts(
-                        machine_, request_.locality_classes, most, packages, size, steps_,
-                        options_.limits.max_steps, limited_,
-                        [&](const ClassCounts& counts) { return try_counts(choice, counts); })) {
+                if (!for_each_class_counts(machine_,
+                                           request_.locality_classes,
+                                           most,
+                                           packages,
+                                           size,
+                                           steps_,
+                                           options_.limits.max_steps,
+                                           limited_,
+                                           [&](const ClassCounts& counts) {
+                                               return try_counts(choice, counts);
+                                           })) {
                     return;
                 }
             }
@@ -422,8 +446,8 @@ class TreeSearch {
             auto& signature = demand.signatures[piece.locality];
             signature.push_back(piece_units_[i]);
             signature.push_back(state_.l3_holds()[piece.l3] != 0 ? 1 : 0);
-            // Free PUs of partly taken cores are not told apart, L3s of several localities
-            // are more than their part here.
+            // Free PUs of partly taken cores are not told apart, L3s of several
+            // localities are more than their part here.
             const Bitmap& l3_localities = machine_.l3s()[piece.l3].localities;
             whole[piece.locality] =
                 whole[piece.locality] && l3_localities.count() == 1 &&
@@ -438,7 +462,8 @@ class TreeSearch {
             signature.push_back(state_.locality_holds()[l] != 0 ? 1 : 0);
             for (const std::uint32_t node : machine_.localities()[l].numa_nodes) {
                 for (std::uint32_t size = 0; size < request_.bytes.size(); ++size) {
-                    signature.push_back(machine_.numa_nodes()[node].kind == request_.request.kind
+                    signature.push_back(machine_.numa_nodes()[node].kind ==
+                                                request_.request.kind
                                             ? state_.free_bytes(node, size)
                                             : 0);
                 }
@@ -462,8 +487,8 @@ class TreeSearch {
         return !stops() && can_match_;
     }
 
-    // Once a set T has no matching: whether the devices of the branch have one at all. A
-    // larger T only adds devices, so "no" here is "no" for every T.
+    // Once a set T has no matching: whether the devices of the branch have one at all.
+    // A larger T only adds devices, so "no" here is "no" for every T.
     void note_unmatched() {
         if (!match_is_known_) {
             match_is_known_ = true;
@@ -501,15 +526,18 @@ class TreeSearch {
             if (first >= last) {
                 continue;
             }
-            piece_units_[i] = by_pus_ ? count_free_pus(first, last)
-                                      : count_range(state_.whole_cores(), first, last - first);
+            piece_units_[i] =
+                by_pus_ ? count_free_pus(first, last)
+                        : count_range(state_.whole_cores(), first, last - first);
             units_[piece.locality] += piece_units_[i];
         }
     }
 
     std::uint32_t count_free_pus(std::uint32_t first, std::uint32_t last) const {
-        const auto from = static_cast<std::uint32_t>(machine_.cores()[first].pus.first());
-        const auto to = static_cast<std::uint32_t>(machine_.cores()[last - 1].pus.last() + 1);
+        const auto from =
+            static_cast<std::uint32_t>(machine_.cores()[first].pus.first());
+        const auto to =
+            static_cast<std::uint32_t>(machine_.cores()[last - 1].pus.last() + 1);
         return count_range(state_.free_pus(), from, to - from);
     }
 
@@ -521,7 +549,8 @@ class TreeSearch {
 
     std::uint64_t devices_of(std::uint64_t localities) const {
         std::uint64_t devices = plan_.tree.unknown_mask();
-        for_each_bit(localities, [&](std::uint32_t l) { devices |= plan_.tree.locality_mask(l); });
+        for_each_bit(localities,
+                     [&](std::uint32_t l) { devices |= plan_.tree.locality_mask(l); });
         return devices & branch_.devices;
     }
 
@@ -561,9 +590,9 @@ class TreeSearch {
             }
             return;
         }
-        std::uint64_t usable = 0;      // localities of T with units
+        std::uint64_t usable = 0;  // localities of T with units
         std::uint64_t with_devices = 0;
-        std::uint64_t remote = 0;      // devices that no PU can be beside
+        std::uint64_t remote = 0;  // devices that no PU can be beside
         for_each_bit(set.mask, [&](std::uint32_t l) {
             const std::uint64_t here = plan_.tree.locality_mask(l) & devices;
             usable |= units_[l] != 0 ? bit(l) : 0;
@@ -585,8 +614,8 @@ class TreeSearch {
         consider_footprints(set, devices, remote, with_devices & usable, cores);
     }
 
-    // Covering every locality with devices costs more than covering none: so each set of
-    // localities that may have devices is a question of its own.
+    // Covering every locality with devices costs more than covering none: so each set
+    // of localities that may have devices is a question of its own.
     void consider_footprints(const LocalitySet& set,
                              std::uint64_t devices,
                              std::uint64_t remote,
@@ -600,8 +629,9 @@ class TreeSearch {
         std::uint64_t footprint = 0;
         do {
             std::uint64_t left_out = 0;
-            for_each_bit(with_devices & ~footprint,
-                         [&](std::uint32_t l) { left_out |= plan_.tree.locality_mask(l); });
+            for_each_bit(with_devices & ~footprint, [&](std::uint32_t l) {
+                left_out |= plan_.tree.locality_mask(l);
+            });
             if (devices_suffice(devices & ~left_out)) {
                 const bool covered = (footprint & ~free_choice.localities) == 0;
                 const CoreChoice cores =
@@ -640,7 +670,8 @@ class TreeSearch {
         choice.l3s = static_cast<std::int64_t>(chosen.size());
         for (const std::uint32_t position : chosen) {
             choice.rooms.push_back(rooms_[position]);
-            choice.opened_l3s += rooms_[position].favoured != (opened_ == 1) ? opened_ : 0;
+            choice.opened_l3s +=
+                rooms_[position].favoured != (opened_ == 1) ? opened_ : 0;
         }
         note_localities(localities, choice);
         return choice;
@@ -665,10 +696,12 @@ class TreeSearch {
         return nested;
     }
 
-    // Calls f(piece position) for the pieces of the chosen L3s that lie in T, in order, until
-    // it returns false.
+    // Calls f(piece position) for the pieces of the chosen L3s that lie in T, in order,
+    // until it returns false.
     template <class F>
-    void for_each_chosen_piece(std::uint64_t localities, const CoreChoice& choice, F&& f) const {
+    void for_each_chosen_piece(std::uint64_t localities,
+                               const CoreChoice& choice,
+                               F&& f) const {
         std::size_t i = 0;
         for (const L3Room& room : choice.rooms) {
             while (plan_.pieces[i].l3 != room.l3) {
@@ -694,7 +727,8 @@ class TreeSearch {
         });
     }
 
-    // The lowest cores of the chosen L3s, less those that later localities to hit will need.
+    // The lowest cores of the chosen L3s, less those that later localities to hit will
+    // need.
     void materialize(std::uint64_t localities, CoreChoice& choice) const {
         if (choice.has_pus) {
             return;
@@ -713,7 +747,8 @@ class TreeSearch {
                     continue;
                 }
                 const bool hits = ((to_hit >> piece.locality) & 1U) != 0;
-                if (hits || missing > static_cast<std::uint32_t>(std::popcount(to_hit))) {
+                if (hits ||
+                    missing > static_cast<std::uint32_t>(std::popcount(to_hit))) {
                     choice.pus |= machine_.cores()[core].pus;
                     to_hit &= ~bit(piece.locality);
                     --missing;
@@ -727,13 +762,15 @@ class TreeSearch {
         PuQuestion question;
         question.unit = by_pus_ ? PuUnit::pus : PuUnit::cores;
         question.wanted = wanted_;
-        for_each_bit(localities,
-                     [&](std::uint32_t l) { question.usable |= machine_.localities()[l].pus; });
+        for_each_bit(localities, [&](std::uint32_t l) {
+            question.usable |= machine_.localities()[l].pus;
+        });
         question.usable &= state_.free_pus();
         const std::size_t from = machine_.cores()[branch_.first_core].pus.first();
         const std::size_t to = machine_.cores()[branch_.last_core - 1].pus.last() + 1;
         question.usable &= Bitmap::range(from, to - from);
-        for_each_bit(hit, [&](std::uint32_t l) { question.hit_sets.push_back(bit(l)); });
+        for_each_bit(hit,
+                     [&](std::uint32_t l) { question.hit_sets.push_back(bit(l)); });
         question.packing = options_.policy.packing;
         CoreChoice choice;
         auto found =
@@ -747,8 +784,9 @@ class TreeSearch {
         choice.opened_l3s = found->opened_l3s;
         choice.pus = std::move(found->pus);
         choice.has_pus = true;
-        choice.pus.for_each(
-            [&](std::size_t pu) { choice.localities |= bit(machine_.pus()[pu].locality); });
+        choice.pus.for_each([&](std::size_t pu) {
+            choice.localities |= bit(machine_.pus()[pu].locality);
+        });
         return choice;
     }
 
@@ -770,7 +808,9 @@ class TreeSearch {
         }
     }
 
-    Cost cost_of(const LocalitySet& set, const TreeAnswer& devices, const CoreChoice& cores) const {
+    Cost cost_of(const LocalitySet& set,
+                 const TreeAnswer& devices,
+                 const CoreChoice& cores) const {
         Cost cost;
         cost[Cost::packages] = set.packages;
         cost[Cost::localities] = set.localities;
@@ -782,10 +822,13 @@ class TreeSearch {
         cost[Cost::split_cores] = cores.split_cores;
         std::uint64_t packages = 0;
         for_each_bit(set.mask, [&](std::uint32_t l) {
-            // Every locality of the best T holds something, so each closed one is opened.
-            cost[Cost::opened_localities] += state_.locality_holds()[l] == 0 ? opened_ : 0;
+            // Every locality of the best T holds something, so each closed one is
+            // opened.
+            cost[Cost::opened_localities] +=
+                state_.locality_holds()[l] == 0 ? opened_ : 0;
             const std::uint64_t package = plan_.package_of[l];
-            if (state_.package_holds()[package] == 0 && ((packages >> package % 64) & 1U) == 0) {
+            if (state_.package_holds()[package] == 0 &&
+                ((packages >> package % 64) & 1U) == 0) {
                 packages |= bit(package % 64);
                 cost[Cost::opened_packages] += opened_;
             }
@@ -796,9 +839,9 @@ class TreeSearch {
         return cost;
     }
 
-    // True when no choice of devices of T can be better than the best so far: not even at the
-    // least levels and the fewest new switches that any choice has, and all its indices are
-    // higher.
+    // True when no choice of devices of T can be better than the best so far: not even
+    // at the least levels and the fewest new switches that any choice has, and all its
+    // indices are higher.
     bool is_hopeless(const LocalitySet& set,
                      std::uint64_t devices,
                      const CoreChoice& cores) const {
@@ -816,8 +859,8 @@ class TreeSearch {
                 std::countr_zero(devices) > std::countr_zero(best_->devices));
     }
 
-    // Devices of open switches, or of none, come first; the rest needs a new switch for every
-    // `most_per_switch` of its need.
+    // Devices of open switches, or of none, come first; the rest needs a new switch for
+    // every `most_per_switch` of its need.
     std::int64_t fewest_new_switches(std::uint64_t devices) const {
         std::uint64_t free_of_charge = devices & plan_.without_switch;
         for (const SwitchMembers& members : plan_.switches) {
@@ -829,9 +872,11 @@ class TreeSearch {
         for (std::size_t need = 0; need < request_.needs.size(); ++need) {
             const auto have = static_cast<std::uint32_t>(
                 std::popcount(free_of_charge & plan_.tree.need_mask(need)));
-            const std::uint32_t missing = counts_[need] > have ? counts_[need] - have : 0;
+            const std::uint32_t missing =
+                counts_[need] > have ? counts_[need] - have : 0;
             const std::uint32_t per_switch = std::max(plan_.most_per_switch[need], 1U);
-            fewest = std::max<std::int64_t>(fewest, (missing + per_switch - 1) / per_switch);
+            fewest =
+                std::max<std::int64_t>(fewest, (missing + per_switch - 1) / per_switch);
         }
         return fewest;
     }
@@ -903,12 +948,13 @@ class TreeSearch {
 
 }  // namespace
 
-std::optional<SearchResult> tree_search(const NodeState& state,
-                                        const CompiledRequest& request,
-                                        const TreePlan& plan,
-                                        const std::vector<const CompiledConstraint*>& enforced,
-                                        const SolveOptions& options,
-                                        std::uint64_t& steps) {
+std::optional<SearchResult> tree_search(
+    const NodeState& state,
+    const CompiledRequest& request,
+    const TreePlan& plan,
+    const std::vector<const CompiledConstraint*>& enforced,
+    const SolveOptions& options,
+    std::uint64_t& steps) {
     return TreeSearch(state, request, plan, options, steps).run(enforced);
 }
 

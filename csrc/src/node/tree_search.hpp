@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The fast search: where DeviceTree applies and what is enforced is Align, Pair, links that
-// are alike and Same, the best devices for a set T come from one dynamic programme and the
-// best cores from counting, so that a question costs a few sets T and no enumeration of
-// devices. Exact; answers as search() does, or says that it does not apply.
+// The fast search: where DeviceTree applies and what is enforced is Align, Pair, links
+// that are alike and Same, the best devices for a set T come from one dynamic programme
+// and the best cores from counting, so that a question costs a few sets T and no
+// enumeration of devices. Exact; answers as search() does, or says that it does not
+// apply.
 #pragma once
 
 #include "node/search.hpp"
