@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any, Generic, Self, TypeVar
 
 from topoalloc import _core, presets
+from topoalloc._discover import MOMENTARY_SPEED, discover_spec
 from topoalloc._errors import FormatError, InvalidRequestError
 from topoalloc._machine_spec import (
     apply_overrides,
@@ -241,7 +242,7 @@ class Machine(_core.Machine):
 
     @classmethod
     def discover(cls, *, allowed_only: bool = False) -> Self:
-        """Read this host through hwloc.
+        """Read this host through hwloc, and of its devices what Linux knows beyond it.
 
         Parameters
         ----------
@@ -258,11 +259,7 @@ class Machine(_core.Machine):
         TopologyError
             There is no usable libhwloc, or it refused.
         """
-        # Only those who discover pay for the import of the hwloc binding.
-        from topoalloc.hwloc import discover_xml  # noqa: PLC0415
-
-        xml = discover_xml(allowed_only=allowed_only)
-        return cls(_core.read_hwloc_xml(xml, "this host"))
+        return cls(discover_spec(allowed_only=allowed_only))
 
     @classmethod
     def from_xml(cls, source: str | os.PathLike[str] | bytes | IO[Any]) -> Self:
@@ -604,8 +601,9 @@ class Machine(_core.Machine):
     def digest(self) -> str:
         """SHA-256, in hex, of what matters for placement.
 
-        Nodes alike but for names, MACs, serials, uuids, guids and host information have
-        equal digests, whatever the machine was read from.
+        Nodes alike but for names, MACs, serials, uuids, guids, host information and the
+        momentary speed of PCI links have equal digests, whatever the machine was read
+        from.
         """
         text = json.dumps(_canonical(self), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
@@ -805,7 +803,9 @@ def _canonical_device(device: Device) -> dict[str, Any]:
         "pci_address": device.pci_address,
         "bridges": device.bridges,
         "numa_nodes": sorted(device.numa_nodes),
-        "attributes": {k: v for k, v in attributes if not _is_identity(k)},
+        "attributes": {
+            k: v for k, v in attributes if k != MOMENTARY_SPEED and not _is_identity(k)
+        },
         "capacities": dict(device.capacities),
         "counters": dict(device.counters),
         "draws": dict(device.draws),

@@ -124,7 +124,7 @@ class Placement(_core.Placement):
         Raises
         ------
         StateError
-            There are neither PUs nor memory in it.
+            There are neither PUs nor memory in it, or its Machine is not this host.
         TopologyError
             The kernel or hwloc refused; there is no usable libhwloc.
         """

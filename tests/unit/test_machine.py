@@ -493,13 +493,11 @@ def test_from_synthetic() -> None:
 def test_discover_reads_what_hwloc_exports(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[bool] = []
 
-    def discover_xml(*, allowed_only: bool) -> bytes:
+    def read_host(*, allowed_only: bool) -> tuple[bytes, bool]:
         asked.append(allowed_only)
-        return XML
+        return XML, True
 
-    monkeypatch.setitem(
-        sys.modules, "topoalloc.hwloc", types.SimpleNamespace(discover_xml=discover_xml)
-    )
+    monkeypatch.setattr("topoalloc.hwloc._topology.read_host", read_host)
     assert len(Machine.discover().pus) == 2
     assert len(Machine.discover(allowed_only=True).pus) == 2
     assert asked == [False, True]
@@ -508,12 +506,10 @@ def test_discover_reads_what_hwloc_exports(monkeypatch: pytest.MonkeyPatch) -> N
 def test_discover_passes_on_the_error_of_the_host(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def discover_xml(*, allowed_only: bool) -> bytes:
+    def read_host(*, allowed_only: bool) -> tuple[bytes, bool]:
         raise TopologyError(f"no libhwloc ({allowed_only}), want the extra hwloc")
 
-    monkeypatch.setitem(
-        sys.modules, "topoalloc.hwloc", types.SimpleNamespace(discover_xml=discover_xml)
-    )
+    monkeypatch.setattr("topoalloc.hwloc._topology.read_host", read_host)
     with pytest.raises(TopologyError, match="want the extra hwloc"):
         Machine.discover()
 

@@ -7,12 +7,11 @@ import copy
 import json
 import pickle
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
 import topoalloc as ta
-from topoalloc import _bind, _core, hwloc
+from topoalloc import _core
 
 
 @pytest.fixture(scope="module")
@@ -132,25 +131,7 @@ def test_repr_says_what_was_given(placement: ta.Placement) -> None:
     assert "'gpu0'" in repr(placement)
 
 
-def test_bind_hands_pus_and_nodes_to_hwloc(
-    placement: ta.Placement, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls: list[tuple[Any, ...]] = []
-    monkeypatch.setattr(hwloc, "bind_process", lambda *args: calls.append(args))
-    placement.bind()
-    placement.bind(pid=1)
-    nodes = ",".join(str(node) for node in sorted(placement.memory))
-    assert calls == [(placement.cpuset, nodes, 0), (placement.cpuset, None, 1)]
-
-
-def test_bind_of_memory_alone(dgx: ta.Machine, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls: list[str] = []
-    monkeypatch.setattr(hwloc, "bind_memory", calls.append)
-    ta.Allocator(dgx).allocate(ta.Request(memory="1Gi"), owner="a").bind()
-    assert calls == ["0"]
-
-
 def test_bind_needs_something_to_bind(dgx: ta.Machine) -> None:
     placement = ta.Allocator(dgx).allocate(ta.Request(devices={"gpu": 1}), owner="a")
     with pytest.raises(ta.StateError, match="neither PUs nor memory"):
-        _bind.bind_placement(placement)
+        placement.bind()

@@ -18,7 +18,7 @@ from topoalloc._errors import InvalidRequestError, TopologyError
 
 from ._bitmap import Bitmap
 from ._library import CData, Library, check, library
-from ._topology import make_handle, read_bitmap, write_bitmap
+from ._topology import Object, Topology, make_handle, read_bitmap, write_bitmap
 
 __all__ = [
     "MemoryBinding",
@@ -28,6 +28,7 @@ __all__ = [
     "get_cpubind",
     "get_last_cpu_location",
     "get_membind",
+    "host_objects",
 ]
 
 
@@ -54,6 +55,7 @@ class _Live:
 
     lock: Final = threading.Lock()
     handle: CData = None
+    objects: tuple[Object, ...] | None = None
 
 
 def _live(lib: Library) -> CData:
@@ -81,6 +83,20 @@ def _load_live(lib: Library) -> CData:
             "want HWLOC_XMLFILE, HWLOC_SYNTHETIC and HWLOC_FSROOT unset",
         )
     return handle
+
+
+def host_objects() -> tuple[Object, ...]:
+    """Return the host that hwloc binds relative to: without devices, read once.
+
+    Raises
+    ------
+    TopologyError
+        There is no usable libhwloc, or its environment shows it another machine.
+    """
+    if _Live.objects is None:
+        lib = library()
+        _Live.objects = Topology(_live(lib), lib).objects
+    return _Live.objects
 
 
 def _as_bitmap(name: str, value: Bitmap | str) -> Bitmap:

@@ -38,6 +38,7 @@ __all__ = [
     "load",
     "make_handle",
     "read_bitmap",
+    "read_host",
     "write_bitmap",
 ]
 
@@ -789,5 +790,15 @@ def discover_xml(*, allowed_only: bool = False) -> bytes:
     TopologyError
         As for `load`.
     """
+    return read_host(allowed_only=allowed_only)[0]
+
+
+def read_host(*, allowed_only: bool = False) -> tuple[bytes, bool]:
+    """Return what `discover_xml` does, and whether it is this host as it runs.
+
+    It is another one where hwloc's environment variables say so (HWLOC_SYNTHETIC,
+    HWLOC_FSROOT).
+    """
     with load(allowed_only=allowed_only) as topology:
-        return topology.export_xml(int(library().lib.TOPOALLOC_HWLOC_XML_VERSION))
+        version = int(library().lib.TOPOALLOC_HWLOC_XML_VERSION)
+        return topology.export_xml(version), topology.is_thissystem
