@@ -99,9 +99,8 @@ NumaNodeSpec numa_node_of(const py::handle& object, const Bitmap& everything) {
     node.cpuset = bitmap_of(read<std::string>(object, "cpuset"));
     // Left out, it is the node's own PUs, or all of the Machine.
     const auto parent = read<std::string>(object, "parent_cpuset");
-    node.parent_cpuset = !parent.empty()        ? bitmap_of(parent)
-                         : !node.cpuset.empty() ? node.cpuset
-                                                : everything;
+    const Bitmap& otherwise = node.cpuset.empty() ? everything : node.cpuset;
+    node.parent_cpuset = parent.empty() ? otherwise : bitmap_of(parent);
     return node;
 }
 
