@@ -43,7 +43,9 @@ def check_value(name: str, value: object) -> Value:
         raise InvalidRequestError(
             f"{name}: {type(value).__name__}, want a bool, int or str"
         )
-    if isinstance(value, int) and not -_MAX_INT - 1 <= value <= _MAX_INT:
+    if isinstance(value, str):
+        return _encodable(name, value)
+    if not -_MAX_INT - 1 <= value <= _MAX_INT:
         raise InvalidRequestError(f"{name}: {value}, want an int of 64 bits")
     return value
 
@@ -54,6 +56,16 @@ def check_text(name: str, value: object) -> str:
         raise InvalidRequestError(f"{name}: {type(value).__name__}, want a str")
     if not value:
         raise InvalidRequestError(f"{name}: '', want a name")
+    return _encodable(name, value)
+
+
+def _encodable(name: str, value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidRequestError(
+            f"{name}: {value!a}, want text without lone surrogates"
+        ) from None
     return value
 
 

@@ -204,6 +204,7 @@ def test_repr_makes_an_equal_request() -> None:
         ({"devices": {"pus": 1}}, "class 'pus'"),
         ({"devices": ["gpu"]}, "devices: .*, want a mapping"),
         ({"cores": 1, "exclude": [3]}, "exclude: int, want a str"),
+        ({"cores": 1, "exclude": ["\ud800"]}, "exclude: .*, want text without lone"),
         ({"cores": 1, "keep": ["gpu"]}, "keep"),
         ({"cores": 1, "require": ["numa"]}, r"require\[0\]: 'numa', want a constraint"),
         ({"cores": 1, "require": 3}, "require: 3, want an iterable"),
@@ -228,6 +229,7 @@ def test_refuses_what_has_no_meaning(arguments: dict[str, Any], message: str) ->
         (lambda: ta.DeviceRequest(0), "count: 0, want 1 to"),
         (lambda: ta.DeviceRequest(1, where={"a": 1.5}), r"where\['a'\]: float"),  # type: ignore[dict-item]
         (lambda: ta.DeviceRequest(1, where={"a": 2**63}), "64 bits"),
+        (lambda: ta.DeviceRequest(1, where={"a": "\ud800"}), "lone surrogates"),
         (lambda: ta.DeviceRequest(1, where={"a": ta.AtLeast("80GB")}), "80GB"),
         (lambda: ta.DeviceRequest(1, share={"memory": "x"}), "share"),
         (lambda: ta.DeviceRequest(1, partition=""), "partition: '', want a name"),
