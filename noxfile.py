@@ -251,6 +251,14 @@ def pyhwloc(session: nox.Session) -> None:
 
 
 @nox.session
+def machines(session: nox.Session) -> None:
+    """Compare what topoalloc and hwloc read of a folder of XML files."""
+    install_wheel(session, "[hwloc]")
+    folders = session.posargs or ["tests/machines", "csrc/tests/data"]
+    session.run("python", "-m", "tests.machines.compare", *folders)
+
+
+@nox.session
 def asan(session: nox.Session) -> None:
     """Run the C++ tests under AddressSanitizer and UndefinedBehaviorSanitizer."""
     build_native(session, "asan")

@@ -69,7 +69,40 @@ def ours():
     before = hwloc.get_cpubind(thread=True)
     hwloc.bind_process(before, thread=True)
     assert hwloc.get_cpubind(thread=True) == before
+    host()
     print("ours", hwloc.library().api_version >> 16, hwloc.library().path)
+
+
+def host():
+    """The face: this host as a Machine, and a Placement that the kernel knows of."""
+    import os
+
+    import topoalloc as ta
+    from topoalloc import hwloc
+
+    machine = ta.Machine.discover()
+    machine.check_consistency()
+    online = open("/sys/devices/system/cpu/online").read()
+    pus = sorted(pu.os_index for pu in machine.pus)
+    assert pus == list(hwloc.Bitmap.from_list(online)), pus
+    nodes = open("/sys/devices/system/node/online").read()
+    found = sorted(node.os_index for node in machine.numa_nodes)
+    assert found == list(hwloc.Bitmap.from_list(nodes)), found
+    functions = os.listdir("/sys/bus/pci/devices") if os.path.isdir(
+        "/sys/bus/pci/devices"
+    ) else []
+    network = [
+        name
+        for name in functions
+        if open(f"/sys/bus/pci/devices/{name}/class").read().startswith("0x02")
+    ]
+    nics = [d.pci_address for d in machine.devices if d.device_class == "nic"]
+    assert set(network) <= set(nics), (network, nics)
+    before = os.sched_getaffinity(0)
+    placement = ta.Allocator(machine).allocate(ta.Request(pus=1), owner="x")
+    placement.bind()
+    assert os.sched_getaffinity(0) == set(placement.pus)
+    os.sched_setaffinity(0, before)
 
 
 def theirs():
