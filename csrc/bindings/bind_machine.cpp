@@ -372,6 +372,41 @@ void bind_machine_tables(py::classh<Machine>& machine) {
              [](const Machine& self) { return self.allowed_pus().to_vector(); });
 }
 
+void bind_readers(py::module_& m) {
+    m.def(
+        "parse_level",
+        [](const std::string& text) -> std::optional<int> {
+            const auto level = parse_level(text);
+            return level ? std::optional(static_cast<int>(*level)) : std::nullopt;
+        },
+        py::arg("text"));
+    m.def(
+        "normalize_cpuset",
+        [](const std::string& text) { return Bitmap::parse_list(text).to_list(); },
+        py::arg("text"));
+    m.def(
+        "normalize_pci_address",
+        [](const std::string& text) -> std::optional<std::string> {
+            const auto address = PciAddress::parse(text);
+            return address ? std::optional(address->to_string()) : std::nullopt;
+        },
+        py::arg("text"));
+    m.def(
+        "cpuset_members",
+        [](const std::string& text) { return Bitmap::parse_list(text).to_vector(); },
+        py::arg("text"));
+    m.def(
+        "read_hwloc_xml",
+        [](const std::string& text, const std::string& source) {
+            // The text is a copy, so the reader needs no Python object.
+            const py::gil_scoped_release release;
+            return read_hwloc_xml(text, source);
+        },
+        py::arg("text"),
+        py::arg("source"));
+    m.def("read_synthetic", &read_synthetic, py::arg("text"));
+}
+
 }  // namespace
 
 void bind_machine(py::module_& m) {
@@ -416,39 +451,7 @@ void bind_machine(py::module_& m) {
         .def_property_readonly("levels_are_ultrametric",
                                &Machine::levels_are_ultrametric)
         .def("check_consistency", &Machine::check_consistency);
-
-    m.def(
-        "parse_level",
-        [](const std::string& text) -> std::optional<int> {
-            const auto level = parse_level(text);
-            return level ? std::optional(static_cast<int>(*level)) : std::nullopt;
-        },
-        py::arg("text"));
-    m.def(
-        "normalize_cpuset",
-        [](const std::string& text) { return Bitmap::parse_list(text).to_list(); },
-        py::arg("text"));
-    m.def(
-        "normalize_pci_address",
-        [](const std::string& text) -> std::optional<std::string> {
-            const auto address = PciAddress::parse(text);
-            return address ? std::optional(address->to_string()) : std::nullopt;
-        },
-        py::arg("text"));
-    m.def(
-        "cpuset_members",
-        [](const std::string& text) { return Bitmap::parse_list(text).to_vector(); },
-        py::arg("text"));
-    m.def(
-        "read_hwloc_xml",
-        [](const std::string& text, const std::string& source) {
-            // The text is a copy, so the reader needs no Python object.
-            const py::gil_scoped_release release;
-            return read_hwloc_xml(text, source);
-        },
-        py::arg("text"),
-        py::arg("source"));
-    m.def("read_synthetic", &read_synthetic, py::arg("text"));
+    bind_readers(m);
 }
 
 }  // namespace topoalloc::bindings

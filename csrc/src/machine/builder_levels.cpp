@@ -112,7 +112,7 @@ void MachineBuilder::level_by_path() {
     }
     std::vector<std::uint32_t> root_depth(roots_.size(), 0);
     const auto merge = [&](std::vector<std::uint32_t>& into,
-                           std::vector<std::uint32_t> from,
+                           const std::vector<std::uint32_t>& from,
                            std::uint32_t bridge) {
         for (const std::uint32_t a : into) {
             for (const std::uint32_t b : from) {
@@ -120,11 +120,7 @@ void MachineBuilder::level_by_path() {
                 meet_at(a, b, bridge, farther - depth[bridge]);
             }
         }
-        if (into.empty()) {
-            into = std::move(from);
-        } else {
-            into.insert(into.end(), from.begin(), from.end());
-        }
+        into.insert(into.end(), from.begin(), from.end());
     };
     for (std::uint32_t row = 0; row < roots_.size(); ++row) {
         const std::uint32_t bridge = machine_->devices_[roots_[row]].bridge;
@@ -135,7 +131,7 @@ void MachineBuilder::level_by_path() {
     }
     for (std::size_t i = bridges.size(); i-- > 0;) {
         if (!bridges[i].is_host) {
-            merge(below[bridges[i].parent], std::move(below[i]), bridges[i].parent);
+            merge(below[bridges[i].parent], below[i], bridges[i].parent);
         }
     }
 }

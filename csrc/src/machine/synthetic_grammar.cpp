@@ -409,6 +409,15 @@ class Grammar {
     std::size_t at_ = 0;
 };
 
+// The value of a hexadecimal digit, or 16.
+std::uint64_t digit_of(char c) {
+    if (is_digit(c)) {
+        return static_cast<std::uint64_t>(c - '0');
+    }
+    const bool is_hex = c >= 'a' && c <= 'f';
+    return is_hex ? static_cast<std::uint64_t>(c - 'a') + 10 : 16;
+}
+
 }  // namespace
 
 void fail(std::string_view text,
@@ -440,13 +449,6 @@ TypeName read_type(std::string_view text, std::size_t& at) {
 
 std::uint64_t read_number(std::string_view text, std::size_t& at) {
     constexpr std::uint64_t limit = ~std::uint64_t{0} / 16;
-    const auto digit_of = [](char c) -> std::uint64_t {
-        if (is_digit(c)) {
-            return static_cast<std::uint64_t>(c - '0');
-        }
-        const bool is_hex = c >= 'a' && c <= 'f';
-        return is_hex ? static_cast<std::uint64_t>(c - 'a') + 10 : 16;
-    };
     if (at >= text.size() || !is_digit(text[at])) {
         fail(text, at, "no number", "a number");
     }
