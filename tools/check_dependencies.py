@@ -100,6 +100,9 @@ def imports(path: Path) -> set[str]:
             found.update(alias.name.partition(".")[0] for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             found.add(node.module.partition(".")[0])
+    if path.suffix == ".pyi":
+        # Type checkers know it without an installation, and nothing imports a stub.
+        found.discard("typing_extensions")
     return found - sys.stdlib_module_names - OWN_MODULES
 
 

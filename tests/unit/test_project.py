@@ -93,6 +93,8 @@ def write_tree(top: Path, table: str, source: str = "import numpy\n") -> None:
     (top / "src/b.cpp").write_text(
         "#include <other/thing.hpp>\n#include <sys/stat.h>\n"
     )
+    (top / "src/c.pyi").write_text("from typing_extensions import disjoint_base\n")
+    (top / "src/d.py").write_text("import typing_extensions\n")
 
 
 def test_dependency_check_names_each_kind_of_fault(
@@ -115,6 +117,7 @@ def test_dependency_check_names_each_kind_of_fault(
         "ghost: not used in src/a.py, want it there or the row changed",
         "bare: no place of use in docs/design/dependencies.md, want at least one",
         "src/a.py: imports requests, want it in docs/design/dependencies.md",
+        "src/d.py: imports typing_extensions, want it in docs/design/dependencies.md",
         "src/b.cpp: includes other/, want it in docs/design/dependencies.md",
     ]
 
