@@ -3,10 +3,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import TYPE_CHECKING
 
-from tests.property.tables import TABLES
+from tests.property.tables import TABLES, lines_of
 
 if TYPE_CHECKING:
     import pytest
@@ -18,15 +17,3 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.section(title)
         for line in lines_of(table):
             terminalreporter.write_line(line)
-
-
-def lines_of(table: Counter[tuple[str, str]]) -> list[str]:
-    """Lay a table out: rows, columns, counts."""
-    rows = sorted({row for row, _ in table})
-    columns = sorted({column for _, column in table})
-    width = max(map(len, rows)) + 2
-    lines = [" " * width + "".join(f"{column:>14}" for column in columns)]
-    for row in rows:
-        counts = "".join(f"{table[row, column]:14}" for column in columns)
-        lines.append(f"{row:{width}}{counts}")
-    return lines

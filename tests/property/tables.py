@@ -57,3 +57,15 @@ def empty_cells(title: str) -> list[tuple[str, str]]:
     )
     table = TABLES[title]
     return [cell for cell in product(all_rows(), words) if not table[cell]]
+
+
+def lines_of(table: Counter[tuple[str, str]]) -> list[str]:
+    """Lay a table out: rows, columns, counts."""
+    rows = sorted({row for row, _ in table})
+    columns = sorted({column for _, column in table})
+    width = max(map(len, rows)) + 2
+    lines = [" " * width + "".join(f"{column:>14}" for column in columns)]
+    for row in rows:
+        counts = "".join(f"{table[row, column]:14}" for column in columns)
+        lines.append(f"{row:{width}}{counts}")
+    return lines
