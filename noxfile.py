@@ -182,7 +182,7 @@ def lint(session: nox.Session) -> None:
     session.run("ruff", "format", "--check", ".")
     session.run("python", "tools/check_dependencies.py")
     session.run("codespell")
-    session.run("mypy", "src", "tools", "noxfile.py", "tests")
+    session.run("mypy", "src", "tools", "noxfile.py", "tests", "examples", "benchmarks")
     session.run(
         "stubtest", "topoalloc._core", "--allowlist", "tools/stubtest-allowlist.txt"
     )

@@ -188,7 +188,7 @@ def requests() -> list[Any]:
             ta.Align("numa", of=("pus", "gpu")),
             ta.Pair("gpu", "nic", within="bridges"),
             ta.Link("gpu", mode="connected"),
-            ta.Near(["nic0"], within="package"),
+            ta.Near("nic0", within="package"),
         ],
         prefer=[ta.Same("model", of=("gpu",)), ta.Distinct("uuid", of=("nic",))],
     )
