@@ -411,8 +411,12 @@ def _compare_memory(machine: Machine, expected: _Expected, out: Differences) -> 
         kind = "cxl" if is_cxl else _MEMORY_KINDS.get(subtype, "dram")
         out.equal("NUMANode os_index", where, ours.os_index, theirs.os_index)
         out.equal("NUMANode cpuset", where, ours.cpuset, str(theirs.cpuset))
-        out.equal("NUMANode bytes", where, ours.memory, bytes_)
-        out.equal("NUMANode hugepages", where, dict(ours.hugepages), huge)
+        if memory.page_types:
+            out.equal("NUMANode bytes", where, ours.memory, bytes_)
+            out.equal("NUMANode hugepages", where, dict(ours.hugepages), huge)
+        else:  # hwloc 3 says how many bytes, and not of which pages
+            all_bytes = ours.memory + sum(ours.hugepages.values())
+            out.equal("NUMANode bytes", where, all_bytes, memory.local_memory)
         out.equal("NUMANode kind", where, ours.kind, kind)
         out.equal(
             "NUMANode localities",
