@@ -110,7 +110,7 @@ class BranchMaker {
         }
     }
 
-    void apply_near(Branch& branch, const CompiledNear& near) const {
+    static void apply_near(Branch& branch, const CompiledNear& near) {
         for (auto& list : branch.needs) {
             std::erase_if(
                 list, [&](const Candidate& c) { return !near.devices.test(c.device); });
@@ -367,10 +367,10 @@ class BranchMaker {
     }
 
     // True when exchanging the two changes no term and no constraint.
-    bool are_twins(const Branch& branch,
-                   std::size_t need,
-                   const Candidate& x,
-                   const Candidate& y) const {
+    [[nodiscard]] bool are_twins(const Branch& branch,
+                                 std::size_t need,
+                                 const Candidate& x,
+                                 const Candidate& y) const {
         const Device& a = machine_.devices()[x.device];
         const Device& b = machine_.devices()[y.device];
         if (x.localities != y.localities || x.forced || y.forced ||
@@ -399,7 +399,9 @@ class BranchMaker {
         return true;
     }
 
-    bool same_counters(std::size_t need, const Candidate& x, const Candidate& y) const {
+    [[nodiscard]] bool same_counters(std::size_t need,
+                                     const Candidate& x,
+                                     const Candidate& y) const {
         const Device& a = machine_.devices()[x.device];
         const Device& b = machine_.devices()[y.device];
         switch (request_.needs[need].mode) {
@@ -417,7 +419,9 @@ class BranchMaker {
                    request_.needs[need].share_draws[y.share_index];
     }
 
-    bool same_relations(std::uint32_t other, std::uint32_t x, std::uint32_t y) const {
+    [[nodiscard]] bool same_relations(std::uint32_t other,
+                                      std::uint32_t x,
+                                      std::uint32_t y) const {
         return machine_.level(other, x) == machine_.level(other, y) &&
                machine_.link_mb_s(other, x) == machine_.link_mb_s(other, y);
     }

@@ -2,6 +2,7 @@
 #include "node/class_choice.hpp"
 
 #include <algorithm>
+#include <utility>
 
 namespace topoalloc {
 namespace {
@@ -54,8 +55,7 @@ bool ClassChoice::fits(std::size_t favoured, std::uint64_t wanted) const {
         }
         sums = std::move(joined);
     }
-    return favoured < sums.size() &&
-           sums[favoured] >= static_cast<std::int64_t>(wanted);
+    return favoured < sums.size() && std::cmp_greater_equal(sums[favoured], wanted);
 }
 
 std::vector<std::uint32_t> ClassChoice::choose(const std::vector<std::uint32_t>& counts,

@@ -134,7 +134,7 @@ class Compiler {
         }
     }
 
-    DeviceNeed compile_need(const DeviceRequest& wanted) const {
+    [[nodiscard]] DeviceNeed compile_need(const DeviceRequest& wanted) const {
         DeviceNeed need;
         need.count = wanted.count;
         need.share = wanted.share;
@@ -160,9 +160,9 @@ class Compiler {
         return need;
     }
 
-    bool is_candidate(std::uint32_t index,
-                      const DeviceRequest& wanted,
-                      TakeMode mode) const {
+    [[nodiscard]] bool is_candidate(std::uint32_t index,
+                                    const DeviceRequest& wanted,
+                                    TakeMode mode) const {
         const Device& device = machine_.devices()[index];
         const bool is_part = device.root != index;
         if (device.device_class != wanted.device_class || excluded_.test(index) ||
@@ -196,7 +196,7 @@ class Compiler {
         return std::visit([this](const auto& c) { return compile_one(c); }, constraint);
     }
 
-    CompiledConstraint compile_one(const Align& align) const {
+    [[nodiscard]] CompiledConstraint compile_one(const Align& align) const {
         Scope asked;
         asked.pus = out_.wants_pus();
         asked.memory = out_.wants_bytes;
@@ -220,7 +220,7 @@ class Compiler {
         return CompiledAlign{align.level, scope};
     }
 
-    CompiledConstraint compile_one(const Pair& pair) const {
+    [[nodiscard]] CompiledConstraint compile_one(const Pair& pair) const {
         const std::uint32_t a = out_.need_of(pair.a);
         const std::uint32_t b = out_.need_of(pair.b);
         if (a == no_index || b == no_index) {
@@ -229,7 +229,7 @@ class Compiler {
         return CompiledPair{a, b, pair.within, pair.ratio_a, pair.ratio_b};
     }
 
-    CompiledConstraint compile_one(const Link& link) const {
+    [[nodiscard]] CompiledConstraint compile_one(const Link& link) const {
         const std::uint32_t need = out_.need_of(link.device_class);
         if (need == no_index) {
             return std::monostate{};
@@ -237,16 +237,15 @@ class Compiler {
         return CompiledLink{need, link.mode, link.min_mb_s};
     }
 
-    CompiledConstraint compile_one(const Same& same) const {
+    [[nodiscard]] CompiledConstraint compile_one(const Same& same) const {
         return compile_attribute(same.attribute, same.of, true);
     }
-    CompiledConstraint compile_one(const Distinct& distinct) const {
+    [[nodiscard]] CompiledConstraint compile_one(const Distinct& distinct) const {
         return compile_attribute(distinct.attribute, distinct.of, false);
     }
 
-    CompiledConstraint compile_attribute(const std::string& name,
-                                         const std::vector<std::string>& of,
-                                         bool same) const {
+    [[nodiscard]] CompiledConstraint compile_attribute(
+        const std::string& name, const std::vector<std::string>& of, bool same) const {
         CompiledAttribute out;
         out.same = same;
         for (const std::string& word : of) {
@@ -287,7 +286,7 @@ class Compiler {
         }
     }
 
-    CompiledConstraint compile_one(const Near& near) const {
+    [[nodiscard]] CompiledConstraint compile_one(const Near& near) const {
         CompiledNear out;
         for (const std::string& name : near.devices) {
             out.anchors.push_back(resolve_device(machine_, name, "Near.devices"));
@@ -304,7 +303,9 @@ class Compiler {
         return out;
     }
 
-    bool is_near(std::uint32_t device, std::uint32_t anchor, Level within) const {
+    [[nodiscard]] bool is_near(std::uint32_t device,
+                               std::uint32_t anchor,
+                               Level within) const {
         const auto& devices = machine_.devices();
         // Neither the anchor itself nor what overlaps it may be chosen.
         if (device == anchor || devices[device].root == anchor ||
@@ -339,7 +340,9 @@ class Compiler {
         }
     }
 
-    bool node_is_near(const NumaNode& node, const Device& anchor, Level within) const {
+    [[nodiscard]] bool node_is_near(const NumaNode& node,
+                                    const Device& anchor,
+                                    Level within) const {
         if (within == Level::machine || node.localities.intersects(anchor.localities)) {
             return true;
         }

@@ -28,7 +28,7 @@ OrientedPair orient(const CompiledPair& pair, const ChosenDevices& chosen) {
 
 // The domains of an Align level as sets of PUs and of the localities they meet.
 struct AlignDomain {
-    const Bitmap* pus;
+    const Bitmap* pus = nullptr;
     Bitmap localities;
 };
 
@@ -66,7 +66,7 @@ class Holds {
           const ChosenDevices& chosen)
         : machine_(*request.machine), placement_(placement), chosen_(chosen) {}
 
-    bool operator()(const std::monostate&) const { return true; }
+    bool operator()(const std::monostate& /*holds*/) const { return true; }
 
     bool operator()(const CompiledAlign& align) const {
         const std::size_t count = align_domain_count(machine_, align.level);
@@ -134,7 +134,7 @@ class Holds {
     }
 
   private:
-    bool lies_in(const Scope& scope, const AlignDomain& domain) const {
+    [[nodiscard]] bool lies_in(const Scope& scope, const AlignDomain& domain) const {
         if (scope.pus && !placement_.pus.is_subset_of(*domain.pus)) {
             return false;
         }
@@ -157,8 +157,8 @@ class Holds {
         return true;
     }
 
-    bool is_connected(const std::vector<std::uint32_t>& devices,
-                      std::uint64_t min_mb_s) const {
+    [[nodiscard]] bool is_connected(const std::vector<std::uint32_t>& devices,
+                                    std::uint64_t min_mb_s) const {
         std::vector<bool> reached(devices.size(), false);
         std::vector<std::size_t> open;
         if (!devices.empty()) {
@@ -241,6 +241,66 @@ std::int64_t count_closed(const Bitmap& domains,
     return count;
 }
 
+// The NUMANodes of the kind asked for, as they are filled: locality by locality, each
+// once.
+std::vector<std::uint32_t> nodes_in_order(
+    const CompiledRequest& request, const std::vector<std::uint32_t>& localities) {
+    const Machine& machine = *request.machine;
+    std::vector<std::uint32_t> nodes;
+    for (const std::uint32_t locality : localities) {
+        for (const std::uint32_t node : machine.localities()[locality].numa_nodes) {
+            if (machine.numa_nodes()[node].kind == request.request.kind &&
+                std::ranges::find(nodes, node) == nodes.end()) {
+                nodes.push_back(node);
+            }
+        }
+    }
+    return nodes;
+}
+
+// Term 4.
+std::int64_t pair_levels(const CompiledRequest& request, const ChosenDevices& chosen) {
+    std::int64_t levels = 0;
+    for (const auto* list : {&request.require, &request.prefer}) {
+        for (const CompiledConstraint& constraint : *list) {
+            const auto* pair = std::get_if<CompiledPair>(&constraint);
+            if (pair == nullptr) {
+                continue;
+            }
+            const auto sum = least_level_sum(*request.machine,
+                                             orient(*pair, chosen).sides,
+                                             pair_bound(request, *pair));
+            if (!sum) {
+                throw InvalidRequestError("placement: no matching, want its pairs met");
+            }
+            levels += *sum;
+        }
+    }
+    return levels;
+}
+
+std::optional<MadePairs> make_pairs(const CompiledRequest& request,
+                                    const CompiledPair& pair,
+                                    const ChosenDevices& chosen,
+                                    std::uint32_t position) {
+    const Machine& machine = *request.machine;
+    const OrientedPair oriented = orient(pair, chosen);
+    if (!has_matching(machine, oriented.sides, pair.within)) {
+        return std::nullopt;
+    }
+    MadePairs made{position, {}};
+    const auto partner =
+        least_matching(machine, oriented.sides, pair_bound(request, pair));
+    for (std::size_t i = 0; i < partner.size(); ++i) {
+        const std::uint32_t many = oriented.sides.many[i];
+        const std::uint32_t one = oriented.sides.one[partner[i]];
+        made.pairs.emplace_back(oriented.a_is_many ? many : one,
+                                oriented.a_is_many ? one : many);
+    }
+    std::ranges::sort(made.pairs);
+    return made;
+}
+
 // Where a Placement has something, by kind of domain.
 struct Footprint {
     Bitmap packages, localities, switches, roots, l3s;
@@ -297,7 +357,6 @@ std::optional<std::vector<MemoryGrant>> fill_memory(
     const CompiledRequest& request,
     const Bitmap& localities,
     std::span<const std::uint32_t> pu_counts) {
-    const Machine& machine = *request.machine;
     if (request.lacks_page_size) {
         return std::nullopt;
     }
@@ -305,23 +364,15 @@ std::optional<std::vector<MemoryGrant>> fill_memory(
     std::ranges::stable_sort(order, [&](std::uint32_t a, std::uint32_t b) {
         return pu_counts[a] > pu_counts[b];
     });
+    const std::vector<std::uint32_t> nodes = nodes_in_order(request, order);
     std::vector<MemoryGrant> grants;
     for (std::uint32_t size = 0; size < request.bytes.size(); ++size) {
         std::uint64_t missing = request.bytes[size];
-        Bitmap filled;
-        for (const std::uint32_t locality : order) {
-            for (const std::uint32_t node : machine.localities()[locality].numa_nodes) {
-                if (missing == 0 || filled.test(node) ||
-                    machine.numa_nodes()[node].kind != request.request.kind) {
-                    continue;
-                }
-                filled.set(node);
-                const std::uint64_t given =
-                    std::min(missing, state.free_bytes(node, size));
-                missing -= given;
-                if (given != 0) {
-                    grants.push_back({node, size, given});
-                }
+        for (const std::uint32_t node : nodes) {
+            const std::uint64_t given = std::min(missing, state.free_bytes(node, size));
+            missing -= given;
+            if (given != 0) {
+                grants.push_back({node, size, given});
             }
         }
         if (missing != 0) {
@@ -372,19 +423,7 @@ Cost placement_cost(const NodeState& state,
     cost[Cost::packages] = static_cast<std::int64_t>(packages.count());
     cost[Cost::localities] = static_cast<std::int64_t>(placement.localities.count());
     cost[Cost::distance] = distance_sum(machine, placement.localities);
-    for (const auto* list : {&request.require, &request.prefer}) {
-        for (const CompiledConstraint& constraint : *list) {
-            if (const auto* pair = std::get_if<CompiledPair>(&constraint)) {
-                const auto sum = least_level_sum(
-                    machine, orient(*pair, chosen).sides, pair_bound(request, *pair));
-                if (!sum) {
-                    throw InvalidRequestError(
-                        "placement: no matching, want its pairs met");
-                }
-                cost[Cost::pair_levels] += *sum;
-            }
-        }
-    }
+    cost[Cost::pair_levels] = pair_levels(request, chosen);
     for (std::size_t need = 0; need < chosen.size(); ++need) {
         if (machine.class_has_links(request.request.devices[need].device_class)) {
             cost[Cost::missing_link] += missing_link(machine, chosen[need]);
@@ -403,31 +442,16 @@ Cost placement_cost(const NodeState& state,
 
 std::vector<MadePairs> made_pairs(const CompiledRequest& request,
                                   const ChosenDevices& chosen) {
-    const Machine& machine = *request.machine;
     std::vector<MadePairs> out;
-    std::uint32_t index = 0;
+    std::uint32_t position = 0;
     for (const auto* list : {&request.require, &request.prefer}) {
         for (const CompiledConstraint& constraint : *list) {
-            const auto* pair = std::get_if<CompiledPair>(&constraint);
-            const std::uint32_t position = index++;
-            if (pair == nullptr) {
-                continue;
+            if (const auto* pair = std::get_if<CompiledPair>(&constraint)) {
+                if (auto made = make_pairs(request, *pair, chosen, position)) {
+                    out.push_back(std::move(*made));
+                }
             }
-            const OrientedPair oriented = orient(*pair, chosen);
-            if (!has_matching(machine, oriented.sides, pair->within)) {
-                continue;
-            }
-            MadePairs made{position, {}};
-            const auto partner =
-                least_matching(machine, oriented.sides, pair_bound(request, *pair));
-            for (std::size_t i = 0; i < partner.size(); ++i) {
-                const std::uint32_t many = oriented.sides.many[i];
-                const std::uint32_t one = oriented.sides.one[partner[i]];
-                made.pairs.emplace_back(oriented.a_is_many ? many : one,
-                                        oriented.a_is_many ? one : many);
-            }
-            std::ranges::sort(made.pairs);
-            out.push_back(std::move(made));
+            ++position;
         }
     }
     return out;

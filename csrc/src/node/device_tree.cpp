@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <limits>
+#include <utility>
 
 namespace topoalloc {
 
@@ -88,6 +89,26 @@ void DeviceTree::grow(const Machine& machine) {
     nodes_[root_].parent_level = level_count;
 }
 
+// The members by the classes below `level`, in order of rank; at level 0 one by one.
+std::vector<std::uint64_t> DeviceTree::split(const Machine& machine,
+                                             std::uint64_t members,
+                                             int level) const {
+    std::vector<std::uint64_t> parts;
+    while (members != 0) {
+        const auto first = static_cast<std::size_t>(std::countr_zero(members));
+        std::uint64_t part = std::uint64_t{1} << first;
+        for (std::uint64_t rest = members & ~part; rest != 0 && level > 0;
+             rest &= rest - 1) {
+            const auto rank = static_cast<std::size_t>(std::countr_zero(rest));
+            const Level between = machine.level(devices_[first], devices_[rank]);
+            part |= static_cast<int>(between) < level ? std::uint64_t{1} << rank : 0;
+        }
+        parts.push_back(part);
+        members &= ~part;
+    }
+    return parts;
+}
+
 // The node of a class whose members are within `level` of each other; chains of classes
 // with equal members are one node, at the least level that holds them.
 std::uint32_t DeviceTree::grow_class(const Machine& machine,
@@ -98,27 +119,14 @@ std::uint32_t DeviceTree::grow_class(const Machine& machine,
     node.level = -1;
     std::vector<std::uint32_t> children;
     if (std::popcount(members) > 1) {
-        std::vector<std::uint64_t> parts;
-        for (; parts.size() < 2; --level) {
-            parts.clear();
-            node.level = level;
-            for (std::uint64_t rest = members; rest != 0;) {
-                const auto first = static_cast<std::size_t>(std::countr_zero(rest));
-                std::uint64_t part = 0;
-                for (std::uint64_t other = rest; other != 0; other &= other - 1) {
-                    const auto rank = static_cast<std::size_t>(std::countr_zero(other));
-                    const bool together =
-                        rank == first ||
-                        (level > 0 && static_cast<int>(machine.level(
-                                          devices_[first], devices_[rank])) < level);
-                    part |= together ? std::uint64_t{1} << rank : 0;
-                }
-                parts.push_back(part);
-                rest &= ~part;
-            }
+        std::vector<std::uint64_t> parts = split(machine, members, level);
+        while (parts.size() < 2) {
+            --level;
+            parts = split(machine, members, level);
         }
+        node.level = level;
         for (const std::uint64_t part : parts) {
-            children.push_back(grow_class(machine, part, level));
+            children.push_back(grow_class(machine, part, level - 1));
         }
     }
     for (const std::uint32_t child : children) {
@@ -206,7 +214,7 @@ TreeAnswer TreeProgramme::ask(const TreeQuestion& question, std::uint64_t& steps
     return table.last < wanted ? TreeAnswer{} : read(table.cells[wanted]);
 }
 
-TreeAnswer TreeProgramme::read(const Cell& cell) const {
+TreeAnswer TreeProgramme::read(const Cell& cell) {
     TreeAnswer answer;
     if (cell.cost >= unreachable / 2) {
         return answer;
@@ -268,6 +276,30 @@ void TreeProgramme::collect_parts(const Table& table, std::vector<Part>& parts) 
     }
 }
 
+// The best way to reach a cell, with one of the parts or without.
+TreeProgramme::Cell TreeProgramme::best_with(const Table& table,
+                                             const std::vector<Part>& parts,
+                                             std::uint32_t offset) const {
+    // A byte of `high` stays set through a - b where no borrow comes, that is, a >= b.
+    constexpr std::uint32_t high = 0x00808080U;
+    Cell best = table.cells[offset];
+    for (const Part& part : parts) {
+        if (part.offset > offset) {
+            break;
+        }
+        if ((((packed_[offset] | high) - part.packed) & high) != high) {
+            continue;
+        }
+        const Cell& rest = table.cells[offset - part.offset];
+        const std::int64_t cost = rest.cost + part.cell.cost;
+        const std::uint64_t mirrored = rest.mirrored | part.cell.mirrored;
+        if (cost < best.cost || (cost == best.cost && mirrored > best.mirrored)) {
+            best = {cost, mirrored};
+        }
+    }
+    return best;
+}
+
 // Adds a child: from the highest offset down, so that each cell is still as it was when
 // a higher one reads it.
 void TreeProgramme::merge(Table& table, const std::vector<Part>& parts) {
@@ -279,25 +311,8 @@ void TreeProgramme::merge(Table& table, const std::vector<Part>& parts) {
     for (std::uint32_t offset = table.last + 1; offset <= last; ++offset) {
         table.cells[offset] = {unreachable, 0};
     }
-    // A byte of `high` stays set through a - b where no borrow comes, that is, a >= b.
-    constexpr std::uint32_t high = 0x00808080U;
     for (std::uint32_t offset = last; offset != 0; --offset) {
-        Cell best = table.cells[offset];
-        for (const Part& part : parts) {
-            if (part.offset > offset) {
-                break;
-            }
-            if ((((packed_[offset] | high) - part.packed) & high) != high) {
-                continue;
-            }
-            const Cell& rest = table.cells[offset - part.offset];
-            const std::int64_t cost = rest.cost + part.cell.cost;
-            const std::uint64_t mirrored = rest.mirrored | part.cell.mirrored;
-            if (cost < best.cost || (cost == best.cost && mirrored > best.mirrored)) {
-                best = {cost, mirrored};
-            }
-        }
-        table.cells[offset] = best;
+        table.cells[offset] = best_with(table, parts, offset);
     }
     merged_ += last * parts.size();
     table.last = last;
@@ -337,8 +352,7 @@ std::int64_t TreeProgramme::price_pairs(const DeviceTree::Node& node,
             many != one * pair.ratio) {
             return unreachable;
         }
-        const bool is_root =
-            node.parent_level == static_cast<std::int64_t>(level_count);
+        const bool is_root = std::cmp_equal(node.parent_level, level_count);
         const std::int64_t above = is_root ? 0 : node.parent_level;
         const std::int64_t own = node.level < 0 ? 0 : node.level;
         sum += std::min(many, one * pair.ratio) * (own - above);

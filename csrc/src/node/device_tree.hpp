@@ -66,6 +66,9 @@ class DeviceTree {
     bool collect(const CompiledRequest& request);
     bool check_links(const CompiledRequest& request);
     void grow(const Machine& machine);
+    [[nodiscard]] std::vector<std::uint64_t> split(const Machine& machine,
+                                                   std::uint64_t members,
+                                                   int level) const;
     std::uint32_t grow_class(const Machine& machine, std::uint64_t members, int level);
     bool place_switches(const Machine& machine);
 
@@ -135,14 +138,17 @@ class TreeProgramme {
     };
 
     void prepare(const TreeQuestion& question);
-    void fill(std::uint32_t node, std::size_t depth, Table& table);
+    void fill(std::uint32_t index, std::size_t depth, Table& table);
     void collect_leaf(std::uint32_t rank, std::vector<Part>& parts) const;
     void collect_parts(const Table& table, std::vector<Part>& parts) const;
     void merge(Table& table, const std::vector<Part>& parts);
     void price_node(const DeviceTree::Node& node, Table& table) const;
     [[nodiscard]] std::int64_t price_pairs(const DeviceTree::Node& node,
                                            std::uint32_t packed) const;
-    [[nodiscard]] TreeAnswer read(const Cell& cell) const;
+    [[nodiscard]] Cell best_with(const Table& table,
+                                 const std::vector<Part>& parts,
+                                 std::uint32_t offset) const;
+    [[nodiscard]] static TreeAnswer read(const Cell& cell);
 
     const DeviceTree& tree_;
     const TreeQuestion* question_ = nullptr;

@@ -10,6 +10,11 @@ namespace {
 // Fewer rooms than asked for: far below any sum of units, and no sum of two overflows.
 constexpr std::int64_t impossible = -(std::int64_t{1} << 40);
 
+bool ends_locality(std::span<const L3Room> rooms, std::size_t index) {
+    return index + 1 == rooms.size() ||
+           rooms[index + 1].locality != rooms[index].locality;
+}
+
 }  // namespace
 
 std::size_t L3Choice::least_count(std::span<const L3Room> rooms, std::uint64_t wanted) {
@@ -145,9 +150,6 @@ std::size_t L3Choice::least_count_hitting(std::span<const L3Room> rooms,
     return sum < wanted ? 0 : count;
 }
 
-// cell(i, h, k, f): the most units that k rooms from i on hold, f of them favoured,
-// when every locality to hit from there on gets one; h says that room i's locality has
-// one.
 void L3Choice::sum_hitting(std::span<const L3Room> rooms,
                            std::uint64_t hit,
                            std::size_t count) {
@@ -156,27 +158,34 @@ void L3Choice::sum_hitting(std::span<const L3Room> rooms,
     cell(rooms.size(), 0, 0, 0) = 0;
     cell(rooms.size(), 1, 0, 0) = 0;
     for (std::size_t i = rooms.size(); i-- > 0;) {
-        const bool ends =
-            i + 1 == rooms.size() || rooms[i + 1].locality != rooms[i].locality;
-        const bool must = ((hit >> rooms[i].locality) & 1U) != 0;
-        const std::size_t favoured = rooms[i].favoured ? 1 : 0;
-        for (std::size_t h = 0; h < 2; ++h) {
-            for (std::size_t k = 0; k <= count; ++k) {
-                for (std::size_t f = 0; f <= k; ++f) {
-                    std::int64_t best = ends && must && h == 0
-                                            ? impossible
-                                            : cell(i + 1, ends ? 0 : h, k, f);
-                    if (k > 0 && f >= favoured) {
-                        best = std::max(
-                            best,
-                            rooms[i].units +
-                                cell(i + 1, ends ? 0 : 1, k - 1, f - favoured));
-                    }
-                    cell(i, h, k, f) = best;
-                }
+        const bool ends = ends_locality(rooms, i);
+        sum_room(rooms[i], i, ends, ((hit >> rooms[i].locality) & 1U) != 0);
+    }
+}
+
+void L3Choice::sum_room(const L3Room& room, std::size_t index, bool ends, bool must) {
+    for (std::size_t h = 0; h < 2; ++h) {
+        // Left out, a locality that must be hit and is not can not end here.
+        const bool may_skip = !ends || !must || h == 1;
+        const std::size_t next = ends ? 0 : h;
+        for (std::size_t k = 0; k < width_; ++k) {
+            for (std::size_t f = 0; f <= k; ++f) {
+                cell(index, h, k, f) =
+                    std::max(may_skip ? cell(index + 1, next, k, f) : impossible,
+                             sum_with(room, index, ends, k, f));
             }
         }
     }
+}
+
+// The same with the room among the chosen ones.
+std::int64_t L3Choice::sum_with(
+    const L3Room& room, std::size_t index, bool ends, std::size_t k, std::size_t f) {
+    const std::size_t own = room.favoured ? 1 : 0;
+    if (k == 0 || f < own) {
+        return impossible;
+    }
+    return room.units + cell(index + 1, ends ? 0 : 1, k - 1, f - own);
 }
 
 const std::vector<std::uint32_t>& L3Choice::choose_hitting(
@@ -195,8 +204,7 @@ const std::vector<std::uint32_t>& L3Choice::choose_hitting(
     std::int64_t sum = 0;
     std::size_t h = 0;
     for (std::uint32_t i = 0; i < rooms.size() && missing != 0; ++i) {
-        const bool ends =
-            i + 1 == rooms.size() || rooms[i + 1].locality != rooms[i].locality;
+        const bool ends = ends_locality(rooms, i);
         const std::size_t own = rooms[i].favoured ? 1 : 0;
         if (favoured >= own &&
             sum + rooms[i].units +

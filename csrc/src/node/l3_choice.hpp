@@ -51,12 +51,18 @@ class L3Choice {
     void sum_hitting(std::span<const L3Room> rooms,
                      std::uint64_t hit,
                      std::size_t count);
+    /// The most units that `count` rooms from `room` on hold, `favoured` of them
+    /// favoured, when every locality to hit from there on gets one; is_hit: that of
+    /// `room` has one.
     [[nodiscard]] std::int64_t& cell(std::size_t room,
                                      std::size_t is_hit,
                                      std::size_t count,
                                      std::size_t favoured) {
         return largest_[((room * 2 + is_hit) * width_ + count) * width_ + favoured];
     }
+    void sum_room(const L3Room& room, std::size_t index, bool ends, bool must);
+    [[nodiscard]] std::int64_t sum_with(
+        const L3Room& room, std::size_t index, bool ends, std::size_t k, std::size_t f);
 
     // Scratch, kept so that repeated choices do not allocate.
     std::vector<std::uint32_t> units_;  // sorted

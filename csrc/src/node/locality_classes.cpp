@@ -90,7 +90,7 @@ class ClassCounter {
         return true;
     }
 
-    std::int64_t distance() const {
+    [[nodiscard]] std::int64_t distance() const {
         std::int64_t sum = 0;
         for (std::size_t i = 0; i < first_.size(); ++i) {
             const auto count = static_cast<std::int64_t>(now_.counts[i]);

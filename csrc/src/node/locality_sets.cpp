@@ -108,14 +108,14 @@ class Enumerator {
 
     // True when the empty T may do: no PU, no byte, and devices of unknown locality
     // suffice.
-    bool needs_no_locality() const {
+    [[nodiscard]] bool needs_no_locality() const {
         if (request_.wants_pus() || request_.wants_bytes) {
             return false;
         }
         return devices_suffice(0);
     }
 
-    bool devices_suffice(std::uint64_t mask) const {
+    [[nodiscard]] bool devices_suffice(std::uint64_t mask) const {
         for (std::size_t i = 0; i < demand_.candidates.size(); ++i) {
             std::uint32_t count = 0;
             for (const std::uint64_t localities : demand_.candidates[i]) {
@@ -129,7 +129,7 @@ class Enumerator {
     }
 
     // The fewest localities that could hold the units, and each page size.
-    std::size_t least_size() const {
+    [[nodiscard]] std::size_t least_size() const {
         std::vector<std::uint64_t> amounts;
         const auto collect = [&](auto amount_of) {
             amounts.clear();
@@ -220,9 +220,9 @@ class Enumerator {
 
     // An equal member of lower index was left out: taking this one instead gains
     // nothing.
-    bool skips_equal(const std::vector<std::uint32_t>& members,
-                     std::size_t i,
-                     std::uint64_t mask) const {
+    [[nodiscard]] bool skips_equal(const std::vector<std::uint32_t>& members,
+                                   std::size_t i,
+                                   std::uint64_t mask) const {
         if (demand_.signatures.empty() || demand_.signatures[members[i]].empty()) {
             return false;
         }
@@ -234,10 +234,10 @@ class Enumerator {
         return false;
     }
 
-    bool units_may_suffice(std::size_t c,
-                           std::size_t from,
-                           std::uint32_t missing,
-                           std::uint64_t units) const {
+    [[nodiscard]] bool units_may_suffice(std::size_t c,
+                                         std::size_t from,
+                                         std::uint32_t missing,
+                                         std::uint64_t units) const {
         std::uint64_t most = 0;
         for (std::size_t i = from; i < members_[c].size(); ++i) {
             most = std::max<std::uint64_t>(most, demand_.units[members_[c][i]]);
@@ -247,7 +247,7 @@ class Enumerator {
                demand_.wanted_units;
     }
 
-    bool keep(std::uint64_t mask) const {
+    [[nodiscard]] bool keep(std::uint64_t mask) const {
         std::uint64_t units = 0;
         for (std::uint64_t rest = mask; rest != 0; rest &= rest - 1) {
             units += demand_.units[static_cast<std::size_t>(std::countr_zero(rest))];

@@ -102,6 +102,7 @@ void take_core(const Machine& machine,
     });
 }
 
+// The lowest cores of the chosen rooms. Rooms stand in the order of the cores.
 PuChoice finish_counting(const NodeState& state,
                          const PuQuestion& question,
                          const std::vector<CoreItem>& items,
@@ -109,19 +110,20 @@ PuChoice finish_counting(const NodeState& state,
                          const std::vector<std::uint32_t>& chosen) {
     PuChoice choice;
     const bool pack = question.packing == Packing::pack;
-    choice.l3s = static_cast<std::int64_t>(chosen.size());
+    const std::int64_t sign = pack ? 1 : -1;
+    std::vector<bool> is_chosen(rooms.size(), false);
     for (const std::uint32_t position : chosen) {
-        choice.opened_l3s += rooms[position].favoured == pack ? 0 : (pack ? 1 : -1);
+        is_chosen[position] = true;
+        ++choice.l3s;
+        choice.opened_l3s += rooms[position].favoured == pack ? 0 : sign;
     }
     std::uint32_t missing = question.wanted;
     std::size_t room = 0;
-    std::size_t next = 0;  // of the chosen rooms
-    for (std::size_t i = 0; i < items.size() && missing != 0; ++i) {
-        room += i != 0 && items[i].l3 != items[i - 1].l3 ? 1U : 0U;
-        next += next < chosen.size() && chosen[next] < room ? 1U : 0U;
-        if (next < chosen.size() && chosen[next] == room) {
-            choice.pus |= state.machine().cores()[items[i].core].pus;
-            missing -= units_of(items[i], question.unit);
+    for (auto item = items.begin(); item != items.end() && missing != 0; ++item) {
+        room += item->l3 == rooms[room].l3 ? 0U : 1U;
+        if (is_chosen[room]) {
+            choice.pus |= state.machine().cores()[item->core].pus;
+            missing -= units_of(*item, question.unit);
         }
     }
     return choice;
@@ -167,15 +169,15 @@ class CoreProgramme {
         : state_(state),
           question_(question),
           items_(items),
-          width_(question.wanted + 1U) {
-        full_hits_ = (1U << question.hit_sets.size()) - 1U;
-        l3s_ = scattered(items, [](const CoreItem& item) { return item.l3; });
-        packages_ = scattered(items, [](const CoreItem& item) { return item.package; });
-        states_ = 4U << marks();
-        scattered_localities_ = !scattered(items, [](const CoreItem& item) {
-                                     return item.locality;
-                                 }).empty();
-    }
+          width_(question.wanted + 1U),
+          l3s_(scattered(items, [](const CoreItem& item) { return item.l3; })),
+          packages_(
+              scattered(items, [](const CoreItem& item) { return item.package; })),
+          scattered_localities_(
+              !scattered(items, [](const CoreItem& item) { return item.locality; })
+                   .empty()),
+          full_hits_((1U << std::min(question.hit_sets.size(), max_marks)) - 1U),
+          states_(4U << std::min(marks(), max_marks)) {}
 
     // A state of more marks would be too large; counts a locality need it side by side.
     [[nodiscard]] bool applies() const {
@@ -266,10 +268,11 @@ class CoreProgramme {
     }
 
     // The bit of a domain in a state: a mark of its own when it is scattered.
-    [[nodiscard]] std::uint32_t used_bit(const std::vector<std::uint32_t>& marked,
-                                         std::uint32_t domain,
-                                         std::uint32_t plain,
-                                         std::size_t first_mark) const {
+    [[nodiscard]] static std::uint32_t used_bit(
+        const std::vector<std::uint32_t>& marked,
+        std::uint32_t domain,
+        std::uint32_t plain,
+        std::size_t first_mark) {
         const auto it = std::ranges::find(marked, domain);
         return it == marked.end()
                    ? plain
@@ -411,10 +414,10 @@ class CoreProgramme {
     const PuQuestion& question_;
     const std::vector<CoreItem>& items_;
     std::size_t width_;
-    std::uint32_t full_hits_ = 0;
-    std::uint32_t states_ = 4;
     std::vector<std::uint32_t> l3s_, packages_;  // scattered ones
-    bool scattered_localities_ = false;
+    bool scattered_localities_;
+    std::uint32_t full_hits_;
+    std::uint32_t states_;
     std::vector<std::int64_t> best_;
 };
 

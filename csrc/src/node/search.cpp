@@ -93,8 +93,8 @@ class CounterLedger {
         std::vector<std::uint64_t> drawn;
     };
 
-    const std::vector<std::uint64_t>& draws_of(const DeviceNeed& need,
-                                               const Candidate& candidate) const {
+    [[nodiscard]] const std::vector<std::uint64_t>& draws_of(
+        const DeviceNeed& need, const Candidate& candidate) const {
         return need.mode == TakeMode::share
                    ? need.share_draws[candidate.share_index]
                    : state_.machine().devices()[candidate.device].counter_draws;
@@ -172,7 +172,7 @@ class Search {
         return {cost[Cost::packages], cost[Cost::localities], cost[Cost::distance]};
     }
 
-    bool ties_best() const {
+    [[nodiscard]] bool ties_best() const {
         return result_.best && Prefix{set_.packages, set_.localities, set_.distance} ==
                                    prefix_of(result_.best->cost);
     }
@@ -187,7 +187,7 @@ class Search {
         choose_device(need, 0);
     }
 
-    bool meets_set(const Candidate& candidate) const {
+    [[nodiscard]] bool meets_set(const Candidate& candidate) const {
         return candidate.localities == 0 || (candidate.localities & set_.mask) != 0;
     }
 
@@ -218,7 +218,7 @@ class Search {
 
     // An equal candidate of lower index was left out: taking this one instead gains
     // nothing.
-    bool skips_twin(std::size_t need, const Candidate& candidate) const {
+    [[nodiscard]] bool skips_twin(std::size_t need, const Candidate& candidate) const {
         return candidate.twin >= 0 &&
                std::ranges::find(positions_[need],
                                  static_cast<std::size_t>(candidate.twin)) ==
@@ -248,7 +248,7 @@ class Search {
         ledger_.remove(request_.needs[need], candidate);
     }
 
-    bool clique_allows(std::size_t need, std::uint32_t device) const {
+    [[nodiscard]] bool clique_allows(std::size_t need, std::uint32_t device) const {
         return std::ranges::all_of(enforced_.links, [&](const CompiledLink* link) {
             return link->need != need || link->mode != LinkMode::clique ||
                    std::ranges::all_of(chosen_[need], [&](std::uint32_t other) {
@@ -257,7 +257,7 @@ class Search {
         });
     }
 
-    bool links_fail(std::size_t need) const {
+    [[nodiscard]] bool links_fail(std::size_t need) const {
         return std::ranges::any_of(enforced_.links, [&](const CompiledLink* link) {
             return link->need == need && link->mode == LinkMode::connected &&
                    !constraint_holds(
@@ -265,7 +265,7 @@ class Search {
         });
     }
 
-    bool distinct_allows(std::size_t need, std::uint32_t device) const {
+    [[nodiscard]] bool distinct_allows(std::size_t need, std::uint32_t device) const {
         return std::ranges::all_of(
             enforced_.distincts, [&](const CompiledAttribute* distinct) {
                 if (((distinct->needs >> need) & 1U) == 0) {
@@ -276,8 +276,8 @@ class Search {
             });
     }
 
-    bool shares_value(const CompiledAttribute& distinct,
-                      const std::vector<std::uint32_t>& mine) const {
+    [[nodiscard]] bool shares_value(const CompiledAttribute& distinct,
+                                    const std::vector<std::uint32_t>& mine) const {
         for (std::size_t need = 0; need < chosen_.size(); ++need) {
             if (((distinct.needs >> need) & 1U) == 0) {
                 continue;
@@ -294,7 +294,7 @@ class Search {
 
     // The least that the levels of one Pair can sum to, from what is chosen of each
     // side.
-    std::int64_t pair_bound_of(std::size_t index) const {
+    [[nodiscard]] std::int64_t pair_bound_of(std::size_t index) const {
         const CompiledPair& pair = enforced_.pairs[index].pair;
         const std::int64_t a =
             side_bound(index, pair.need_a, pair.need_b, pair.ratio_b);
@@ -303,10 +303,10 @@ class Search {
         return std::max(a, b);
     }
 
-    std::int64_t side_bound(std::size_t index,
-                            std::uint32_t need,
-                            std::uint32_t other,
-                            std::uint32_t uses) const {
+    [[nodiscard]] std::int64_t side_bound(std::size_t index,
+                                          std::uint32_t need,
+                                          std::uint32_t other,
+                                          std::uint32_t uses) const {
         std::int64_t sum = 0;
         const bool other_is_whole =
             chosen_[other].size() == request_.needs[other].count;
@@ -321,7 +321,8 @@ class Search {
     }
 
     // Once the other side is chosen, only its devices can be partners.
-    std::int64_t least_to_chosen(std::uint32_t device, std::uint32_t other) const {
+    [[nodiscard]] std::int64_t least_to_chosen(std::uint32_t device,
+                                               std::uint32_t other) const {
         Level least = Level::machine;
         for (const std::uint32_t partner : chosen_[other]) {
             least = std::min(least, machine_.level(device, partner));
@@ -330,7 +331,7 @@ class Search {
     }
 
     // True when a device just chosen has no partner near enough left.
-    bool lacks_partner(std::size_t need, std::uint32_t device) const {
+    [[nodiscard]] bool lacks_partner(std::size_t need, std::uint32_t device) const {
         return std::ranges::any_of(enforced_.pairs, [&](const PricedPair& priced) {
             const bool is_a = priced.pair.need_a == need;
             if (!priced.enforced || (!is_a && priced.pair.need_b != need)) {
@@ -343,7 +344,7 @@ class Search {
         });
     }
 
-    std::int64_t bound_of_rest() const {
+    [[nodiscard]] std::int64_t bound_of_rest() const {
         std::int64_t sum = 0;
         for (std::size_t p = 0; p < enforced_.pairs.size(); ++p) {
             sum += pair_bound_of(p);
@@ -351,7 +352,7 @@ class Search {
         return sum;
     }
 
-    std::int64_t missing_link_so_far() const {
+    [[nodiscard]] std::int64_t missing_link_so_far() const {
         std::int64_t sum = 0;
         for (std::size_t need = 0; need < chosen_.size(); ++need) {
             if (!machine_.class_has_links(
@@ -370,7 +371,7 @@ class Search {
         return sum;
     }
 
-    bool bound_exceeds_best() const {
+    [[nodiscard]] bool bound_exceeds_best() const {
         if (!ties_best()) {
             return false;
         }
@@ -406,7 +407,7 @@ class Search {
         }
     }
 
-    MatchingSides sides_of(const CompiledPair& pair) const {
+    [[nodiscard]] MatchingSides sides_of(const CompiledPair& pair) const {
         const auto& a = chosen_[pair.need_a];
         const auto& b = chosen_[pair.need_b];
         return pair.ratio_b == 1 ? MatchingSides{a, b, pair.ratio_a}
@@ -539,7 +540,7 @@ class Search {
 
     // Packages that a PU alone would open: those of localities that meet several,
     // unless open already or opened by a chosen device anyway.
-    Bitmap charged_packages() const {
+    [[nodiscard]] Bitmap charged_packages() const {
         Bitmap charged;
         for (std::uint64_t rest = set_.mask; rest != 0; rest &= rest - 1) {
             const auto& locality =
@@ -567,18 +568,18 @@ class Search {
     // True when some bytes that T offers may not be used, or lie in several localities:
     // then the order in which localities are filled, hence the PUs in each, decides
     // whether the Placement is one, or what it opens.
-    bool memory_is_sensitive() const {
+    [[nodiscard]] bool memory_is_sensitive() const {
         return request_.wants_bytes && std::popcount(set_.mask) > 1 &&
                (!branch_->any_numa_node || has_shared_node_);
     }
 
-    bool has_shared_node() const {
+    [[nodiscard]] bool has_shared_node() const {
         return std::ranges::any_of(machine_.numa_nodes(), [this](const NumaNode& node) {
             return node.kind == request_.request.kind && node.localities.count() > 1;
         });
     }
 
-    bool cores_differ() const {
+    [[nodiscard]] bool cores_differ() const {
         const std::size_t size = machine_.cores().front().pus.count();
         return std::ranges::any_of(machine_.cores(), [size](const Domain& core) {
             return core.pus.count() != size;
@@ -586,7 +587,8 @@ class Search {
     }
 
     // The Packages in which the bytes would lie, were the units parted so over T.
-    Bitmap packages_of_bytes(const std::vector<std::uint32_t>& counts) const {
+    [[nodiscard]] Bitmap packages_of_bytes(
+        const std::vector<std::uint32_t>& counts) const {
         Bitmap packages;
         const auto memory = fill_memory(state_, request_, bitmap_of(set_.mask), counts);
         for (const MemoryGrant& grant : memory.value_or(std::vector<MemoryGrant>{})) {

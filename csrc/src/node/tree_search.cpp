@@ -11,6 +11,7 @@
 #include <functional>
 #include <limits>
 #include <tuple>
+#include <utility>
 
 namespace topoalloc {
 namespace {
@@ -170,18 +171,23 @@ class TreeSearch {
         for (const auto* list : {&request_.require, &request_.prefer}) {
             for (const CompiledConstraint& constraint : *list) {
                 if (const auto* pair = std::get_if<CompiledPair>(&constraint)) {
-                    const bool a_is_many = pair->ratio_b == 1;
-                    TreePair& priced = pairs_.emplace_back();
-                    priced.many = a_is_many ? pair->need_a : pair->need_b;
-                    priced.one = a_is_many ? pair->need_b : pair->need_a;
-                    priced.ratio = a_is_many ? pair->ratio_a : pair->ratio_b;
-                    priced.within = pair->within;
-                    priced.least = plan_.least_level(priced.many, priced.one);
-                    priced.enforced =
+                    pairs_.push_back(price(*pair));
+                    pairs_.back().enforced =
                         std::ranges::find(enforced, &constraint) != enforced.end();
                 }
             }
         }
+    }
+
+    [[nodiscard]] TreePair price(const CompiledPair& pair) const {
+        const bool a_is_many = pair.ratio_b == 1;
+        TreePair priced;
+        priced.many = a_is_many ? pair.need_a : pair.need_b;
+        priced.one = a_is_many ? pair.need_b : pair.need_a;
+        priced.ratio = a_is_many ? pair.ratio_a : pair.ratio_b;
+        priced.within = pair.within;
+        priced.least = plan_.least_level(priced.many, priced.one);
+        return priced;
     }
 
     void sum_links() {
@@ -205,10 +211,7 @@ class TreeSearch {
             return;
         }
         const CompiledAlign& align = *aligns_[index];
-        const std::size_t count = align.level == AlignLevel::l3 ? machine_.l3s().size()
-                                  : align.level == AlignLevel::numa
-                                      ? machine_.localities().size()
-                                      : machine_.packages().size();
+        const std::size_t count = domain_count(align.level);
         for (std::uint32_t d = 0; d < count && !stops(); ++d) {
             ++steps_;
             TreeBranch inner = branch;
@@ -216,6 +219,14 @@ class TreeSearch {
                 fix_align(index + 1, inner);
             }
         }
+    }
+
+    [[nodiscard]] std::size_t domain_count(AlignLevel level) const {
+        if (level == AlignLevel::numa) {
+            return machine_.localities().size();
+        }
+        return level == AlignLevel::l3 ? machine_.l3s().size()
+                                       : machine_.packages().size();
     }
 
     // The domain as an interval of cores and a mask of localities that are or meet it.
@@ -256,10 +267,10 @@ class TreeSearch {
         return devices_suffice(branch.devices);
     }
 
-    bool devices_suffice(std::uint64_t available) const {
+    [[nodiscard]] bool devices_suffice(std::uint64_t available) const {
         for (std::size_t need = 0; need < request_.needs.size(); ++need) {
-            if (static_cast<std::uint32_t>(std::popcount(
-                    available & plan_.tree.need_mask(need))) < counts_[need]) {
+            if (std::cmp_less(std::popcount(available & plan_.tree.need_mask(need)),
+                              counts_[need])) {
                 return false;
             }
         }
@@ -288,7 +299,7 @@ class TreeSearch {
         }
     }
 
-    bool stops() const { return limited_ || bails_; }
+    [[nodiscard]] bool stops() const { return limited_ || bails_; }
 
     // --- sets T ---
 
@@ -311,26 +322,25 @@ class TreeSearch {
             return;
         }
         if (!plan_.sets.empty()) {
-            for (const LocalitySet& set : plan_.sets) {
-                if (!set_suffices(set.mask)) {
-                    continue;
-                }
-                if (!visit(set)) {
-                    return;
-                }
-            }
-            return;
-        }
-        if (sets_differ_in_cores_alone()) {
+            // Stops at the first set that visit() refuses.
+            [[maybe_unused]] const bool all =
+                std::ranges::all_of(plan_.sets, [this](const LocalitySet& set) {
+                    return !set_suffices(set.mask) || visit(set);
+                });
+        } else if (sets_differ_in_cores_alone()) {
             choose_by_class();
-            return;
+        } else {
+            enumerate_sets();
         }
+    }
+
+    void enumerate_sets() {
         LocalityDemand demand;
         demand.units = units_;
         sign_localities(demand);
         demand.wanted_units = wanted_;
         demand.candidates.resize(request_.needs.size());
-        for_each_bit(branch.devices, [&](std::uint32_t rank) {
+        for_each_bit(branch_.devices, [&](std::uint32_t rank) {
             demand.candidates[plan_.tree.need_of(rank)].push_back(
                 mask_of(machine_.devices()[plan_.tree.devices()[rank]].localities));
         });
@@ -346,7 +356,7 @@ class TreeSearch {
 
     // True when T is a choice of L3s by their cores: no devices, and bytes anywhere
     // suffice.
-    bool sets_differ_in_cores_alone() const {
+    [[nodiscard]] bool sets_differ_in_cores_alone() const {
         if (!plan_.l3_is_locality || device_count_ != 0 || wanted_ == 0 || by_pus_) {
             return false;
         }
@@ -361,7 +371,7 @@ class TreeSearch {
         return true;
     }
 
-    bool holds_all_bytes(std::uint32_t locality) const {
+    [[nodiscard]] bool holds_all_bytes(std::uint32_t locality) const {
         for (std::uint32_t size = 0; size < request_.bytes.size(); ++size) {
             std::uint64_t free = 0;
             for (const std::uint32_t node :
@@ -440,33 +450,41 @@ class TreeSearch {
     // Localities without candidates whose cores and bytes are alike may be exchanged.
     void sign_localities(LocalityDemand& demand) const {
         demand.signatures.resize(units_.size());
-        std::vector<bool> whole(units_.size(), true);
+        std::uint64_t unlike = 0;
         for (std::size_t i = 0; i < plan_.pieces.size(); ++i) {
             const CorePiece& piece = plan_.pieces[i];
             auto& signature = demand.signatures[piece.locality];
             signature.push_back(piece_units_[i]);
             signature.push_back(state_.l3_holds()[piece.l3] != 0 ? 1 : 0);
-            // Free PUs of partly taken cores are not told apart, L3s of several
-            // localities are more than their part here.
-            const Bitmap& l3_localities = machine_.l3s()[piece.l3].localities;
-            whole[piece.locality] =
-                whole[piece.locality] && l3_localities.count() == 1 &&
-                (!by_pus_ || piece_units_[i] == piece.core_count * plan_.core_size);
+            unlike |= can_be_told(i) ? 0 : bit(piece.locality);
         }
         for (std::uint32_t l = 0; l < units_.size(); ++l) {
             auto& signature = demand.signatures[l];
-            if (!whole[l] || (plan_.tree.locality_mask(l) & branch_.devices) != 0) {
+            if (((unlike >> l) & 1U) != 0 ||
+                (plan_.tree.locality_mask(l) & branch_.devices) != 0) {
                 signature.clear();
                 continue;
             }
             signature.push_back(state_.locality_holds()[l] != 0 ? 1 : 0);
-            for (const std::uint32_t node : machine_.localities()[l].numa_nodes) {
-                for (std::uint32_t size = 0; size < request_.bytes.size(); ++size) {
-                    signature.push_back(machine_.numa_nodes()[node].kind ==
-                                                request_.request.kind
-                                            ? state_.free_bytes(node, size)
-                                            : 0);
-                }
+            sign_bytes(l, signature);
+        }
+    }
+
+    // Free PUs of partly taken cores are not told apart, and an L3 of several
+    // localities is more than its part here.
+    [[nodiscard]] bool can_be_told(std::size_t index) const {
+        const CorePiece& piece = plan_.pieces[index];
+        return machine_.l3s()[piece.l3].localities.count() == 1 &&
+               (!by_pus_ || piece_units_[index] == piece.core_count * plan_.core_size);
+    }
+
+    void sign_bytes(std::uint32_t locality,
+                    std::vector<std::uint64_t>& signature) const {
+        for (const std::uint32_t node : machine_.localities()[locality].numa_nodes) {
+            const bool counts =
+                machine_.numa_nodes()[node].kind == request_.request.kind;
+            for (std::uint32_t size = 0; size < request_.bytes.size(); ++size) {
+                signature.push_back(counts ? state_.free_bytes(node, size) : 0);
             }
         }
     }
@@ -533,7 +551,8 @@ class TreeSearch {
         }
     }
 
-    std::uint32_t count_free_pus(std::uint32_t first, std::uint32_t last) const {
+    [[nodiscard]] std::uint32_t count_free_pus(std::uint32_t first,
+                                               std::uint32_t last) const {
         const auto from =
             static_cast<std::uint32_t>(machine_.cores()[first].pus.first());
         const auto to =
@@ -541,13 +560,13 @@ class TreeSearch {
         return count_range(state_.free_pus(), from, to - from);
     }
 
-    bool set_suffices(std::uint64_t mask) const {
+    [[nodiscard]] bool set_suffices(std::uint64_t mask) const {
         std::uint64_t units = 0;
         for_each_bit(mask, [&](std::uint32_t l) { units += units_[l]; });
         return units >= wanted_ && devices_suffice(devices_of(mask));
     }
 
-    std::uint64_t devices_of(std::uint64_t localities) const {
+    [[nodiscard]] std::uint64_t devices_of(std::uint64_t localities) const {
         std::uint64_t devices = plan_.tree.unknown_mask();
         for_each_bit(localities,
                      [&](std::uint32_t l) { devices |= plan_.tree.locality_mask(l); });
@@ -599,11 +618,8 @@ class TreeSearch {
             with_devices |= here != 0 ? bit(l) : 0;
             remote |= units_[l] == 0 ? here : 0;
         });
-        CoreChoice cores = choose_cores(set.mask, 0);
-        if (!cores.found) {
-            return;
-        }
-        if (is_hopeless(set, devices, cores)) {
+        const CoreChoice cores = choose_cores(set.mask, 0);
+        if (!cores.found || is_hopeless(set, devices, cores)) {
             return;
         }
         const std::uint64_t open = with_devices & usable & ~cores.localities;
@@ -747,8 +763,7 @@ class TreeSearch {
                     continue;
                 }
                 const bool hits = ((to_hit >> piece.locality) & 1U) != 0;
-                if (hits ||
-                    missing > static_cast<std::uint32_t>(std::popcount(to_hit))) {
+                if (hits || std::cmp_greater(missing, std::popcount(to_hit))) {
                     choice.pus |= machine_.cores()[core].pus;
                     to_hit &= ~bit(piece.locality);
                     --missing;
@@ -808,9 +823,9 @@ class TreeSearch {
         }
     }
 
-    Cost cost_of(const LocalitySet& set,
-                 const TreeAnswer& devices,
-                 const CoreChoice& cores) const {
+    [[nodiscard]] Cost cost_of(const LocalitySet& set,
+                               const TreeAnswer& devices,
+                               const CoreChoice& cores) const {
         Cost cost;
         cost[Cost::packages] = set.packages;
         cost[Cost::localities] = set.localities;
@@ -842,9 +857,9 @@ class TreeSearch {
     // True when no choice of devices of T can be better than the best so far: not even
     // at the least levels and the fewest new switches that any choice has, and all its
     // indices are higher.
-    bool is_hopeless(const LocalitySet& set,
-                     std::uint64_t devices,
-                     const CoreChoice& cores) const {
+    [[nodiscard]] bool is_hopeless(const LocalitySet& set,
+                                   std::uint64_t devices,
+                                   const CoreChoice& cores) const {
         if (!best_ || opened_ != 1 || devices == 0 || best_->devices == 0) {
             return false;
         }
@@ -861,7 +876,7 @@ class TreeSearch {
 
     // Devices of open switches, or of none, come first; the rest needs a new switch for
     // every `most_per_switch` of its need.
-    std::int64_t fewest_new_switches(std::uint64_t devices) const {
+    [[nodiscard]] std::int64_t fewest_new_switches(std::uint64_t devices) const {
         std::uint64_t free_of_charge = devices & plan_.without_switch;
         for (const SwitchMembers& members : plan_.switches) {
             if (state_.switch_holds()[members.index] != 0) {
@@ -894,7 +909,7 @@ class TreeSearch {
         return least_index_less(a.localities, b.localities);
     }
 
-    Placement to_placement() const {
+    [[nodiscard]] Placement to_placement() const {
         Placement placement;
         placement.pus = best_->pus;
         placement.localities.set_word(0, best_->localities);
