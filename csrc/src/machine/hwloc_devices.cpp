@@ -616,30 +616,21 @@ std::vector<std::uint32_t> DeviceReader::local_nodes(const XmlObject& object) co
         is_named ? parse_set(source_, object.offset, "nodeset", object.nodeset)
                  : Bitmap{};
     std::vector<std::uint32_t> inside;
-    std::vector<std::uint32_t> around;
-    std::size_t smallest = 0;
+    std::map<std::size_t, std::vector<std::uint32_t>> around;  // by PUs
     // Nodes that are offline, or hidden from the recording, have no object.
     for (const NumaNodeSpec& node : spec_.numa_nodes) {
         const Bitmap& near = node.cpuset.empty() ? node.parent_cpuset : node.cpuset;
         if (is_named ? !named.test(node.os_index) : !near.intersects(pus)) {
             continue;
         }
-        if (near.is_subset_of(pus)) {
-            inside.push_back(node.os_index);
-            continue;
-        }
-        const std::size_t size = near.count();
-        if (around.empty() || size < smallest) {
-            around.clear();
-            smallest = size;
-        }
-        if (size == smallest) {
-            around.push_back(node.os_index);
-        }
+        auto& nodes = near.is_subset_of(pus) ? inside : around[near.count()];
+        nodes.push_back(node.os_index);
     }
-    std::vector<std::uint32_t>& nodes = inside.empty() ? around : inside;
-    std::sort(nodes.begin(), nodes.end());
-    return std::move(nodes);
+    if (inside.empty() && !around.empty()) {
+        inside = std::move(around.begin()->second);
+    }
+    std::sort(inside.begin(), inside.end());
+    return inside;
 }
 
 // A number in an info, "16671616" or (version 3) "16671616KiB", into a capacity.
