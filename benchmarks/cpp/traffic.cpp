@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "traffic.hpp"
 
+#include "heap.hpp"
+
 #include <algorithm>
 #include <array>
 #include <chrono>
@@ -162,23 +164,31 @@ void ask(Allocator& allocator,
     allocator.release(owner);
 }
 
-// Times each call alone, clock taken off.
-std::vector<double> time_each(Fleet& fleet, const Verified& verified, Call call) {
+struct EachCall {
+    std::vector<double> times_ns;
+    std::uint64_t blocks = 0;
+};
+
+// Times each call alone, clock taken off, and counts its blocks of heap.
+EachCall time_each(Fleet& fleet, const Verified& verified, Call call) {
     const double clock = clock_ns();
-    std::vector<double> times;
+    EachCall each;
+    each.times_ns.reserve(verified.count);
     fleet.restart();
     for (std::size_t round = 0; round < rounds; ++round) {
         fleet.move();
         for (std::size_t lane = 0; lane < lanes; ++lane) {
             if (verified.as_wanted[round][lane]) {
+                const std::uint64_t blocks = heap_blocks();
                 const auto begin = Clock::now();
                 ask(fleet.allocator(lane), fleet.compiled(), call);
-                times.push_back(
-                    std::max(0.0, nanoseconds(Clock::now() - begin) - clock));
+                const auto end = Clock::now();
+                each.blocks += heap_blocks() - blocks;
+                each.times_ns.push_back(std::max(0.0, nanoseconds(end - begin) - clock));
             }
         }
     }
-    return times;
+    return each;
 }
 
 // Runs one round of the timed pass; returns how many calls it made and their time.
@@ -292,9 +302,9 @@ void time_question(benchmark::State& state, const Question& question, Call call)
         return;
     }
     const double floor = least_call_ns(*fleet.allocator(0).state());
-    std::vector<double> times = time_each(fleet, verified, call);
-    const double median = median_of(times);
-    const double p99 = percentile_99(times);
+    EachCall each = time_each(fleet, verified, call);
+    const double median = median_of(each.times_ns);
+    const double p99 = percentile_99(each.times_ns);
 
     std::size_t round = rounds;
     while (state.KeepRunningBatch(lanes)) {
@@ -319,6 +329,7 @@ void time_question(benchmark::State& state, const Question& question, Call call)
     state.counters["floor_ns"] = floor;
     state.counters["ratio"] = median / floor;
     state.counters["answered"] = count / static_cast<double>(lanes * rounds);
+    state.counters["heap_blocks"] = static_cast<double>(each.blocks) / count;
     state.counters["steps"] = static_cast<double>(verified.steps) / count;
     state.counters["most_steps"] = static_cast<double>(verified.most_steps);
 }

@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Counts what the program takes from the heap: a measure of a call that no neighbour on
+// the machine disturbs. Linking heap.cpp replaces the global operator new.
+#pragma once
+
+#include <cstdint>
+
+namespace topoalloc::bench {
+
+/// Blocks that operator new made in this thread so far.
+[[nodiscard]] std::uint64_t heap_blocks() noexcept;
+
+}  // namespace topoalloc::bench
