@@ -184,7 +184,8 @@ EachCall time_each(Fleet& fleet, const Verified& verified, Call call) {
                 ask(fleet.allocator(lane), fleet.compiled(), call);
                 const auto end = Clock::now();
                 each.blocks += heap_blocks() - blocks;
-                each.times_ns.push_back(std::max(0.0, nanoseconds(end - begin) - clock));
+                each.times_ns.push_back(
+                    std::max(0.0, nanoseconds(end - begin) - clock));
             }
         }
     }

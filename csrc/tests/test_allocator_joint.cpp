@@ -191,7 +191,7 @@ TEST(JointOracle, ClaimsOnlyWhatIsSo) {
     RecordProperty("open", open);
     EXPECT_GT(optimal, 30);
     EXPECT_GT(infeasible, 30);
-EXPECT_LT(open, optimal + infeasible) << "most batches of two are decided";
+    EXPECT_LT(open, optimal + infeasible) << "most batches of two are decided";
 }
 
 }  // namespace

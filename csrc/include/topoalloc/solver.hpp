@@ -43,9 +43,9 @@ struct SolveOptions {
                            const CompiledRequest& request,
                            const SolveOptions& options = {});
 
-/// The cost of a given Placement by the definition, from scratch, term by term. The search is
-/// checked against it in tests; both use the rule that fills memory and the one that counts
-/// what is opened.
+/// The cost of a given Placement by the definition, from scratch, term by term. The
+/// search is checked against it in tests; both use the rule that fills memory and the
+/// one that counts what is opened.
 /// @throws InvalidRequestError when the Placement breaks the Request or the state
 [[nodiscard]] Cost evaluate(const NodeState& state,
                             const CompiledRequest& request,
