@@ -48,10 +48,10 @@ NodeState random_state(const std::shared_ptr<const Machine>& machine,
                        std::mt19937_64& random) {
     NodeState state(machine);
     const std::uint64_t share = random() % 80;
-    for (std::uint32_t core = 0; core < machine->cores().size(); ++core) {
+    for (const Domain& core : machine->cores()) {
         if (random() % 100 < share) {
             Placement placement;
-            placement.pus = machine->cores()[core].pus;
+            placement.pus = core.pus;
             state.take(placement);
         }
     }
@@ -73,13 +73,13 @@ Request random_request(std::mt19937_64& random, bool with_devices) {
         request.devices = {{"gpu", count, {}, {}, "", {}},
                            {"nic", count, {}, {}, "", {}}};
         if (random() % 2 == 0) {
-            request.require.push_back(Pair{"gpu", "nic", Level::switch_, 1, 1});
+            request.require.emplace_back(Pair{"gpu", "nic", Level::switch_, 1, 1});
         } else if (random() % 2 == 0) {
-            request.prefer.push_back(Pair{"gpu", "nic", Level::switch_, 1, 1});
+            request.prefer.emplace_back(Pair{"gpu", "nic", Level::switch_, 1, 1});
         }
     }
     if (random() % 3 == 0) {
-        request.require.push_back(
+        request.require.emplace_back(
             Align{random() % 2 == 0 ? AlignLevel::numa : AlignLevel::package, {}});
     }
     return request;
