@@ -1,15 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a call from Python costs beside the search: ratios to a call that does nothing.
+"""What a call from Python costs: ratios to a call that does nothing, in one run.
 
-Each answer is verified before it is timed. The states are a stream, not one that comes
-back: owners come and go around the question, so that no memo is measured.
+Each answer is verified before it is timed. A question is asked of many Allocators in
+different states, one after the other, or of one whose neighbours come and go, so that
+no memo of a state is measured. The floor goes through the same loop.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+import random
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,54 +20,100 @@ import topoalloc as ta
 if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
-DGX = ta.Machine.preset("dgx-h100")
+DGX = ta.Machine.preset("hgx-h100-2gpu2nic")
 PAIRED = ta.Request(
     cores=16,
     devices={"gpu": 2, "nic": 2},
     require=[ta.Pair("gpu", "nic", within="bridges")],
 )
 SMALL = ta.Request(cores=1)
+POOL = 64
 
 
 def time_call(benchmark: BenchmarkFixture, call: Callable[[], object]) -> None:
-    benchmark.pedantic(call, rounds=200, iterations=100, warmup_rounds=5)
+    benchmark.pedantic(call, rounds=200, iterations=POOL, warmup_rounds=5)
+
+
+def time_each(
+    benchmark: BenchmarkFixture, calls: Iterable[Callable[[Any], object]], argument: Any
+) -> None:
+    """Time calls of one argument, each time the next one."""
+    endless = itertools.cycle(calls)
+    time_call(benchmark, lambda: next(endless)(argument))
+
+
+def allocators(machine: ta.Machine = DGX) -> list[ta.Allocator]:
+    """Make Allocators that differ in up to eight cores here and there."""
+    made = []
+    for seed in range(POOL):
+        allocator = ta.Allocator(machine)
+        draw = random.Random(seed)
+        for name in ("left", "right"):
+            cores = draw.sample(allocator.machine.cores, 4)
+            free = [core for core in cores if not set(core.pus) & taken(allocator)]
+            pus = ",".join(core.cpuset for core in free)
+            allocator.take(owner=name, pus=pus)
+        made.append(allocator)
+    return made
+
+
+def taken(allocator: ta.Allocator) -> set[int]:
+    return {pu for held in allocator.placements.values() for pu in held.pus}
+
+
+def check_all(pool: list[ta.Allocator], request: ta.Request, want: ta.Status) -> None:
+    assert {allocator.check(request).status for allocator in pool} == {want}
 
 
 @pytest.mark.benchmark(group="calls")
 def test_floor(benchmark: BenchmarkFixture) -> None:
     """A compiled call with one argument and a small answer: what nothing is below."""
-    time_call(benchmark, lambda: len("a"))
+    time_each(benchmark, [len] * POOL, "a")
 
 
 @pytest.mark.benchmark(group="calls")
 def test_check_no_by_count(benchmark: BenchmarkFixture) -> None:
-    allocator = ta.Allocator(DGX)
+    pool = allocators()
     request = ta.Request(devices={"gpu": 9})
-    assert allocator.check(request).reason == "NotEnoughDevices"
-    time_call(benchmark, lambda: allocator.check(request))
+    check_all(pool, request, ta.Status.INFEASIBLE)
+    time_each(benchmark, [allocator.check for allocator in pool], request)
 
 
 @pytest.mark.benchmark(group="calls")
 def test_check_no_of_paired_devices(benchmark: BenchmarkFixture) -> None:
     """Eight pairs, seven NICs: a proof, not a search that gives up."""
-    allocator = ta.Allocator(DGX)
-    nics = [name for name in allocator.free_devices if name.startswith("nic")]
-    for name in nics[7:]:
-        allocator.cordon(name)
-    request = ta.Request(
-        devices={"gpu": 8, "nic": 8}, require=[ta.Pair("gpu", "nic", within="bridges")]
-    )
-    assert allocator.check(request).status is ta.Status.INFEASIBLE
-    time_call(benchmark, lambda: allocator.check(request))
+    pool = allocators()
+    for i, allocator in enumerate(pool):
+        allocator.cordon(f"nic{i % 8}")
+    pair = ta.Pair("gpu", "nic", within="bridges")
+    request = ta.Request(devices={"gpu": 8, "nic": 8}, require=[pair])
+    check_all(pool, request, ta.Status.INFEASIBLE)
+    time_each(benchmark, [allocator.check for allocator in pool], request)
 
 
 @pytest.mark.benchmark(group="calls")
-def test_check_no_of_cores_in_one_domain(benchmark: BenchmarkFixture) -> None:
-    allocator = ta.Allocator(DGX)
-    numa_cores = len(DGX.cores) // len(DGX.numa_nodes)
-    request = ta.Request(cores=numa_cores + 1, require=[ta.Align("numa")])
-    assert allocator.check(request).status is ta.Status.INFEASIBLE
-    time_call(benchmark, lambda: allocator.check(request))
+def test_check_no_of_32_cores_one_short(benchmark: BenchmarkFixture) -> None:
+    pool = allocators()
+    for allocator in pool:
+        for locality in allocator.machine.localities:
+            free = [
+                core
+                for core in allocator.machine.cores
+                if set(core.pus) <= set(locality.pus) - taken(allocator)
+            ]
+            for core in free[31:]:
+                allocator.cordon(core.pus[0])
+    request = ta.Request(cores=32, require=[ta.Align("numa")])
+    check_all(pool, request, ta.Status.INFEASIBLE)
+    check_all(pool, ta.Request(cores=31, require=[ta.Align("numa")]), ta.Status.OPTIMAL)
+    time_each(benchmark, [allocator.check for allocator in pool], request)
+
+
+@pytest.mark.benchmark(group="calls")
+def test_check_yes_of_two_pairs_and_16_cores(benchmark: BenchmarkFixture) -> None:
+    pool = allocators()
+    check_all(pool, PAIRED, ta.Status.OPTIMAL)
+    time_each(benchmark, [allocator.check for allocator in pool], PAIRED)
 
 
 @pytest.mark.benchmark(group="calls")
@@ -100,6 +148,22 @@ def test_allocate_and_release_one_core(benchmark: BenchmarkFixture) -> None:
         allocator.release("pod-7")
 
     time_call(benchmark, call)
+
+
+@pytest.mark.benchmark(group="calls")
+def test_allocate_batch_of_one_hundred(benchmark: BenchmarkFixture) -> None:
+    """One call, a hundred owners of a core each; made anew before each round."""
+    owners = [f"rank-{i}" for i in range(100)]
+    assert all(map(bool, ta.Allocator(DGX).allocate_batch(SMALL, owners)))
+
+    def fresh() -> tuple[tuple[ta.Allocator], dict[str, Any]]:
+        return (ta.Allocator(DGX),), {}
+
+    benchmark.pedantic(
+        lambda allocator: allocator.allocate_batch(SMALL, owners),
+        setup=fresh,
+        rounds=200,
+    )
 
 
 @pytest.mark.benchmark(group="calls")

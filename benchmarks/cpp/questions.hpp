@@ -24,19 +24,25 @@ namespace topoalloc::bench {
 /// The same with each GPU beside a NIC of its own, joined below the root.
 [[nodiscard]] Request paired(std::uint32_t pairs, std::uint32_t cores);
 
-/// A proved "no", as tables of others' measurements list them.
-struct NoCase {
+/// Adds: all of it in one NUMANode.
+[[nodiscard]] Request in_one_numa_node(Request request);
+
+/// What may be left free of one kind before the question is asked. Devices and cores
+/// beyond it are cordoned, chosen at random.
+struct Leave {
+    std::string kind;  ///< a class, or "cores"
+    std::size_t count = 0;
+    bool each_locality = false;  ///< so many in each, not in all
+};
+/// A Question::prepare that lifts all cordons and sets those of each Leave.
+[[nodiscard]] std::function<void(Allocator&, std::mt19937_64&)> leave(
+    std::vector<Leave> left);
+
+struct NamedQuestion {
     std::string name;
     Question question;
 };
-[[nodiscard]] std::vector<NoCase> no_cases();
-
-/// Cordons all but `left` free devices of a class, chosen at random.
-void leave_devices(Allocator& allocator,
-                   std::mt19937_64& random,
-                   const std::string& device_class,
-                   std::size_t left);
-/// Cordons whole cores at random until each locality has at most `left`.
-void leave_cores(Allocator& allocator, std::mt19937_64& random, std::size_t left);
+/// Those that others answer slowly, all with a proved "no".
+[[nodiscard]] std::vector<NamedQuestion> slow_elsewhere();
 
 }  // namespace topoalloc::bench

@@ -2,6 +2,7 @@
 #include "traffic.hpp"
 
 #include "heap.hpp"
+#include "topoalloc/explanation.hpp"
 
 #include <algorithm>
 #include <array>
@@ -131,6 +132,7 @@ Verified verify_all(Fleet& fleet, Status want) {
             const Status status = verdict.answer.status;
             if (status == Status::feasible || status == Status::unknown) {
                 verified.wrong = "a search that ends at its step limit";
+                return verified;
             }
             if (status != want) {
                 continue;
@@ -139,6 +141,7 @@ Verified verify_all(Fleet& fleet, Status want) {
                     verify(*verdict.state, *fleet.compiled(), verdict.answer, want);
                 !wrong.empty()) {
                 verified.wrong = std::move(wrong);
+                return verified;
             }
             verified.as_wanted[round][lane] = true;
             ++verified.count;
@@ -152,16 +155,34 @@ Verified verify_all(Fleet& fleet, Status want) {
     return verified;
 }
 
-void ask(Allocator& allocator,
-         const std::shared_ptr<const CompiledRequest>& compiled,
-         Call call) {
-    static const std::string owner = asker;
-    if (call == Call::check) {
-        benchmark::DoNotOptimize(allocator.check(compiled));
-        return;
+using Verdicts = std::array<Verdict, lanes>;
+
+// The Verdicts of one round that are to be explained; none for another call.
+Verdicts verdicts_of(Fleet& fleet, const std::array<bool, lanes>& asked, Call call) {
+    Verdicts verdicts;
+    for (std::size_t lane = 0; lane < lanes && call == Call::explain; ++lane) {
+        if (asked[lane]) {
+            verdicts[lane] = fleet.allocator(lane).check(fleet.compiled());
+        }
     }
-    benchmark::DoNotOptimize(allocator.allocate(compiled, owner));
-    allocator.release(owner);
+    return verdicts;
+}
+
+void ask(Fleet& fleet, std::size_t lane, const Verdict& verdict, Call call) {
+    static const std::string owner = asker;
+    Allocator& allocator = fleet.allocator(lane);
+    switch (call) {
+        case Call::check:
+            benchmark::DoNotOptimize(allocator.check(fleet.compiled()));
+            return;
+        case Call::allocate_release:
+            benchmark::DoNotOptimize(allocator.allocate(fleet.compiled(), owner));
+            allocator.release(owner);
+            return;
+        case Call::explain:
+            benchmark::DoNotOptimize(explain(verdict, *verdict.holdings));
+            return;
+    }
 }
 
 struct EachCall {
@@ -177,11 +198,12 @@ EachCall time_each(Fleet& fleet, const Verified& verified, Call call) {
     fleet.restart();
     for (std::size_t round = 0; round < rounds; ++round) {
         fleet.move();
+        const Verdicts verdicts = verdicts_of(fleet, verified.as_wanted[round], call);
         for (std::size_t lane = 0; lane < lanes; ++lane) {
             if (verified.as_wanted[round][lane]) {
                 const std::uint64_t blocks = heap_blocks();
                 const auto begin = Clock::now();
-                ask(fleet.allocator(lane), fleet.compiled(), call);
+                ask(fleet, lane, verdicts[lane], call);
                 const auto end = Clock::now();
                 each.blocks += heap_blocks() - blocks;
                 each.times_ns.push_back(
@@ -196,11 +218,12 @@ EachCall time_each(Fleet& fleet, const Verified& verified, Call call) {
 std::pair<std::size_t, Clock::duration> time_round(Fleet& fleet,
                                                    const std::array<bool, lanes>& asked,
                                                    Call call) {
+    const Verdicts verdicts = verdicts_of(fleet, asked, call);
     std::size_t calls = 0;
     const auto begin = Clock::now();
     for (std::size_t lane = 0; lane < lanes; ++lane) {
         if (asked[lane]) {
-            ask(fleet.allocator(lane), fleet.compiled(), call);
+            ask(fleet, lane, verdicts[lane], call);
             ++calls;
         }
     }

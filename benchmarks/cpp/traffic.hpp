@@ -62,8 +62,9 @@ struct Question {
     std::function<void(Allocator&, std::mt19937_64&)> prepare;
 };
 
-/// check(), allocate() and release(), or the bare solve() on the state.
-enum class Call : std::uint8_t { check, allocate_release };
+/// What is timed: check(); allocate() and release(); or the whole Explanation of a
+/// Verdict that check() gave before the clock started.
+enum class Call : std::uint8_t { check, allocate_release, explain };
 
 /// Verifies that states of the stream are answered as wanted (an answer's cost by
 /// evaluate(), from scratch), then times the call on those that are. The time column is

@@ -7,8 +7,8 @@
 
 Fills machines of 2 to 64 localities from seeds and asks for counts of cores and PUs,
 memory and Align. Prints, for each machine and kind of Request, how many questions there
-were, how many the limit ended, and the most steps of those it did not end. The exit code
-is 1 when it ended any.
+were, how many the limit ended, and the most steps of those it did not end. The exit
+code is 1 when it ended any.
 """
 
 from __future__ import annotations
@@ -16,8 +16,9 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
-import topoalloc as ta
 from tests.steps.questions import fill, make_machine, requests
+
+import topoalloc as ta
 
 MACHINES = {
     "2 packages, 32 localities": "pack:2 numa:16 l3:1 core:4 pu:2",
