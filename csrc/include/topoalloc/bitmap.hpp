@@ -5,15 +5,63 @@
 // its words are 0, so sets of different capacity compare and combine as sets.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <bit>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace topoalloc {
+
+/// The words of a Bitmap. Sets of at most 256 members, which is what most nodes need,
+/// stand in the object itself: copying one allocates nothing.
+class BitmapWords {
+  public:
+    BitmapWords() = default;
+    BitmapWords(const BitmapWords&) = default;
+    BitmapWords& operator=(const BitmapWords&) = default;
+    BitmapWords(BitmapWords&& other) noexcept
+        : size_(std::exchange(other.size_, 0)),
+          inline_(other.inline_),
+          heap_(std::move(other.heap_)) {}
+    BitmapWords& operator=(BitmapWords&& other) noexcept {
+        size_ = std::exchange(other.size_, 0);
+        inline_ = other.inline_;
+        heap_ = std::move(other.heap_);
+        return *this;
+    }
+    ~BitmapWords() = default;
+
+    [[nodiscard]] std::size_t size() const noexcept { return size_; }
+    [[nodiscard]] std::uint64_t* begin() noexcept {
+        return size_ <= inline_words ? inline_.data() : heap_.data();
+    }
+    [[nodiscard]] const std::uint64_t* begin() const noexcept {
+        return size_ <= inline_words ? inline_.data() : heap_.data();
+    }
+    [[nodiscard]] std::uint64_t* end() noexcept { return begin() + size_; }
+    [[nodiscard]] const std::uint64_t* end() const noexcept { return begin() + size_; }
+    [[nodiscard]] std::uint64_t& operator[](std::size_t index) noexcept {
+        return begin()[index];
+    }
+    [[nodiscard]] std::uint64_t operator[](std::size_t index) const noexcept {
+        return begin()[index];
+    }
+    /// New words are 0.
+    void resize(std::size_t size);
+
+  private:
+    static constexpr std::size_t inline_words = 4;
+    std::size_t size_ = 0;
+    std::array<std::uint64_t, inline_words> inline_{};  // when size_ <= inline_words
+    std::vector<std::uint64_t> heap_;                   // otherwise
+};
 
 class Bitmap {
   public:
@@ -26,8 +74,19 @@ class Bitmap {
     /// @throws FormatError
     [[nodiscard]] static Bitmap parse_list(std::string_view text);
 
-    void set(std::size_t bit);
-    void reset(std::size_t bit) noexcept;
+    void set(std::size_t bit) {
+        const std::size_t word = bit / 64;
+        if (word >= words_.size()) {
+            words_.resize(word + 1);
+        }
+        words_[word] |= std::uint64_t{1} << (bit % 64);
+    }
+    void reset(std::size_t bit) noexcept {
+        const std::size_t word = bit / 64;
+        if (word < words_.size()) {
+            words_[word] &= ~(std::uint64_t{1} << (bit % 64));
+        }
+    }
     void clear() noexcept;
     [[nodiscard]] bool test(std::size_t bit) const noexcept {
         const std::size_t word = bit / 64;
@@ -63,10 +122,14 @@ class Bitmap {
     [[nodiscard]] std::vector<std::uint32_t> to_vector() const;
 
     /// 64 members a word, lowest first; trailing zero words may be absent or present.
-    [[nodiscard]] const std::vector<std::uint64_t>& words() const noexcept {
-        return words_;
+    [[nodiscard]] std::span<const std::uint64_t> words() const noexcept {
+        return {words_.begin(), words_.size()};
     }
-    void resize_words(std::size_t words) { words_.resize(words, 0); }
+    /// Word `index`; 0 beyond the last.
+    [[nodiscard]] std::uint64_t word(std::size_t index) const noexcept {
+        return index < words_.size() ? words_[index] : 0;
+    }
+    void resize_words(std::size_t words) { words_.resize(words); }
     void set_word(std::size_t index, std::uint64_t value);
 
     /// Calls f(std::size_t member) in ascending order.
@@ -80,7 +143,7 @@ class Bitmap {
     }
 
   private:
-    std::vector<std::uint64_t> words_;
+    BitmapWords words_;
 };
 
 }  // namespace topoalloc

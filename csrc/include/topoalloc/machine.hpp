@@ -99,12 +99,13 @@ struct Device {
     Amounts capacities;
     std::vector<std::string> counter_names;  ///< of a root: capacities, then counters
     std::vector<std::uint64_t> counter_totals;  ///< same order
-    std::vector<std::uint64_t> counter_draws;   ///< of a part, on its root's counters
-    std::uint32_t root = 0;                     ///< own index for a root
-    std::string partition;                      ///< profile, of a part
-    std::vector<std::uint32_t> parts;           ///< of a root: its parts
-    std::uint32_t switch_index = no_index;      ///< into Machine::switches()
-    std::uint32_t bridge = no_index;            ///< into Machine::bridges()
+    std::uint32_t first_counter = 0;  ///< of a root: among the counters of all roots
+    std::vector<std::uint64_t> counter_draws;  ///< of a part, on its root's counters
+    std::uint32_t root = 0;                    ///< own index for a root
+    std::string partition;                     ///< profile, of a part
+    std::vector<std::uint32_t> parts;          ///< of a root: its parts
+    std::uint32_t switch_index = no_index;     ///< into Machine::switches()
+    std::uint32_t bridge = no_index;           ///< into Machine::bridges()
     std::vector<std::string> aliases;
     std::string uuid;
 };

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <vector>
 
 namespace topoalloc {
@@ -46,11 +47,16 @@ class NodeState {
         return free_bytes_[numa_node * page_sizes_ + page_size_index];
     }
     /// A root wholly free and not cordoned; or a part that can be held now.
-    [[nodiscard]] bool is_available(std::uint32_t device) const;
+    [[nodiscard]] bool is_available(std::uint32_t device) const {
+        return available_devices_.test(device);
+    }
+    [[nodiscard]] const Bitmap& available_devices() const { return available_devices_; }
     /// Left on the counters of a root, in the order of Device::counter_names.
-    [[nodiscard]] const std::vector<std::uint64_t>& counters_left(
+    [[nodiscard]] std::span<const std::uint64_t> counters_left(
         std::uint32_t root) const {
-        return counters_left_[root];
+        const Device& device = machine_->devices()[root];
+        return {counters_left_.data() + device.first_counter,
+                device.counter_totals.size()};
     }
     [[nodiscard]] bool is_held_whole(std::uint32_t root) const {
         return held_whole_.test(root);
@@ -85,16 +91,18 @@ class NodeState {
   private:
     void set_pus_free(const Bitmap& pus);
     void refresh_core(std::uint32_t core);
+    void refresh_root(std::uint32_t root);
+    [[nodiscard]] bool can_be_held(std::uint32_t device) const;
     void count_holds(const Placement& placement, bool add);
 
     std::shared_ptr<const Machine> machine_;
     std::size_t page_sizes_ = 0;
     Bitmap owned_pus_, reserved_pus_, cordoned_pus_;  // decisions
     Bitmap cordoned_devices_, held_whole_, held_parts_;
-    std::vector<std::uint64_t> free_bytes_;  // numa_nodes x page_sizes
-    // By device; empty for parts.
-    std::vector<std::vector<std::uint64_t>> counters_left_;
-    Bitmap free_pus_, whole_cores_;  // derived from the PU sets
+    std::vector<std::uint64_t> free_bytes_;     // numa_nodes x page_sizes
+    std::vector<std::uint64_t> counters_left_;  // of all roots, see first_counter
+    Bitmap free_pus_, whole_cores_;             // derived from the PU sets
+    Bitmap available_devices_;  // derived from cordons, holds and counters
     std::vector<std::uint32_t> package_holds_, locality_holds_, switch_holds_,
         device_holds_, l3_holds_;
 };

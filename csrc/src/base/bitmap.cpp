@@ -92,6 +92,22 @@ class ListReader {
 
 }  // namespace
 
+void BitmapWords::resize(std::size_t size) {
+    if (size > inline_words) {
+        if (size_ <= inline_words) {
+            heap_.assign(inline_.begin(), inline_.begin() + size_);
+        }
+        heap_.resize(size, 0);
+    } else {
+        if (size_ > inline_words) {
+            std::copy_n(heap_.begin(), size, inline_.begin());
+            heap_.clear();
+        }
+        std::fill(inline_.begin() + std::min(size_, size), inline_.end(), 0);
+    }
+    size_ = size;
+}
+
 Bitmap Bitmap::range(std::size_t first, std::size_t count) {
     Bitmap result;
     if (count == 0) {
@@ -100,10 +116,9 @@ Bitmap Bitmap::range(std::size_t first, std::size_t count) {
     const std::size_t last = first + count - 1;
     const std::size_t first_word = first / word_bits;
     const std::size_t last_word = last / word_bits;
-    result.words_.assign(last_word + 1, 0);
-    std::fill(result.words_.begin() + static_cast<std::ptrdiff_t>(first_word),
-              result.words_.end(),
-              ~std::uint64_t{0});
+    result.words_.resize(last_word + 1);
+    std::fill(
+        result.words_.begin() + first_word, result.words_.end(), ~std::uint64_t{0});
     result.words_[first_word] &= ~std::uint64_t{0} << (first % word_bits);
     result.words_[last_word] &= ~std::uint64_t{0} >> (word_bits - 1 - last % word_bits);
     return result;
@@ -111,21 +126,6 @@ Bitmap Bitmap::range(std::size_t first, std::size_t count) {
 
 Bitmap Bitmap::parse_list(std::string_view text) {
     return ListReader(text).read();
-}
-
-void Bitmap::set(std::size_t bit) {
-    const std::size_t word = bit / word_bits;
-    if (word >= words_.size()) {
-        words_.resize(word + 1, 0);
-    }
-    words_[word] |= std::uint64_t{1} << (bit % word_bits);
-}
-
-void Bitmap::reset(std::size_t bit) noexcept {
-    const std::size_t word = bit / word_bits;
-    if (word < words_.size()) {
-        words_[word] &= ~(std::uint64_t{1} << (bit % word_bits));
-    }
 }
 
 void Bitmap::clear() noexcept {
@@ -183,7 +183,7 @@ std::size_t Bitmap::last() const noexcept {
 
 Bitmap& Bitmap::operator|=(const Bitmap& other) {
     if (words_.size() < other.words_.size()) {
-        words_.resize(other.words_.size(), 0);
+        words_.resize(other.words_.size());
     }
     for (std::size_t w = 0; w < other.words_.size(); ++w) {
         words_[w] |= other.words_[w];
@@ -210,7 +210,7 @@ bool Bitmap::operator==(const Bitmap& other) const noexcept {
     const auto& shorter = words_.size() <= other.words_.size() ? words_ : other.words_;
     const auto& longer = words_.size() <= other.words_.size() ? other.words_ : words_;
     return std::equal(shorter.begin(), shorter.end(), longer.begin()) &&
-           std::all_of(longer.begin() + static_cast<std::ptrdiff_t>(shorter.size()),
+           std::all_of(longer.begin() + shorter.size(),
                        longer.end(),
                        [](std::uint64_t word) { return word == 0; });
 }
@@ -293,7 +293,7 @@ std::vector<std::uint32_t> Bitmap::to_vector() const {
 
 void Bitmap::set_word(std::size_t index, std::uint64_t value) {
     if (index >= words_.size()) {
-        words_.resize(index + 1, 0);
+        words_.resize(index + 1);
     }
     words_[index] = value;
 }

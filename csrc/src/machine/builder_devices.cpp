@@ -225,6 +225,11 @@ void MachineBuilder::place_device(std::uint32_t index) {
 void MachineBuilder::count_device(std::uint32_t index) {
     Device& device = machine_->devices_[index];
     const DeviceSpec& spec = spec_.devices[spec_by_device_[index]];
+    if (index != 0) {
+        const Device& before = machine_->devices_[index - 1];
+        device.first_counter = before.first_counter +
+                               static_cast<std::uint32_t>(before.counter_totals.size());
+    }
     if (spec.parent == no_index) {
         for (const Amounts* amounts : {&spec.capacities, &spec.counters}) {
             for (const auto& [key, amount] : *amounts) {

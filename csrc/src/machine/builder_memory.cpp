@@ -13,7 +13,7 @@ namespace {
 
 // The words of a set without trailing zeros: equal sets have equal keys.
 std::vector<std::uint64_t> set_key(const Bitmap& set) {
-    std::vector<std::uint64_t> words = set.words();
+    std::vector<std::uint64_t> words(set.words().begin(), set.words().end());
     while (!words.empty() && words.back() == 0) {
         words.pop_back();
     }

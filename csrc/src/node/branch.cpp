@@ -10,7 +10,7 @@ namespace topoalloc {
 namespace {
 
 std::uint64_t mask_of(const Bitmap& localities) {
-    return localities.words().empty() ? 0 : localities.words()[0];
+    return localities.word(0);
 }
 
 const std::vector<Domain>& align_domains(const Machine& machine, AlignLevel level) {
@@ -43,7 +43,7 @@ bool share_fits(const NodeState& state,
     if (state.is_cordoned(device) || state.is_held_whole(device)) {
         return false;
     }
-    const auto& left = state.counters_left(device);
+    const auto left = state.counters_left(device);
     for (std::size_t i = 0; i < draws.size(); ++i) {
         if (draws[i] > left[i]) {
             return false;
@@ -414,7 +414,8 @@ class BranchMaker {
                 break;
         }
         return a.parts.empty() && b.parts.empty() &&
-               state_.counters_left(x.device) == state_.counters_left(y.device) &&
+               std::ranges::equal(state_.counters_left(x.device),
+                                  state_.counters_left(y.device)) &&
                request_.needs[need].share_draws[x.share_index] ==
                    request_.needs[need].share_draws[y.share_index];
     }

@@ -259,7 +259,7 @@ class CopyBound {
         std::uint64_t sum = 0;
         for (const auto& [root, parts] : by_root) {
             std::uint64_t most = parts.size();
-            const auto& left = state_.counters_left(root);
+            const auto left = state_.counters_left(root);
             for (std::size_t c = 0; c < left.size(); ++c) {
                 std::uint64_t least = std::numeric_limits<std::uint64_t>::max();
                 for (const std::uint32_t part : parts) {
@@ -282,7 +282,7 @@ class CopyBound {
         const DeviceNeed& need, const std::vector<std::size_t>& positions) const {
         std::vector<std::uint64_t> places;
         for (const std::size_t position : positions) {
-            const auto& left = state_.counters_left(need.candidates[position]);
+            const auto left = state_.counters_left(need.candidates[position]);
             std::uint64_t most = unbounded;
             for (std::size_t c = 0; c < left.size(); ++c) {
                 if (const std::uint64_t draw = need.share_draws[position][c];

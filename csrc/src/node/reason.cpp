@@ -51,7 +51,7 @@ bool is_to_be_had(const NodeState& state, const DeviceNeed& need, std::size_t in
     if (state.is_cordoned(device) || state.is_held_whole(device)) {
         return false;
     }
-    const auto& left = state.counters_left(device);
+    const auto left = state.counters_left(device);
     return std::ranges::equal(
         need.share_draws[index], left, [](std::uint64_t want, std::uint64_t have) {
             return want <= have;

@@ -58,7 +58,7 @@ class CounterLedger {
             return true;
         }
         const auto& draws = draws_of(need, candidate);
-        const auto& left = state_.counters_left(device.root);
+        const auto left = state_.counters_left(device.root);
         use.drawn.resize(left.size(), 0);
         for (std::size_t i = 0; i < draws.size(); ++i) {
             if (draws[i] > left[i] - use.drawn[i]) {
@@ -508,8 +508,8 @@ class Search {
             inexact_ = inexact_ || (branch_->unit == PuUnit::cores && cores_differ());
             return consider_counts(cost, hit_sets, charged);
         }
-        auto [it, is_new] =
-            pu_memo_.try_emplace(std::pair(hit_sets, charged.words()), std::nullopt);
+        auto [it, is_new] = pu_memo_.try_emplace(
+            std::pair(hit_sets, charged.to_vector()), std::nullopt);
         if (is_new) {
             it->second = ask_pus(hit_sets, charged, {});
         }
@@ -702,7 +702,7 @@ class Search {
     ChosenDevices chosen_;                             // the decision: devices by need
     std::vector<std::vector<std::size_t>> positions_;  // their positions in the branch
     bool has_shared_node_ = false;
-    std::map<std::pair<std::vector<std::uint64_t>, std::vector<std::uint64_t>>,
+    std::map<std::pair<std::vector<std::uint64_t>, std::vector<std::uint32_t>>,
              std::optional<PuChoice>>
         pu_memo_;  // by hit sets and charged packages, for the T at hand
     SearchResult result_;

@@ -7,6 +7,7 @@
 #include <array>
 #include <functional>
 #include <map>
+#include <span>
 #include <string>
 #include <utility>
 
@@ -170,7 +171,9 @@ class TakeCheck {
         const auto [it, is_new] = roots_.try_emplace(device.root);
         Root& root = it->second;
         if (is_new) {
-            root.left = state_.counters_left(device.root);
+            const std::span<const std::uint64_t> left =
+                state_.counters_left(device.root);
+            root.left.assign(left.begin(), left.end());
         }
         if (root.whole) {
             return false;
@@ -220,7 +223,7 @@ class TakeCheck {
 };
 
 // Adds to or takes from the counters of a root.
-void move_counters(std::vector<std::uint64_t>& left,
+void move_counters(std::span<std::uint64_t> left,
                    const Device& root,
                    const Device& device,
                    const Amounts& share,
@@ -267,13 +270,13 @@ void check_device(const NodeState& state, std::uint32_t index) {
     demand(!whole || (!has_part && holders == 1),
            device.name + " is held whole and shared");
     demand(!has_part || holders != 0, device.name + " has a held part and no owner");
-    const std::vector<std::uint64_t>& left = state.counters_left(index);
+    const std::span<const std::uint64_t> left = state.counters_left(index);
     for (std::size_t i = 0; i < most.size(); ++i) {
         demand(whole ? left[i] == 0 : left[i] <= most[i],
                device.name + " has " + std::to_string(left[i]) + " left on " +
                    device.counter_names[i]);
     }
-    demand(holders != 0 || left == device.counter_totals,
+    demand(holders != 0 || std::ranges::equal(left, device.counter_totals),
            device.name + " has no owner and lacks an amount");
 }
 
@@ -296,7 +299,9 @@ NodeState::NodeState(std::shared_ptr<const Machine> machine)
         free_bytes_.insert(free_bytes_.end(), node.bytes.begin(), node.bytes.end());
     }
     for (const Device& device : machine_->devices()) {
-        counters_left_.push_back(device.counter_totals);
+        counters_left_.insert(counters_left_.end(),
+                              device.counter_totals.begin(),
+                              device.counter_totals.end());
     }
     free_pus_.resize_words(pu_words);
     whole_cores_.resize_words((machine_->cores().size() + 63) / 64);
@@ -308,6 +313,12 @@ NodeState::NodeState(std::shared_ptr<const Machine> machine)
     switch_holds_.resize(machine_->switches().size());
     device_holds_.resize(machine_->devices().size());
     l3_holds_.resize(machine_->l3s().size());
+    available_devices_.resize_words(device_words);
+    for (std::uint32_t device = 0; device < machine_->devices().size(); ++device) {
+        if (machine_->devices()[device].root == device) {
+            refresh_root(device);
+        }
+    }
 }
 
 void NodeState::reserve_pus(const Bitmap& pus) {
@@ -332,6 +343,7 @@ void NodeState::cordon_device(std::uint32_t device, bool cordoned) {
     } else {
         cordoned_devices_.reset(device);
     }
+    refresh_root(machine_->devices()[device].root);
 }
 
 void NodeState::take(const Placement& placement) {
@@ -343,15 +355,16 @@ void NodeState::take(const Placement& placement) {
     }
     for (const DeviceGrant& grant : placement.devices) {
         const Device& device = machine_->devices()[grant.device];
-        std::vector<std::uint64_t>& left = counters_left_[device.root];
+        const Device& root = machine_->devices()[device.root];
+        const std::span left{counters_left_.data() + root.first_counter,
+                             root.counter_totals.size()};
         if (device.root != grant.device) {
             held_parts_.set(grant.device);
         } else if (grant.share.empty()) {
             held_whole_.set(grant.device);
             std::ranges::fill(left, 0);
         }
-        move_counters(
-            left, machine_->devices()[device.root], device, grant.share, true);
+        move_counters(left, root, device, grant.share, true);
     }
     count_holds(placement, true);
 }
@@ -365,15 +378,16 @@ void NodeState::release(const Placement& placement) {
     }
     for (const DeviceGrant& grant : placement.devices) {
         const Device& device = machine_->devices()[grant.device];
-        std::vector<std::uint64_t>& left = counters_left_[device.root];
+        const Device& root = machine_->devices()[device.root];
+        const std::span left{counters_left_.data() + root.first_counter,
+                             root.counter_totals.size()};
         if (device.root != grant.device) {
             held_parts_.reset(grant.device);
         } else if (grant.share.empty()) {
             held_whole_.reset(grant.device);
             std::ranges::copy(device.counter_totals, left.begin());
         }
-        move_counters(
-            left, machine_->devices()[device.root], device, grant.share, false);
+        move_counters(left, root, device, grant.share, false);
     }
     count_holds(placement, false);
 }
@@ -385,7 +399,7 @@ bool NodeState::can_take(const Placement& placement, bool ignore_cordons) const 
            check.devices_are_free(placement.devices);
 }
 
-bool NodeState::is_available(std::uint32_t device) const {
+bool NodeState::can_be_held(std::uint32_t device) const {
     const Device& entry = machine_->devices()[device];
     if (is_cordoned(device) || held_whole_.test(entry.root)) {
         return false;
@@ -393,16 +407,24 @@ bool NodeState::is_available(std::uint32_t device) const {
     if (entry.root == device) {
         return device_holds_[device] == 0;
     }
-    if (held_parts_.test(device)) {
-        return false;
-    }
-    const std::vector<std::uint64_t>& left = counters_left_[entry.root];
-    for (std::size_t i = 0; i < entry.counter_draws.size(); ++i) {
-        if (entry.counter_draws[i] > left[i]) {
-            return false;
+    return !held_parts_.test(device) &&
+           std::ranges::equal(
+               entry.counter_draws,
+               counters_left(entry.root),
+               [](std::uint64_t draw, std::uint64_t left) { return draw <= left; });
+}
+
+// Brings available_devices_ up to date for a root and its parts.
+void NodeState::refresh_root(std::uint32_t root) {
+    const auto refresh = [this](std::uint32_t device) {
+        if (can_be_held(device)) {
+            available_devices_.set(device);
+        } else {
+            available_devices_.reset(device);
         }
-    }
-    return true;
+    };
+    refresh(root);
+    std::ranges::for_each(machine_->devices()[root].parts, refresh);
 }
 
 bool NodeState::is_cordoned(std::uint32_t device) const {
@@ -412,20 +434,15 @@ bool NodeState::is_cordoned(std::uint32_t device) const {
 
 // Brings free_pus_ and whole_cores_ up to date for these PUs, after a decision changed.
 void NodeState::set_pus_free(const Bitmap& pus) {
-    const std::vector<std::uint64_t>& changed = pus.words();
-    const auto word_of = [](const Bitmap& set, std::size_t w) {
-        return w < set.words().size() ? set.words()[w] : 0;
-    };
+    const std::span<const std::uint64_t> changed = pus.words();
     for (std::size_t w = 0; w < changed.size(); ++w) {
         if (changed[w] == 0) {
             continue;
         }
         const std::uint64_t free =
-            word_of(machine_->allowed_pus(), w) &
-            ~(word_of(owned_pus_, w) | word_of(reserved_pus_, w) |
-              word_of(cordoned_pus_, w));
-        free_pus_.set_word(w,
-                           (word_of(free_pus_, w) & ~changed[w]) | (free & changed[w]));
+            machine_->allowed_pus().word(w) &
+            ~(owned_pus_.word(w) | reserved_pus_.word(w) | cordoned_pus_.word(w));
+        free_pus_.set_word(w, (free_pus_.word(w) & ~changed[w]) | (free & changed[w]));
     }
     std::uint32_t last = no_index;
     pus.for_each([&](std::size_t pu) {
@@ -455,6 +472,8 @@ void NodeState::count_holds(const Placement& placement, bool add) {
     count_touched(touched.switches, switch_holds_, add);
     count_touched(touched.devices, device_holds_, add);
     count_touched(touched.l3s, l3_holds_, add);
+    touched.devices.for_each(
+        [this](std::size_t root) { refresh_root(static_cast<std::uint32_t>(root)); });
 }
 
 void NodeState::check_consistency() const {
@@ -488,6 +507,8 @@ void NodeState::check_consistency() const {
     }
     for (std::uint32_t d = 0; d < machine_->devices().size(); ++d) {
         check_device(*this, d);
+        demand(available_devices_.test(d) == can_be_held(d),
+               "availability of " + machine_->devices()[d].name);
     }
 }
 
@@ -499,6 +520,7 @@ bool NodeState::operator==(const NodeState& other) const {
            held_whole_ == other.held_whole_ && held_parts_ == other.held_parts_ &&
            free_bytes_ == other.free_bytes_ && counters_left_ == other.counters_left_ &&
            free_pus_ == other.free_pus_ && whole_cores_ == other.whole_cores_ &&
+           available_devices_ == other.available_devices_ &&
            package_holds_ == other.package_holds_ &&
            locality_holds_ == other.locality_holds_ &&
            switch_holds_ == other.switch_holds_ &&

@@ -29,12 +29,12 @@ void for_each_bit(std::uint64_t mask, F&& f) {
 }
 
 std::uint64_t mask_of(const Bitmap& set) {
-    return set.words().empty() ? 0 : set.words()[0];
+    return set.word(0);
 }
 
 // Members of [first, first + count) in a Bitmap.
 std::uint32_t count_range(const Bitmap& set, std::uint32_t first, std::uint32_t count) {
-    const auto& words = set.words();
+    const std::span<const std::uint64_t> words = set.words();
     std::uint32_t sum = 0;
     while (count != 0) {
         const std::uint32_t offset = first % 64;
