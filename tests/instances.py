@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+from ast import literal_eval
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from random import Random
@@ -135,6 +136,30 @@ def describe(instance: Instance) -> str:
         return value
 
     return json.dumps(texts(asdict(instance)), default=plain, indent=1)
+
+
+def read_instance(text: str) -> Instance:
+    """Read what `describe` wrote."""
+
+    def holding(document: dict[str, Any]) -> Holding:
+        memory = {literal_eval(key): n for key, n in document["memory"].items()}
+        pus = frozenset(document["pus"])
+        return Holding(document["owner"], pus, memory, document["devices"])
+
+    document = json.loads(text)
+    state, keep_from = document["state"], document["keep_from"]
+    return Instance(
+        document["machine"],
+        State(
+            frozenset(state["reserved"]),
+            frozenset(state["cordoned_pus"]),
+            tuple(state["cordoned_devices"]),
+            [holding(entry) for entry in state["holdings"]],
+        ),
+        document["request"],
+        document["spread"],
+        None if keep_from is None else holding(keep_from),
+    )
 
 
 # ---------------------------------------------------------------- drawing

@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable
 
 import numpy as np
+import numpy.typing as npt
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_array
 
@@ -124,7 +125,13 @@ class Programme:
         self.at_most(right, left)
 
     def minimise(self, objective: Lin, time_limit: float) -> list[int] | None:
-        """Return a point of least objective, or None where there is no point at all."""
+        """Return a point of least objective, or None where there is no point at all.
+
+        The presolve of HiGHS 1.12 (in SciPy 1.17) has cut off the best points of some
+        programmes and called the rest OPTIMAL, with coefficients of at most 12. So each
+        programme is solved with presolve and without: points are held to the rows here,
+        hence the better one is right, and so is a point where the other saw none.
+        """
         if self._is_impossible:
             return None
         count = len(self._lower)
@@ -134,12 +141,26 @@ class Programme:
         costs = np.zeros(count)
         for variable, n in objective.terms.items():
             costs[variable] = n // divisor
+        solutions = [
+            solution
+            for has_presolve in (True, False)
+            if (solution := self._solve(costs, time_limit, has_presolve)) is not None
+        ]
+        return min(solutions, key=objective.value, default=None)
+
+    def _solve(
+        self, costs: npt.NDArray[np.float64], time_limit: float, has_presolve: bool
+    ) -> list[int] | None:
         found = milp(
             costs,
-            integrality=np.ones(count),
+            integrality=np.ones(len(costs)),
             bounds=Bounds(self._lower, self._upper),
             constraints=self._matrix(),
-            options={"mip_rel_gap": 0.0, "time_limit": time_limit},
+            options={
+                "mip_rel_gap": 0.0,
+                "time_limit": time_limit,
+                "presolve": has_presolve,
+            },
         )
         if found.status == _HIGHS_INFEASIBLE:
             return None
