@@ -23,6 +23,21 @@ TEST(SolverOracle, AgreesOnRandomInstances) {
     }
 }
 
+// Few steps: many answers without proof, each held to what it still promises.
+TEST(SolverOracle, AgreesWhenTheLimitComesFirst) {
+    std::uint64_t feasible = 0;
+    std::uint64_t unknown = 0;
+    for (std::uint64_t seed = 910'000'000; seed < 910'003'000; ++seed) {
+        const Instance instance = make_instance(seed);
+        const Comparison found = compare(instance, SearchLimits{30});
+        EXPECT_EQ(found.difference, "") << found.detail << "\n" << dump(instance);
+        feasible += found.status == Status::feasible ? 1 : 0;
+        unknown += found.status == Status::unknown ? 1 : 0;
+    }
+    EXPECT_GT(feasible, 100U);
+    EXPECT_GT(unknown, 20U);
+}
+
 class OnceParted : public testing::TestWithParam<std::uint64_t> {};
 
 TEST_P(OnceParted, AgreesNow) {

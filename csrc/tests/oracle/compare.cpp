@@ -288,24 +288,127 @@ std::string_view difference_of(const Placement& expected, Placement found) {
     return expected.pairs == found.pairs ? "" : "pairs";
 }
 
-// What the oracle makes of the Placement that the core chose.
-std::string opinion(const Instance& instance, const Placement& chosen) {
+// The Placement of the core's choice of devices, PUs and T as the oracle makes it:
+// memory, pairs and cost are derived from the choice. Not feasible when there is none.
+OracleAnswer remake(const Instance& instance, const Placement& chosen) {
     const Judge judge(instance.spec,
                       instance.state,
                       instance.request,
                       instance.spread,
                       instance.keep_from ? &*instance.keep_from : nullptr);
-    Set devices = 0;
-    Set pus = 0;
-    Set t = 0;
+    OracleAnswer answer;
     for (const DeviceGrant& grant : chosen.devices) {
-        devices |= set_of(grant.device);
+        answer.devices |= set_of(grant.device);
     }
-    chosen.pus.for_each([&](std::size_t pu) { pus |= set_of(pu); });
-    chosen.localities.for_each([&](std::size_t locality) { t |= set_of(locality); });
-    const auto cost = judge.judge(devices, pus, t);
-    return cost ? "a Placement of cost [" + text_of(*cost) + "]"
-                : "no Placement at all";
+    chosen.pus.for_each([&](std::size_t pu) { answer.pus |= set_of(pu); });
+    chosen.localities.for_each(
+        [&](std::size_t locality) { answer.localities |= set_of(locality); });
+    const auto cost = judge.judge(answer.devices, answer.pus, answer.localities);
+    if (cost) {
+        answer.feasible = true;
+        answer.cost = *cost;
+        answer.memory = *judge.memory(answer.localities, answer.pus);
+        answer.pairs = judge.made_pairs(answer.devices);
+    }
+    return answer;
+}
+
+std::string opinion(const OracleAnswer& remade) {
+    return remade.feasible ? "a Placement of cost [" + text_of(remade.cost) + "]"
+                           : "no Placement at all";
+}
+
+// docs/design/0002 admits one end that no limit brings about: where bytes decide how
+// many units each locality gives, and cores differ in size or the PUs of a locality do
+// not stand side by side.
+bool may_end_unproved(const Request& request, const OracleMachine& m) {
+    const bool wants_bytes = request.memory > 0 || !request.hugepages.empty();
+    if (!wants_bytes || m.localities.size() == 1) {
+        return false;
+    }
+    const bool differ = std::any_of(m.cores.begin(), m.cores.end(), [&](Set core) {
+        return size_of(core) != size_of(m.cores.front());
+    });
+    const bool is_scattered =
+        std::any_of(m.localities.begin(), m.localities.end(), [](Set locality) {
+            const std::vector<std::uint32_t> pus = members(locality);
+            return pus.back() - pus.front() + 1 != pus.size();
+        });
+    return (request.cores > 0 && differ) ||
+           (request.cores + request.pus > 0 && is_scattered);
+}
+
+// An answer without proof is a Placement by the definition, no better than the best.
+void compare_unproved(const OracleAnswer& expected,
+                      const OracleAnswer& remade,
+                      const Placement& expected_again,
+                      const Placement& found,
+                      const Machine& machine,
+                      Comparison& result) {
+    if (!remade.feasible) {
+        result.difference = "no placement";
+    } else {
+        result.difference = difference_of(expected_again, found);
+    }
+    if (result.difference.empty() && remade.cost < expected.cost) {
+        result.difference = "better than best";
+    }
+    if (!result.difference.empty()) {
+        result.detail = "core:   " + text_of(found, machine) +
+                        "\nto the oracle, it is " + opinion(remade) +
+                        "\noracle's best: [" + text_of(expected.cost) + "]";
+    }
+}
+
+bool is_proof(Status status) {
+    return status == Status::optimal || status == Status::infeasible;
+}
+
+// Whether the limit alone keeps an answer without proof from one.
+bool is_decided_later(const NodeState& state,
+                      const CompiledRequest& compiled,
+                      SolveOptions options) {
+    constexpr std::uint64_t more = 64;
+    options.limits.max_steps =
+        std::max(options.limits.max_steps * more, SearchLimits{}.max_steps);
+    return is_proof(solve(state, compiled, options).status);
+}
+
+void compare_found(const Instance& instance,
+                   const Core& core,
+                   const OracleMachine& m,
+                   const OracleAnswer& expected,
+                   const Answer& answer,
+                   Comparison& result) {
+    const bool is_found =
+        answer.status == Status::optimal || answer.status == Status::feasible;
+    const Machine& machine = *core.machine;
+    const Placement best = core.placement(instance, m, expected);
+    if ((is_found && !expected.feasible) ||
+        (is_proof(answer.status) && is_found != expected.feasible)) {
+        result.difference = "status";
+        result.detail =
+            "core: " + std::string(is_found ? "found " : "no") +
+            (is_found ? text_of(answer.placement, machine) + ", to the oracle " +
+                            opinion(remake(instance, answer.placement))
+                      : "") +
+            "\noracle: " + (expected.feasible ? text_of(best, machine) : "no");
+    } else if (answer.status == Status::optimal) {
+        result.difference = difference_of(best, answer.placement);
+        result.detail =
+            "core:   " + text_of(answer.placement, machine) +
+            "\noracle: " + text_of(best, machine) + "\nto the oracle, the core's is " +
+            (result.difference.empty() ? ""
+                                       : opinion(remake(instance, answer.placement)));
+    } else if (answer.status == Status::feasible) {
+        const OracleAnswer remade = remake(instance, answer.placement);
+        compare_unproved(expected,
+                         remade,
+                         core.placement(instance, m, remade),
+                         answer.placement,
+                         machine,
+                         result);
+    }
 }
 
 void compare_answers(const Instance& instance,
@@ -328,34 +431,22 @@ void compare_answers(const Instance& instance,
     const Answer answer = solve(*core.state, *compiled, options);
     result.status = answer.status;
     result.steps = answer.steps;
-    const bool is_found =
-        answer.status == Status::optimal || answer.status == Status::feasible;
-    const Placement best = core.placement(instance, m, expected);
     if (expected.feasible) {
         result.unmet_vector = expected.cost[Cost::unmet_vector];
     }
-    const bool is_proved =
-        answer.status == Status::optimal || answer.status == Status::infeasible;
-    if ((is_found && !expected.feasible) ||
-        (is_proved && is_found != expected.feasible)) {
-        result.difference = "status";
-        result.detail =
-            "core: " + std::string(is_found ? "found " : "no") +
-            (is_found ? text_of(answer.placement, *core.machine) + ", to the oracle " +
-                            opinion(instance, answer.placement)
-                      : "") +
-            "\noracle: " + (expected.feasible ? text_of(best, *core.machine) : "no");
+    compare_found(instance, core, m, expected, answer, result);
+    if (!result.difference.empty()) {
         return;
     }
-    if (answer.status == Status::optimal) {
-        result.difference = difference_of(best, answer.placement);
-        result.detail =
-            "core:   " + text_of(answer.placement, *core.machine) +
-            "\noracle: " + text_of(best, *core.machine) +
-            "\nto the oracle, the core's is " +
-            (result.difference.empty() ? "" : opinion(instance, answer.placement));
+    if (!is_proof(answer.status) && !may_end_unproved(instance.request, m) &&
+        !is_decided_later(*core.state, *compiled, options)) {
+        result.difference = "undecided";
+        result.detail = "core: no proof after " + std::to_string(answer.steps) +
+                        " steps, nor under a far higher limit";
+        return;
     }
-    if (expected.feasible && result.difference.empty()) {
+    if (expected.feasible) {
+        const Placement best = core.placement(instance, m, expected);
         const Cost cost = evaluate(*core.state, *compiled, best, options.policy);
         if (cost != expected.cost) {
             result.difference = "evaluate";

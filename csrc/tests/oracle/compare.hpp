@@ -15,8 +15,9 @@
 namespace topoalloc::oracle {
 
 struct Comparison {
-    /// "": they agree. Else what parts them, in one word ("machine", "status", "cost",
-    /// "devices", "pus", "localities", "memory", "pairs", "evaluate", "refused"): a
+    /// "": they agree. Else what parts them, in few words ("machine", "status", "cost",
+    /// "devices", "pus", "localities", "memory", "pairs", "evaluate", "refused"; of an
+    /// answer without proof also "no placement", "better than best", "undecided"): a
     /// shrunk instance keeps it.
     std::string difference;
     std::string detail;
