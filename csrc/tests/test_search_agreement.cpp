@@ -89,7 +89,7 @@ Request random_request(std::mt19937_64& random, bool with_devices) {
 CompiledRequest without_table(const CompiledRequest& compiled) {
     CompiledRequest copy = compiled;
     auto plan = std::make_shared<TreePlan>(*compiled.tree);
-    plan->sets.clear();
+    plan->devices_of_set.clear();
     copy.tree = plan;
     return copy;
 }
@@ -143,7 +143,8 @@ TEST(SearchAgreement, HoldsWhereEachLocalityIsAnL3) {
         const NodeState state = random_state(machine, random);
         const auto compiled = compile(machine, random_request(random, round % 2 == 0));
         ASSERT_NE(compiled->tree, nullptr);
-        ASSERT_TRUE(compiled->tree->sets.empty()) << "ten localities are not tabled";
+        ASSERT_TRUE(compiled->tree->devices_of_set.empty())
+            << "ten localities are not tabled";
         SolveOptions options;
         options.policy.packing = round % 3 == 0 ? Packing::spread : Packing::pack;
         const Answer answer = solve(state, *compiled, options);

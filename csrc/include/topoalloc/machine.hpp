@@ -85,6 +85,22 @@ struct Locality {
     Bitmap packages;  ///< that it meets
     Bitmap l3s;
     std::vector<std::uint32_t> numa_nodes;  ///< attached, indices, ascending
+    /// Into Machine::core_runs(), when runs_are_joined().
+    std::uint32_t first_run = 0, run_count = 0;
+};
+
+/// Cores side by side that share L3, locality and Package.
+struct CoreRun {
+    std::uint32_t l3 = 0, locality = 0, package = 0;
+    std::uint32_t first_core = 0, core_count = 0;
+};
+
+/// A set of localities with terms 2 and 3 of docs/objective.md section 4.
+struct LocalitySet {
+    std::uint64_t mask = 0;
+    std::int64_t packages = 0;
+    std::int64_t localities = 0;
+    std::int64_t distance = 0;
 };
 
 struct Device {
@@ -158,6 +174,26 @@ class Machine {
                                           std::uint32_t device_b) const;
     [[nodiscard]] std::uint64_t max_link_mb_s() const { return max_link_mb_s_; }
     [[nodiscard]] bool class_has_links(std::string_view device_class) const;
+    /// All cores, in order.
+    [[nodiscard]] const std::vector<CoreRun>& core_runs() const { return core_runs_; }
+    /// By core: its run.
+    [[nodiscard]] const std::vector<std::uint32_t>& run_of_core() const {
+        return run_of_core_;
+    }
+    /// True when the runs of each L3 and of each locality stand side by side.
+    [[nodiscard]] bool runs_are_joined() const { return runs_are_joined_; }
+    /// PUs of every core; 0 when cores differ.
+    [[nodiscard]] std::uint32_t core_size() const { return core_size_; }
+    /// By locality: its class. Localities of one class lie in the same Packages and are
+    /// equally far from every other. Classes are numbered by their first locality.
+    [[nodiscard]] const std::vector<std::uint32_t>& locality_classes() const {
+        return locality_classes_;
+    }
+    /// Every set of localities in the order of terms 2 and 3, then least index; empty
+    /// when there are more than 8 localities.
+    [[nodiscard]] const std::vector<LocalitySet>& locality_sets() const {
+        return locality_sets_;
+    }
     /// Between localities; 0 without a matrix.
     [[nodiscard]] std::uint64_t distance(std::uint32_t locality_a,
                                          std::uint32_t locality_b) const {
@@ -200,6 +236,12 @@ class Machine {
     std::uint64_t max_link_mb_s_ = 0;
     std::vector<std::uint64_t> distances_;  // localities x localities
     bool ultrametric_ = false;
+    std::vector<CoreRun> core_runs_;
+    std::vector<std::uint32_t> run_of_core_;
+    bool runs_are_joined_ = false;
+    std::uint32_t core_size_ = 0;
+    std::vector<std::uint32_t> locality_classes_;
+    std::vector<LocalitySet> locality_sets_;
     std::map<std::string, std::uint32_t, std::less<>> device_by_key_;
     std::vector<std::uint32_t> pu_by_os_index_;  // os_index -> logical, or no_index
     std::set<std::string, std::less<>> classes_with_links_;

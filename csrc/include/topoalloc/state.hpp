@@ -42,6 +42,10 @@ class NodeState {
     [[nodiscard]] const Bitmap& cordoned_devices() const { return cordoned_devices_; }
     /// Cores all of whose PUs are free. Logical core indices.
     [[nodiscard]] const Bitmap& whole_cores() const { return whole_cores_; }
+    /// Their number by run, as Machine::core_runs().
+    [[nodiscard]] const std::vector<std::uint32_t>& whole_cores_of_run() const {
+        return whole_cores_of_run_;
+    }
     [[nodiscard]] std::uint64_t free_bytes(std::uint32_t numa_node,
                                            std::uint32_t page_size_index) const {
         return free_bytes_[numa_node * page_sizes_ + page_size_index];
@@ -102,6 +106,7 @@ class NodeState {
     std::vector<std::uint64_t> free_bytes_;     // numa_nodes x page_sizes
     std::vector<std::uint64_t> counters_left_;  // of all roots, see first_counter
     Bitmap free_pus_, whole_cores_;             // derived from the PU sets
+    std::vector<std::uint32_t> whole_cores_of_run_;
     Bitmap available_devices_;  // derived from cordons, holds and counters
     std::vector<std::uint32_t> package_holds_, locality_holds_, switch_holds_,
         device_holds_, l3_holds_;

@@ -31,6 +31,10 @@ std::shared_ptr<const Machine> MachineBuilder::build() {
     attach_numa_nodes();
     link_localities();
     build_distances();
+    build_runs();
+    join_runs();
+    classify_localities();
+    table_locality_sets();
     build_bridges();
     check_devices();
     order_devices();

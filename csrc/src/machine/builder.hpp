@@ -7,6 +7,7 @@
 //   builder_devices.cpp  bridges, devices: order, names, counters, keys
 //   builder_levels.cpp   levels, overrides, switches, the ultrametric check
 //   builder_links.cpp    links between devices
+//   builder_runs.cpp     runs of cores; classes and sets of localities
 // Every member of a spec is untrusted: it is checked before it is used as an index.
 #pragma once
 
@@ -120,6 +121,12 @@ class MachineBuilder {
     void build_links();
     [[nodiscard]] std::uint32_t link_end(std::uint32_t spec_index,
                                          const std::string& part) const;
+
+    // builder_runs.cpp
+    void build_runs();
+    void join_runs();
+    void classify_localities();
+    void table_locality_sets();
 
     std::shared_ptr<Machine> machine_;
     MachineSpec& spec_;  ///< lives in machine_

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/compiled_request.hpp"
 
-#include "node/locality_sets.hpp"
 #include "node/tree_plan.hpp"
 
 #include "topoalloc/errors.hpp"
@@ -393,7 +392,6 @@ std::shared_ptr<const CompiledRequest> compile(std::shared_ptr<const Machine> ma
     out->machine = std::move(machine);
     out->request = request;
     Compiler(*out->machine, *out).run();
-    out->locality_classes = classify_localities(*out->machine);
     out->tree = plan_tree(*out);
     return out;
 }

@@ -86,7 +86,6 @@ class CompiledRequest {
     std::vector<std::uint64_t> bytes;
     bool lacks_page_size = false;
     bool wants_bytes = false;
-    std::vector<std::uint32_t> locality_classes;  ///< see locality_sets.hpp
     std::shared_ptr<const TreePlan> tree;  ///< null when the tree search does not apply
 
     [[nodiscard]] bool wants_pus() const {
@@ -95,5 +94,22 @@ class CompiledRequest {
     /// Index of the need of a class, or no_index.
     [[nodiscard]] std::uint32_t need_of(std::string_view device_class) const;
 };
+
+/// Calls f(constraint) for what must hold when the preferences `unmet` (bit i is
+/// prefer[i]) need not, until it returns false. @returns false when f did
+template <class F>
+bool for_each_enforced(const CompiledRequest& request, std::uint32_t unmet, F&& f) {
+    for (const CompiledConstraint& constraint : request.require) {
+        if (!f(constraint)) {
+            return false;
+        }
+    }
+    for (std::size_t i = 0; i < request.prefer.size(); ++i) {
+        if (((unmet >> i) & 1U) == 0 && !f(request.prefer[i])) {
+            return false;
+        }
+    }
+    return true;
+}
 
 }  // namespace topoalloc

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/l3_choice.hpp"
 
+#include "topoalloc/machine_spec.hpp"
+
 #include <algorithm>
 #include <functional>
 
@@ -17,76 +19,80 @@ bool ends_locality(std::span<const L3Room> rooms, std::size_t index) {
 
 }  // namespace
 
-std::size_t L3Choice::least_count(std::span<const L3Room> rooms, std::uint64_t wanted) {
-    units_.clear();
+// One room suffices: the first favoured one, else the first.
+bool L3Choice::choose_one(std::span<const L3Room> rooms, std::uint64_t wanted) {
+    std::uint32_t first = no_index;
+    for (std::uint32_t i = 0; i < rooms.size(); ++i) {
+        if (rooms[i].units < wanted) {
+            continue;
+        }
+        if (rooms[i].favoured) {
+            chosen_.push_back(i);
+            return true;
+        }
+        first = std::min(first, i);
+    }
+    if (first != no_index) {
+        chosen_.push_back(first);
+    }
+    return first != no_index;
+}
+
+void L3Choice::count_sizes(std::span<const L3Room> rooms) {
+    std::uint32_t most = 0;
     for (const L3Room& room : rooms) {
-        if (room.units >= wanted) {
-            return 1;
-        }
-        units_.push_back(room.units);
+        most = std::max(most, room.units);
     }
-    std::ranges::sort(units_, std::greater{});
-    std::uint64_t sum = 0;
+    sizes_.assign(2 * (std::size_t{most} + 1), 0);
+    for (const L3Room& room : rooms) {
+        ++sizes_[2 * room.units + (room.favoured ? 1U : 0U)];
+    }
+}
+
+// The fewest rooms that hold `wanted`, the largest first; 0 when all do not.
+std::size_t L3Choice::least_count(std::uint64_t wanted) const {
     std::size_t count = 0;
-    while (sum < wanted && count < units_.size()) {
-        sum += units_[count++];
-    }
-    return sum < wanted ? 0 : count;
-}
-
-// Scans from the last room, keeping the `count` largest of each side sorted.
-void L3Choice::sum_largest(std::span<const L3Room> rooms, std::size_t count) {
-    rooms_ = rooms.size();
-    width_ = count + 1;
-    largest_.assign(2 * (rooms_ + 1) * width_, impossible);
-    for (std::size_t side = 0; side < 2; ++side) {
-        units_.clear();
-        std::int64_t* row = &largest_[(side * (rooms_ + 1) + rooms_) * width_];
-        row[0] = 0;
-        for (std::size_t i = rooms_; i-- > 0;) {
-            std::int64_t* above = row - width_;
-            std::copy(row, row + width_, above);
-            row = above;
-            if (rooms[i].favoured != (side == 1)) {
-                continue;
-            }
-            const auto place =
-                std::ranges::lower_bound(units_, rooms[i].units, std::greater{});
-            const auto from = static_cast<std::size_t>(place - units_.begin());
-            if (from >= count) {
-                continue;
-            }
-            units_.insert(place, rooms[i].units);
-            units_.resize(std::min(units_.size(), count));
-            for (std::size_t k = from; k < units_.size(); ++k) {
-                row[k + 1] = row[k] + units_[k];
-            }
+    for (std::size_t units = sizes_.size() / 2; units-- > 1;) {
+        const std::uint64_t rooms = sizes_[2 * units] + sizes_[2 * units + 1];
+        if (rooms * units >= wanted) {
+            return count + (wanted + units - 1) / units;
         }
+        wanted -= rooms * units;
+        count += rooms;
     }
+    return 0;
 }
 
-bool L3Choice::fits(std::size_t first,
-                    std::size_t favoured,
+// Whether so many rooms of each side can be had, and hold `wanted`.
+bool L3Choice::fits(std::size_t favoured,
                     std::size_t other,
                     std::uint64_t wanted) const {
-    return largest_[first * width_ + other] +
-               largest_[(rooms_ + 1 + first) * width_ + favoured] >=
-           static_cast<std::int64_t>(wanted);
+    std::uint64_t sum = 0;
+    for (std::size_t units = sizes_.size() / 2; units-- > 1;) {
+        const std::size_t of_other = std::min<std::size_t>(other, sizes_[2 * units]);
+        const std::size_t of_favoured =
+            std::min<std::size_t>(favoured, sizes_[2 * units + 1]);
+        sum += units * (of_other + of_favoured);
+        other -= of_other;
+        favoured -= of_favoured;
+    }
+    return other == 0 && favoured == 0 && sum >= wanted;
 }
 
 void L3Choice::choose_least_index(std::span<const L3Room> rooms,
                                   std::size_t favoured,
                                   std::size_t other,
                                   std::uint64_t wanted) {
-    for (std::uint32_t i = 0; i < rooms.size() && wanted != 0; ++i) {
-        std::size_t& side = rooms[i].favoured ? favoured : other;
+    for (std::uint32_t i = 0; i < rooms.size() && favoured + other != 0; ++i) {
+        const L3Room& room = rooms[i];
+        --sizes_[2 * room.units + (room.favoured ? 1U : 0U)];
+        std::size_t& side = room.favoured ? favoured : other;
         if (side == 0) {
             continue;
         }
         --side;
-        const std::uint64_t rest =
-            wanted - std::min<std::uint64_t>(wanted, rooms[i].units);
-        if (fits(i + 1, favoured, other, rest)) {
+        const std::uint64_t rest = wanted - std::min<std::uint64_t>(wanted, room.units);
+        if (fits(favoured, other, rest)) {
             wanted = rest;
             chosen_.push_back(i);
         } else {
@@ -95,23 +101,22 @@ void L3Choice::choose_least_index(std::span<const L3Room> rooms,
     }
 }
 
-const std::vector<std::uint32_t>& L3Choice::choose(std::span<const L3Room> rooms,
-                                                   std::uint64_t wanted) {
+std::span<const std::uint32_t> L3Choice::choose(std::span<const L3Room> rooms,
+                                                std::uint64_t wanted) {
     chosen_.clear();
-    const std::size_t count = least_count(rooms, wanted);
+    if (choose_one(rooms, wanted)) {
+        return chosen_;
+    }
+    count_sizes(rooms);
+    const std::size_t count = least_count(wanted);
     if (count == 0) {
         return chosen_;
     }
-    if (rooms.size() == 1) {
-        chosen_.push_back(0);
-        return chosen_;
-    }
-    sum_largest(rooms, count);
     std::size_t favoured = std::min(
         count,
         static_cast<std::size_t>(std::ranges::count_if(rooms, &L3Room::favoured)));
     // Stops: some split of the least count fits.
-    while (!fits(0, favoured, count - favoured, wanted)) {
+    while (!fits(favoured, count - favoured, wanted)) {
         --favoured;
     }
     choose_least_index(rooms, favoured, count - favoured, wanted);
@@ -188,8 +193,9 @@ std::int64_t L3Choice::sum_with(
     return room.units + cell(index + 1, ends ? 0 : 1, k - 1, f - own);
 }
 
-const std::vector<std::uint32_t>& L3Choice::choose_hitting(
-    std::span<const L3Room> rooms, std::uint64_t wanted, std::uint64_t hit) {
+std::span<const std::uint32_t> L3Choice::choose_hitting(std::span<const L3Room> rooms,
+                                                        std::uint64_t wanted,
+                                                        std::uint64_t hit) {
     chosen_.clear();
     std::size_t missing = least_count_hitting(rooms, wanted, hit);
     if (missing == 0) {

@@ -2,10 +2,11 @@
 //
 // Which L3s to take units from: the fewest that hold what is wanted; among those the
 // most favoured ones (open before when packing, not open when spreading); among those
-// the least index set. Exact, by counting: O(L3s * chosen).
+// the least index set. Exact, by counting: O(L3s * units of the largest).
 #pragma once
 
 #include <cstdint>
+#include <memory_resource>
 #include <span>
 #include <vector>
 
@@ -16,28 +17,32 @@ struct L3Room {
     std::uint32_t l3 = 0;
     std::uint32_t units = 0;
     bool favoured = false;
-    std::uint32_t locality = 0;  ///< that holds it; read by choose_hitting alone
+    std::uint32_t locality = 0;   ///< that holds it; read by choose_hitting alone
+    std::uint32_t first_run = 0;  ///< of Machine::core_runs(), for the caller
 };
 
 class L3Choice {
   public:
+    explicit L3Choice(
+        std::pmr::memory_resource* scratch = std::pmr::get_default_resource())
+        : units_(scratch), sizes_(scratch), largest_(scratch), chosen_(scratch) {}
+
     /// @param rooms  in index order
     /// @returns positions in `rooms`, ascending; empty when they can not hold `wanted`
-    [[nodiscard]] const std::vector<std::uint32_t>& choose(
-        std::span<const L3Room> rooms, std::uint64_t wanted);
+    [[nodiscard]] std::span<const std::uint32_t> choose(std::span<const L3Room> rooms,
+                                                        std::uint64_t wanted);
 
     /// As choose(), with at least one L3 in each locality of the mask `hit`. Rooms of
     /// one locality stand side by side; `wanted` is at least the number of those
     /// localities. O(L3s * chosen^2).
-    [[nodiscard]] const std::vector<std::uint32_t>& choose_hitting(
+    [[nodiscard]] std::span<const std::uint32_t> choose_hitting(
         std::span<const L3Room> rooms, std::uint64_t wanted, std::uint64_t hit);
 
   private:
-    [[nodiscard]] std::size_t least_count(std::span<const L3Room> rooms,
-                                          std::uint64_t wanted);
-    void sum_largest(std::span<const L3Room> rooms, std::size_t count);
-    [[nodiscard]] bool fits(std::size_t first,
-                            std::size_t favoured,
+    [[nodiscard]] bool choose_one(std::span<const L3Room> rooms, std::uint64_t wanted);
+    void count_sizes(std::span<const L3Room> rooms);
+    [[nodiscard]] std::size_t least_count(std::uint64_t wanted) const;
+    [[nodiscard]] bool fits(std::size_t favoured,
                             std::size_t other,
                             std::uint64_t wanted) const;
     void choose_least_index(std::span<const L3Room> rooms,
@@ -65,11 +70,11 @@ class L3Choice {
         const L3Room& room, std::size_t index, bool ends, std::size_t k, std::size_t f);
 
     // Scratch, kept so that repeated choices do not allocate.
-    std::vector<std::uint32_t> units_;  // sorted
-    std::vector<std::int64_t>
-        largest_;  // [side][room][count]: sum of the largest from room on
-    std::size_t rooms_ = 0, width_ = 0;
-    std::vector<std::uint32_t> chosen_;
+    std::pmr::vector<std::uint32_t> units_;
+    std::pmr::vector<std::uint32_t> sizes_;  // [units][favoured]: rooms still to come
+    std::pmr::vector<std::int64_t> largest_;
+    std::size_t width_ = 0;
+    std::pmr::vector<std::uint32_t> chosen_;
 };
 
 }  // namespace topoalloc

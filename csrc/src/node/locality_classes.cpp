@@ -6,26 +6,10 @@
 namespace topoalloc {
 namespace {
 
-// True when both lie in the same Packages and are equally far from every other
-// locality.
-bool are_alike(const Machine& machine, std::uint32_t a, std::uint32_t b) {
-    if (!(machine.localities()[a].packages == machine.localities()[b].packages)) {
-        return false;
-    }
-    for (std::uint32_t other = 0; other < machine.localities().size(); ++other) {
-        if (other != a && other != b &&
-            machine.distance(a, other) != machine.distance(b, other)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 // Enumerates counts by class; then sorts them by distance.
 class ClassCounter {
   public:
     ClassCounter(const Machine& machine,
-                 const std::vector<std::uint32_t>& classes,
                  const std::vector<std::uint32_t>& most,
                  std::size_t packages,
                  std::uint64_t& steps,
@@ -35,6 +19,7 @@ class ClassCounter {
           packages_(packages),
           steps_(steps),
           max_steps_(max_steps) {
+        const auto& classes = machine.locality_classes();
         for (std::uint32_t l = 0; l < classes.size(); ++l) {
             if (classes[l] == first_.size()) {
                 first_.push_back(l);
@@ -118,22 +103,7 @@ class ClassCounter {
 
 }  // namespace
 
-std::vector<std::uint32_t> classify_localities(const Machine& machine) {
-    std::vector<std::uint32_t> classes;
-    std::vector<std::uint32_t> first;  // by class
-    for (std::uint32_t l = 0; l < machine.localities().size(); ++l) {
-        const auto alike = std::ranges::find_if(
-            first, [&](std::uint32_t other) { return are_alike(machine, other, l); });
-        classes.push_back(static_cast<std::uint32_t>(alike - first.begin()));
-        if (alike == first.end()) {
-            first.push_back(l);
-        }
-    }
-    return classes;
-}
-
 bool for_each_class_counts(const Machine& machine,
-                           const std::vector<std::uint32_t>& classes,
                            const std::vector<std::uint32_t>& most,
                            std::size_t packages,
                            std::size_t size,
@@ -141,7 +111,7 @@ bool for_each_class_counts(const Machine& machine,
                            std::uint64_t max_steps,
                            bool& limited,
                            const std::function<bool(const ClassCounts&)>& visit) {
-    ClassCounter counter(machine, classes, most, packages, steps, max_steps);
+    ClassCounter counter(machine, most, packages, steps, max_steps);
     if (!counter.run(size)) {
         limited = true;
         return false;

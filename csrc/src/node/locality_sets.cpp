@@ -4,16 +4,9 @@
 #include <algorithm>
 #include <bit>
 #include <functional>
-#include <tuple>
 
 namespace topoalloc {
 namespace {
-
-// Least index first: the set whose lowest differing member is present.
-bool holds_least_index(std::uint64_t a, std::uint64_t b) {
-    const std::uint64_t differing = a ^ b;
-    return differing != 0 && (a & (differing & (~differing + 1))) != 0;
-}
 
 class Enumerator {
   public:
@@ -42,7 +35,6 @@ class Enumerator {
                 bool limited = false;
                 const bool goes_on =
                     for_each_class_counts(machine_,
-                                          request_.locality_classes,
                                           most_,
                                           packages,
                                           size,
@@ -74,7 +66,7 @@ class Enumerator {
             }
         }
         for (std::uint32_t l = 0; l < count; ++l) {
-            const std::uint32_t index = request_.locality_classes[l];
+            const std::uint32_t index = machine_.locality_classes()[l];
             if (index >= members_.size()) {
                 members_.resize(index + 1);
             }
@@ -289,14 +281,6 @@ class Enumerator {
 };
 
 }  // namespace
-
-bool comes_before(const LocalitySet& a, const LocalitySet& b) {
-    const auto terms = [](const LocalitySet& set) {
-        return std::tuple(set.packages, set.localities, set.distance);
-    };
-    return terms(a) != terms(b) ? terms(a) < terms(b)
-                                : holds_least_index(a.mask, b.mask);
-}
 
 bool for_each_locality_set(const NodeState& state,
                            const CompiledRequest& request,

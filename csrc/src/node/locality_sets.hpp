@@ -20,16 +20,6 @@
 
 namespace topoalloc {
 
-struct LocalitySet {
-    std::uint64_t mask = 0;
-    std::int64_t packages = 0;
-    std::int64_t localities = 0;
-    std::int64_t distance = 0;
-};
-
-/// The order of terms 2 and 3, then least index.
-[[nodiscard]] bool comes_before(const LocalitySet& a, const LocalitySet& b);
-
 /// What a set must be able to hold.
 struct LocalityDemand {
     std::vector<std::uint32_t> units;  ///< that each locality can give
@@ -40,9 +30,6 @@ struct LocalityDemand {
     /// signatures may be exchanged. Empty: it may not be exchanged with any.
     std::vector<std::vector<std::uint64_t>> signatures;
 };
-
-/// By locality: its class. Classes are numbered by their first locality.
-[[nodiscard]] std::vector<std::uint32_t> classify_localities(const Machine& machine);
 
 /// How many of each class, with the terms that follow from it.
 struct ClassCounts {
@@ -56,7 +43,6 @@ struct ClassCounts {
 /// with at most `most` of each class, by distance.
 /// @returns false when visit did, or the step limit came first (then `limited` is true)
 bool for_each_class_counts(const Machine& machine,
-                           const std::vector<std::uint32_t>& classes,
                            const std::vector<std::uint32_t>& most,
                            std::size_t packages,
                            std::size_t size,

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <span>
 
 namespace topoalloc {
 namespace {
@@ -107,7 +108,7 @@ PuChoice finish_counting(const NodeState& state,
                          const PuQuestion& question,
                          const std::vector<CoreItem>& items,
                          const std::vector<L3Room>& rooms,
-                         const std::vector<std::uint32_t>& chosen) {
+                         std::span<const std::uint32_t> chosen) {
     PuChoice choice;
     const bool pack = question.packing == Packing::pack;
     const std::int64_t sign = pack ? 1 : -1;
@@ -443,7 +444,8 @@ std::optional<PuChoice> choose_pus(const NodeState& state,
     if (counting_applies(question, items)) {
         const std::vector<L3Room> rooms = collect_l3s(state, question, items);
         L3Choice l3s;
-        const std::vector<std::uint32_t>& chosen = l3s.choose(rooms, question.wanted);
+        const std::span<const std::uint32_t> chosen =
+            l3s.choose(rooms, question.wanted);
         if (chosen.empty()) {
             return std::nullopt;
         }

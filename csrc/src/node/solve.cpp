@@ -8,11 +8,16 @@
 #include "topoalloc/errors.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
+#include <cstddef>
+#include <memory_resource>
 #include <utility>
 
 namespace topoalloc {
 namespace {
+
+constexpr std::size_t scratch_bytes = 24 * 1024;
 
 // Which preferences stay unmet (bit i is prefer[i]), best first: fewest, then the 0/1
 // vector with the first entry most significant.
@@ -37,29 +42,27 @@ std::vector<std::uint32_t> unmet_sets(std::size_t preferences) {
 std::vector<const CompiledConstraint*> enforced_with(const CompiledRequest& request,
                                                      std::uint32_t unmet) {
     std::vector<const CompiledConstraint*> enforced;
-    for (const CompiledConstraint& constraint : request.require) {
+    for_each_enforced(request, unmet, [&](const CompiledConstraint& constraint) {
         enforced.push_back(&constraint);
-    }
-    for (std::size_t i = 0; i < request.prefer.size(); ++i) {
-        if (((unmet >> i) & 1U) == 0) {
-            enforced.push_back(&request.prefer[i]);
-        }
-    }
+        return true;
+    });
     return enforced;
 }
 
 SearchResult search_any(const NodeState& state,
                         const CompiledRequest& request,
-                        const std::vector<const CompiledConstraint*>& enforced,
+                        std::uint32_t unmet,
                         const SolveOptions& options,
                         std::uint64_t& steps) {
     if (request.tree != nullptr) {
-        if (auto found =
-                tree_search(state, request, *request.tree, enforced, options, steps)) {
+        // Most questions need no more, so they allocate nothing but their answer.
+        std::array<std::byte, scratch_bytes> buffer;  // NOLINT: written before read
+        std::pmr::monotonic_buffer_resource scratch(buffer.data(), buffer.size());
+        if (auto found = tree_search(state, request, unmet, options, steps, &scratch)) {
             return std::move(*found);
         }
     }
-    return search(state, request, enforced, options, steps);
+    return search(state, request, enforced_with(request, unmet), options, steps);
 }
 
 ChosenDevices chosen_of(const CompiledRequest& request, const Placement& placement) {
@@ -92,8 +95,7 @@ bool try_unmet(const NodeState& state,
                std::uint32_t unmet,
                bool& limited,
                Answer& answer) {
-    SearchResult found = search_any(
-        state, request, enforced_with(request, unmet), options, answer.steps);
+    SearchResult found = search_any(state, request, unmet, options, answer.steps);
     limited = limited || found.limited;
     if (!found.best) {
         return false;

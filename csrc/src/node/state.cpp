@@ -305,6 +305,7 @@ NodeState::NodeState(std::shared_ptr<const Machine> machine)
     }
     free_pus_.resize_words(pu_words);
     whole_cores_.resize_words((machine_->cores().size() + 63) / 64);
+    whole_cores_of_run_.resize(machine_->core_runs().size());
     for (std::uint32_t core = 0; core < machine_->cores().size(); ++core) {
         refresh_core(core);
     }
@@ -455,10 +456,17 @@ void NodeState::set_pus_free(const Bitmap& pus) {
 }
 
 void NodeState::refresh_core(std::uint32_t core) {
-    if (machine_->cores()[core].pus.is_subset_of(free_pus_)) {
+    const bool whole = machine_->cores()[core].pus.is_subset_of(free_pus_);
+    if (whole == whole_cores_.test(core)) {
+        return;
+    }
+    std::uint32_t& of_run = whole_cores_of_run_[machine_->run_of_core()[core]];
+    if (whole) {
         whole_cores_.set(core);
+        ++of_run;
     } else {
         whole_cores_.reset(core);
+        --of_run;
     }
 }
 
@@ -491,6 +499,10 @@ void NodeState::check_consistency() const {
             whole_cores_.test(core) == machine_->cores()[core].pus.is_subset_of(free),
             "whole_cores at core " + std::to_string(core));
     }
+    std::vector<std::uint32_t> of_run(machine_->core_runs().size());
+    whole_cores_.for_each(
+        [&](std::size_t core) { ++of_run[machine_->run_of_core()[core]]; });
+    demand(of_run == whole_cores_of_run_, "whole cores by run");
     owned_pus_.for_each([&](std::size_t index) {
         const Pu& pu = machine_->pus()[index];
         demand(
@@ -520,6 +532,7 @@ bool NodeState::operator==(const NodeState& other) const {
            held_whole_ == other.held_whole_ && held_parts_ == other.held_parts_ &&
            free_bytes_ == other.free_bytes_ && counters_left_ == other.counters_left_ &&
            free_pus_ == other.free_pus_ && whole_cores_ == other.whole_cores_ &&
+           whole_cores_of_run_ == other.whole_cores_of_run_ &&
            available_devices_ == other.available_devices_ &&
            package_holds_ == other.package_holds_ &&
            locality_holds_ == other.locality_holds_ &&

@@ -1,65 +1,30 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/tree_plan.hpp"
 
+#include "node/bits.hpp"
+
 #include <algorithm>
 #include <bit>
+#include <optional>
+#include <utility>
 
 namespace topoalloc {
 namespace {
-
-std::vector<CorePiece> find_pieces(const Machine& machine) {
-    std::vector<CorePiece> pieces;
-    for (std::uint32_t core = 0; core < machine.cores().size(); ++core) {
-        const Pu& pu = machine.pus()[machine.cores()[core].pus.first()];
-        if (pieces.empty() || pieces.back().l3 != pu.l3 ||
-            pieces.back().locality != pu.locality ||
-            pieces.back().package != pu.package) {
-            pieces.push_back({pu.l3, pu.locality, pu.package, core, 0});
-        }
-        ++pieces.back().core_count;
-    }
-    return pieces;
-}
-
-// True when the pieces of each L3, locality and Package stand side by side.
-template <class Key>
-bool is_contiguous(const std::vector<CorePiece>& pieces, std::size_t count, Key key) {
-    std::vector<bool> ended(count, false);
-    for (std::size_t i = 0; i < pieces.size(); ++i) {
-        if (ended[key(pieces[i])]) {
-            return false;
-        }
-        if (i + 1 < pieces.size() && key(pieces[i]) != key(pieces[i + 1])) {
-            ended[key(pieces[i])] = true;
-        }
-    }
-    return true;
-}
-
-std::uint32_t common_core_size(const Machine& machine) {
-    const auto size = static_cast<std::uint32_t>(machine.cores().front().pus.count());
-    return std::ranges::all_of(
-               machine.cores(),
-               [size](const Domain& core) { return core.pus.count() == size; })
-               ? size
-               : 0;
-}
 
 void note_switches(const Machine& machine, TreePlan& plan) {
     const auto& devices = plan.tree.devices();
     plan.most_per_switch.assign(plan.tree.need_count(), 0);
     for (std::size_t rank = 0; rank < devices.size(); ++rank) {
         const std::uint32_t index = machine.devices()[devices[rank]].switch_index;
-        const std::uint64_t bit = std::uint64_t{1} << rank;
         if (index == no_index) {
-            plan.without_switch |= bit;
+            plan.without_switch |= bit(rank);
             continue;
         }
         auto it = std::ranges::find(plan.switches, index, &SwitchMembers::index);
         if (it == plan.switches.end()) {
             it = plan.switches.insert(it, {index, 0});
         }
-        it->devices |= bit;
+        it->devices |= bit(rank);
         for (std::size_t need = 0; need < plan.tree.need_count(); ++need) {
             plan.most_per_switch[need] =
                 std::max(plan.most_per_switch[need],
@@ -69,83 +34,111 @@ void note_switches(const Machine& machine, TreePlan& plan) {
     }
 }
 
-void note_levels(const Machine& machine, TreePlan& plan) {
-    const std::size_t needs = plan.tree.need_count();
-    const auto& devices = plan.tree.devices();
-    plan.least_levels.assign(needs * needs, static_cast<std::int64_t>(Level::machine));
-    for (std::size_t a = 0; a < devices.size(); ++a) {
-        for (std::size_t b = 0; b < devices.size(); ++b) {
-            std::int64_t& least =
-                plan.least_levels[plan.tree.need_of(a) * needs + plan.tree.need_of(b)];
-            if (a != b) {
-                least = std::min(
-                    least,
-                    static_cast<std::int64_t>(machine.level(devices[a], devices[b])));
+// The least level of a candidate of one need and one of another.
+std::int64_t least_level(const Machine& machine,
+                         const DeviceTree& tree,
+                         std::size_t need_a,
+                         std::size_t need_b) {
+    auto least = static_cast<std::int64_t>(Level::machine);
+    for_each_bit(tree.need_mask(need_a), [&](std::uint32_t a) {
+        for_each_bit(tree.need_mask(need_b), [&](std::uint32_t b) {
+            const Level level = machine.level(tree.devices()[a], tree.devices()[b]);
+            least = std::min(least, static_cast<std::int64_t>(level));
+        });
+    });
+    return least;
+}
+
+TreePair price(const Machine& machine, const TreePlan& plan, const CompiledPair& pair) {
+    const bool a_is_many = pair.ratio_b == 1;
+    TreePair priced;
+    priced.many = a_is_many ? pair.need_a : pair.need_b;
+    priced.one = a_is_many ? pair.need_b : pair.need_a;
+    priced.ratio = a_is_many ? pair.ratio_a : pair.ratio_b;
+    priced.within = pair.within;
+    priced.least = least_level(machine, plan.tree, priced.many, priced.one);
+    return priced;
+}
+
+void note_pairs(const CompiledRequest& request, TreePlan& plan) {
+    for (const auto* list : {&request.require, &request.prefer}) {
+        for (std::size_t i = 0; i < list->size(); ++i) {
+            if (const auto* pair = std::get_if<CompiledPair>(&(*list)[i])) {
+                plan.pairs.push_back(price(*request.machine, plan, *pair));
+                const TreePair& priced = plan.pairs.back();
+                plan.least_pair_levels += priced.least * plan.counts[priced.many];
+                if (list == &request.prefer) {
+                    plan.pairs.back().preferred = static_cast<std::uint32_t>(i);
+                }
             }
         }
     }
 }
 
-std::vector<LocalitySet> all_sets(const Machine& machine, const TreePlan& plan) {
-    std::vector<LocalitySet> sets;
-    const std::size_t count = machine.localities().size();
-    for (std::uint64_t mask = 1; mask < (std::uint64_t{1} << count); ++mask) {
-        LocalitySet set{mask, 0, std::popcount(mask), 0};
-        Bitmap packages;
-        for (std::uint64_t rest = mask; rest != 0; rest &= rest - 1) {
-            const auto a = static_cast<std::uint32_t>(std::countr_zero(rest));
-            packages.set(plan.package_of[a]);
-            for (std::uint64_t more = rest & (rest - 1); more != 0; more &= more - 1) {
-                set.distance += static_cast<std::int64_t>(machine.distance(
-                    a, static_cast<std::uint32_t>(std::countr_zero(more))));
-            }
+void note_counts(const CompiledRequest& request, TreePlan& plan) {
+    const Machine& machine = *request.machine;
+    for (std::size_t need = 0; need < request.needs.size(); ++need) {
+        const auto count = static_cast<std::int64_t>(request.needs[need].count);
+        plan.counts.push_back(request.needs[need].count);
+        plan.device_count += count;
+        if (machine.class_has_links(request.request.devices[need].device_class)) {
+            plan.missing_link += count * (count - 1) / 2 *
+                                 static_cast<std::int64_t>(machine.max_link_mb_s() -
+                                                           plan.tree.link_mb_s(need));
         }
-        set.packages = static_cast<std::int64_t>(packages.count());
-        sets.push_back(set);
     }
-    std::ranges::sort(sets, comes_before);
-    return sets;
+}
+
+void note_sets(const Machine& machine, TreePlan& plan) {
+    for (const LocalitySet& set : machine.locality_sets()) {
+        std::uint64_t devices = plan.tree.unknown_mask();
+        for_each_bit(set.mask,
+                     [&](std::uint32_t l) { devices |= plan.tree.locality_mask(l); });
+        plan.devices_of_set.push_back(devices);
+    }
+}
+
+bool bytes_have_one_locality(const CompiledRequest& request) {
+    return !request.wants_bytes ||
+           std::ranges::all_of(request.machine->numa_nodes(),
+                               [&](const NumaNode& node) {
+                                   return node.kind != request.request.kind ||
+                                          node.localities.count() <= 1;
+                               });
 }
 
 }  // namespace
 
 std::shared_ptr<const TreePlan> plan_tree(const CompiledRequest& request) {
     const Machine& machine = *request.machine;
+    if (!machine.runs_are_joined() || !bytes_have_one_locality(request)) {
+        return nullptr;
+    }
     std::optional<DeviceTree> tree = DeviceTree::build(request);
     if (!tree) {
         return nullptr;
     }
     auto plan = std::make_shared<TreePlan>();
     plan->tree = std::move(*tree);
-    note_switches(machine, *plan);
-    note_levels(machine, *plan);
-    plan->pieces = find_pieces(machine);
-    plan->core_size = common_core_size(machine);
-    const auto& pieces = plan->pieces;
-    if (!is_contiguous(
-            pieces, machine.l3s().size(), [](const CorePiece& p) { return p.l3; }) ||
-        !is_contiguous(pieces, machine.localities().size(), [](const CorePiece& p) {
-            return p.locality;
-        })) {
-        return nullptr;
-    }
     for (const Locality& locality : machine.localities()) {
         if (locality.packages.count() != 1) {
             return nullptr;
         }
-        plan->package_of.push_back(locality.packages.first());
+        plan->package_of.push_back(
+            static_cast<std::uint32_t>(locality.packages.first()));
     }
-    for (const NumaNode& node : machine.numa_nodes()) {
-        if (request.wants_bytes && node.kind == request.request.kind &&
-            node.localities.count() > 1) {
-            return nullptr;
-        }
+    note_counts(request, *plan);
+    note_pairs(request, *plan);
+    if (plan->pairs.size() > TreeTables::max_pairs) {
+        return nullptr;
     }
-    plan->l3_is_locality = pieces.size() == machine.l3s().size() &&
-                           pieces.size() == machine.localities().size();
-    if (machine.localities().size() <= TreePlan::max_tabled_localities) {
-        plan->sets = all_sets(machine, *plan);
+    note_switches(machine, *plan);
+    note_sets(machine, *plan);
+    if (plan->device_count != 0) {
+        plan->tables = TreeTables(plan->tree, plan->pairs, plan->counts);
     }
+    plan->l3_is_locality = machine.core_runs().size() == machine.l3s().size() &&
+                           machine.core_runs().size() == machine.localities().size();
     return plan;
 }
 

@@ -3,20 +3,12 @@
 // What the tree search derives once from a Request and a Machine.
 #pragma once
 
-#include "node/device_tree.hpp"
-#include "node/locality_sets.hpp"
+#include "node/tree_programme.hpp"
 
 #include <memory>
-#include <optional>
 #include <vector>
 
 namespace topoalloc {
-
-/// A run of cores that share L3, locality and Package.
-struct CorePiece {
-    std::uint32_t l3 = 0, locality = 0, package = 0;
-    std::uint32_t first_core = 0, core_count = 0;
-};
 
 struct SwitchMembers {
     std::uint32_t index = 0;
@@ -25,22 +17,19 @@ struct SwitchMembers {
 
 struct TreePlan {
     DeviceTree tree;
+    std::vector<TreePair> pairs;  ///< of require, then of prefer
+    TreeTables tables;
     std::vector<SwitchMembers> switches;         ///< that have candidates
     std::uint64_t without_switch = 0;            ///< candidates of none
     std::vector<std::uint32_t> most_per_switch;  ///< by need: candidates of one switch
-    std::vector<std::int64_t> least_levels;  ///< [need][need]: of any two candidates
-    std::vector<CorePiece> pieces;           ///< in core order
-    std::uint32_t core_size = 1;             ///< PUs of every core; 0: cores differ
-    std::vector<std::uint64_t> package_of;   ///< by locality: the Package it lies in
-    bool l3_is_locality = false;             ///< each locality is one L3
-    /// Every set of localities, in the order of terms 2 and 3, when they are few.
-    std::vector<LocalitySet> sets;
-    static constexpr std::size_t max_tabled_localities = 8;
-
-    [[nodiscard]] std::int64_t least_level(std::size_t need_a,
-                                           std::size_t need_b) const {
-        return least_levels[need_a * tree.need_count() + need_b];
-    }
+    std::vector<std::uint32_t> counts;           ///< by need
+    std::int64_t device_count = 0;               ///< of all needs
+    std::int64_t missing_link = 0;               ///< term 5 of every choice
+    std::int64_t least_pair_levels = 0;          ///< below term 4 of every choice
+    std::vector<std::uint32_t> package_of;       ///< by locality: where it lies
+    bool l3_is_locality = false;                 ///< each locality is one L3
+    /// By position in Machine::locality_sets(): candidates that meet the set.
+    std::vector<std::uint64_t> devices_of_set;
 };
 
 /// @returns null when the tree search does not apply to the Request at all

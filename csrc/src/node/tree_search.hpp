@@ -10,17 +10,22 @@
 #include "node/search.hpp"
 #include "node/tree_plan.hpp"
 
+#include <memory_resource>
 #include <optional>
 
 namespace topoalloc {
 
+/// Requires: request.tree.
+///
+/// @param unmet  preferences (bit i is prefer[i]) that need not hold
+/// @param scratch  for what lives as long as the call
 /// @returns nullopt when the method does not apply to what is enforced
 [[nodiscard]] std::optional<SearchResult> tree_search(
     const NodeState& state,
     const CompiledRequest& request,
-    const TreePlan& plan,
-    const std::vector<const CompiledConstraint*>& enforced,
+    std::uint32_t unmet,
     const SolveOptions& options,
-    std::uint64_t& steps);
+    std::uint64_t& steps,
+    std::pmr::memory_resource* scratch);
 
 }  // namespace topoalloc

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The cores (or PUs) of a Placement for a given set T of localities: terms 7, 8 and 9e,
+// and the least index set. Whole cores by counting over L3s; PUs that may split cores,
+// and L3s of several localities of which some must be hit, by the programme of
+// pu_choice.hpp. Requires Machine::runs_are_joined().
+#pragma once
+
+#include "node/bits.hpp"
+#include "node/compiled_request.hpp"
+#include "node/l3_choice.hpp"
+
+#include <cstdint>
+#include <memory_resource>
+#include <span>
+#include <vector>
+
+namespace topoalloc {
+
+/// What was chosen for one T. The PUs themselves are made by CoreChooser::pus_of(), for
+/// the best T alone.
+struct CoreChoice {
+    explicit CoreChoice(std::pmr::memory_resource* scratch) : rooms(scratch) {}
+
+    bool found = false;
+    std::int64_t l3s = 0, split_cores = 0, opened_l3s = 0;
+    std::uint64_t set = 0;           ///< T
+    std::uint64_t localities = 0;    ///< that got a PU
+    std::uint64_t hit = 0;           ///< that had to get one
+    bool has_pus = false;            ///< `pus` holds them already
+    Bitmap pus;                      ///< logical
+    std::pmr::vector<L3Room> rooms;  ///< the chosen L3s, in order
+};
+
+class CoreChooser {
+  public:
+    /// @param steps, limited  as choose_pus() has them
+    CoreChooser(const NodeState& state,
+                const CompiledRequest& request,
+                const SolveOptions& options,
+                std::uint64_t& steps,
+                bool& limited,
+                std::pmr::memory_resource* scratch);
+
+    /// False when the Request asks for PUs in a way that is not counted here.
+    [[nodiscard]] bool applies() const { return applies_; }
+    /// Whole cores, or PUs when by_pus().
+    [[nodiscard]] std::uint32_t wanted() const { return wanted_; }
+    [[nodiscard]] bool by_pus() const { return by_pus_; }
+
+    /// Counts what the cores [first, last) can give.
+    void enter(std::uint32_t first_core, std::uint32_t last_core);
+    /// By locality: units that it can give.
+    [[nodiscard]] std::span<const std::uint32_t> units() const { return units_; }
+    [[nodiscard]] std::uint64_t all_units() const { return all_units_; }
+    /// By run of the Machine: units that it can give.
+    [[nodiscard]] std::span<const std::uint32_t> run_units() const {
+        return run_units_;
+    }
+    /// A bound: no set of so many localities can give more.
+    [[nodiscard]] std::uint64_t most_units(std::int64_t localities) const {
+        return most_units_[static_cast<std::size_t>(localities)];
+    }
+
+    /// The best for T with a PU in each locality of `hit`. Keeps the scratch of `out`.
+    void choose(std::uint64_t set, std::uint64_t hit, CoreChoice& out);
+    [[nodiscard]] Bitmap pus_of(const CoreChoice& choice) const;
+
+  private:
+    void count_run(std::uint32_t run);
+    void sum_most();
+    [[nodiscard]] std::uint32_t count_free_pus(std::uint32_t first,
+                                               std::uint32_t last) const;
+    bool collect_rooms(std::uint64_t set);
+    void note_localities(CoreChoice& out) const;
+    void choose_by_programme(std::uint64_t set, std::uint64_t hit, CoreChoice& out);
+    void take_core(Bitmap& pus, std::uint32_t core) const;
+    // Calls f(run) for the runs of the chosen L3s that lie in T, in order, until it
+    // returns false.
+    template <class F>
+    void for_each_chosen_run(const CoreChoice& choice, F&& f) const;
+
+    const NodeState& state_;
+    const Machine& machine_;
+    const SolveOptions& options_;
+    std::uint64_t& steps_;
+    bool& limited_;
+    bool applies_ = true;
+    std::uint32_t wanted_ = 0;
+    bool by_pus_ = false;
+    std::uint32_t first_core_ = 0, last_core_ = 0;
+    std::uint64_t all_units_ = 0;
+    std::pmr::vector<std::uint32_t> units_, run_units_;
+    std::pmr::vector<std::uint64_t> most_units_;
+    std::pmr::vector<L3Room> rooms_;
+    L3Choice l3_choice_;
+};
+
+}  // namespace topoalloc
