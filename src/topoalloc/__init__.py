@@ -15,44 +15,45 @@ and keeps who holds what. An answer is optimal, or a proof that there is none.
 
 from __future__ import annotations
 
-from topoalloc._allocator import Allocator
-from topoalloc._constraints import (
-    Align,
-    AtLeast,
-    AtMost,
-    Distinct,
-    Link,
-    Near,
-    Not,
-    OneOf,
-    Pair,
-    Same,
-)
-from topoalloc._errors import (
-    FormatError,
-    InfeasibleError,
-    InternalError,
-    InvalidRequestError,
-    NotPlacedError,
-    StaleError,
-    StateError,
-    TopoallocError,
-    TopologyError,
-    UndecidedError,
-)
-from topoalloc._machine import Device, Level, Machine
-from topoalloc._policy import Cost, Policy
-from topoalloc._records import (
-    BatchVerdict,
-    Explanation,
-    Headroom,
-    Placement,
-    Status,
-    Verdict,
-    library_version,
-)
-from topoalloc._request import DeviceRequest, Request
-from topoalloc._snapshot import Replay, replay
+TYPE_CHECKING = False  # typing would be the dearest import here; checkers know the name
+if TYPE_CHECKING:
+    from topoalloc._allocator import Allocator
+    from topoalloc._constraints import (
+        Align,
+        AtLeast,
+        AtMost,
+        Distinct,
+        Link,
+        Near,
+        Not,
+        OneOf,
+        Pair,
+        Same,
+    )
+    from topoalloc._errors import (
+        FormatError,
+        InfeasibleError,
+        InternalError,
+        InvalidRequestError,
+        NotPlacedError,
+        StaleError,
+        StateError,
+        TopoallocError,
+        TopologyError,
+        UndecidedError,
+    )
+    from topoalloc._machine import Device, Level, Machine
+    from topoalloc._policy import Cost, Policy
+    from topoalloc._records import (
+        BatchVerdict,
+        Explanation,
+        Headroom,
+        Placement,
+        Status,
+        Verdict,
+    )
+    from topoalloc._request import DeviceRequest, Request
+    from topoalloc._snapshot import Replay, replay
 
 __all__ = [
     "Align",
@@ -97,6 +98,62 @@ __all__ = [
 
 __version__: str
 
+_MODULES = {
+    "_allocator": ("Allocator",),
+    "_constraints": (
+        "Align",
+        "AtLeast",
+        "AtMost",
+        "Distinct",
+        "Link",
+        "Near",
+        "Not",
+        "OneOf",
+        "Pair",
+        "Same",
+    ),
+    "_errors": (
+        "FormatError",
+        "InfeasibleError",
+        "InternalError",
+        "InvalidRequestError",
+        "NotPlacedError",
+        "StaleError",
+        "StateError",
+        "TopoallocError",
+        "TopologyError",
+        "UndecidedError",
+    ),
+    "_machine": (
+        "Device",
+        "Level",
+        "Machine",
+    ),
+    "_policy": (
+        "Cost",
+        "Policy",
+    ),
+    "_records": (
+        "BatchVerdict",
+        "Explanation",
+        "Headroom",
+        "Placement",
+        "Status",
+        "Verdict",
+    ),
+    "_request": (
+        "DeviceRequest",
+        "Request",
+    ),
+    "_snapshot": (
+        "Replay",
+        "replay",
+    ),
+}
+"""Where each public name lives; imported at its first use, to be light until then."""
+
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
 
 def get_include() -> str:
     """Return the folder of the C++ headers, for ``-I``.
@@ -112,7 +169,25 @@ def get_include() -> str:
     return str(Path(__file__).resolve().parent / "include")
 
 
-def __getattr__(name: str) -> str:
-    if name == "__version__":
-        return library_version()
-    raise AttributeError(f"module 'topoalloc' has no attribute {name!r}")
+if not TYPE_CHECKING:
+    # Type checkers know the names from the imports above, and that there are no others.
+
+    def __getattr__(name: str) -> object:
+        if name == "__version__":
+            from topoalloc._version import library_version  # noqa: PLC0415
+
+            return library_version()
+        from importlib import import_module  # noqa: PLC0415
+
+        if name == "presets":
+            return import_module("topoalloc.presets")
+        module = _MODULE_OF.get(name)
+        if module is None:
+            raise AttributeError(f"module 'topoalloc' has no attribute {name!r}")
+        # Kept: the next look finds it without coming here.
+        value = globals()[name] = getattr(import_module(f"topoalloc.{module}"), name)
+        return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Self
 
-from topoalloc import _core, _snapshot
+from topoalloc import _core
 from topoalloc._constraints import check_text, device_names
 from topoalloc._errors import (
     InfeasibleError,
@@ -422,6 +422,8 @@ class Allocator(_core.Allocator):
         bytes
             One line with format version and checksum, then JSON.
         """
+        from topoalloc import _snapshot  # noqa: PLC0415
+
         return _snapshot.encode(self.machine.to_dict(), self.policy, self.state_dict())
 
     @classmethod
@@ -443,6 +445,8 @@ class Allocator(_core.Allocator):
         FormatError
             The bytes are damaged, of a newer format, or contradict themselves.
         """
+        from topoalloc import _snapshot  # noqa: PLC0415
+
         document = _snapshot.decode(snapshot)
         return _snapshot.build(cls, document, "snapshot")
 

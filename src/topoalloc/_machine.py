@@ -4,9 +4,7 @@
 from __future__ import annotations
 
 import enum
-import hashlib
 import itertools
-import json
 import os
 import re
 import sys
@@ -14,10 +12,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import IO, Any, Generic, Self, TypeVar
 
-from topoalloc import _core, presets
+from topoalloc import _core
 from topoalloc._discover import MOMENTARY_SPEED, discover_spec
 from topoalloc._errors import FormatError, InvalidRequestError
 from topoalloc._machine_spec import (
@@ -286,8 +283,8 @@ class Machine(_core.Machine):
         if isinstance(source, str | os.PathLike):
             if source == "-":
                 return cls._from_stream(sys.stdin.buffer, "stdin")
-            text = Path(source).read_bytes()
-            return cls(_core.read_hwloc_xml(text, _printable(os.fspath(source))))
+            with open(source, "rb") as file:  # noqa: PTH123
+                return cls._from_stream(file, os.fspath(source))
         if hasattr(source, "read"):
             return cls._from_stream(source, str(getattr(source, "name", "XML")))
         raise InvalidRequestError(
@@ -370,6 +367,8 @@ class Machine(_core.Machine):
         >>> Machine.preset("gb200-tray")
         <Machine gb200-tray: 2 packages, 34 NUMANodes, 144 cores, 144 PUs, 4 gpu, 8 nic>
         """
+        from topoalloc import presets  # noqa: PLC0415
+
         return cls(spec_from_dict(presets.document(name)))
 
     @staticmethod
@@ -381,6 +380,8 @@ class Machine(_core.Machine):
         tuple of str
             ``topoalloc.presets.SUMMARIES`` has a line about each.
         """
+        from topoalloc import presets  # noqa: PLC0415
+
         return tuple(sorted(presets.SUMMARIES))
 
     def with_overrides(self, overrides: Mapping[str, object]) -> Self:
@@ -605,8 +606,9 @@ class Machine(_core.Machine):
         momentary speed of PCI links have equal digests, whatever the machine was read
         from.
         """
-        text = json.dumps(_canonical(self), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+        from topoalloc._canonical import digest_of  # noqa: PLC0415
+
+        return digest_of(_canonical(self))
 
     def __eq__(self, other: object) -> bool:
         """Compare the JSON forms."""

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import re
-from fractions import Fraction
 from typing import Final
 
 from topoalloc._errors import InvalidRequestError, TopoallocError
@@ -23,17 +22,22 @@ _BINARY: Final = {
 _WHOLE_DECIMAL: Final = {
     letter: 1000**power for power, letter in enumerate("kMGTPE", start=1)
 }
-_DECIMAL: Final = {
-    "n": Fraction(1, 10**9),
-    "u": Fraction(1, 10**6),
-    "m": Fraction(1, 1000),
-    "": Fraction(1),
-    **{suffix: Fraction(unit) for suffix, unit in _WHOLE_DECIMAL.items()},
+# A suffix multiplies by the first and divides by the second: integers alone, because
+# fractions cost more to import and to use than all the rest of a Request.
+_SUFFIXES: Final = {
+    "n": (1, 10**9),
+    "u": (1, 10**6),
+    "m": (1, 1000),
+    "": (1, 1),
+    **{
+        suffix: (unit, 1)
+        for units in (_WHOLE_DECIMAL, _BINARY)
+        for suffix, unit in units.items()
+    },
 }
-_SUFFIXES: Final = {**_DECIMAL, **{s: Fraction(v) for s, v in _BINARY.items()}}
 # The length is bounded so that a hostile exponent or fraction cannot cost time.
 _PATTERN: Final = re.compile(
-    r"(?P<sign>[+-]?)(?P<number>[0-9]+(?:\.[0-9]*)?|\.[0-9]+)"
+    r"(?P<sign>[+-]?)(?P<number>(?=\.?[0-9])(?P<whole>[0-9]*)(?:\.(?P<part>[0-9]*))?)"
     r"(?:[eE](?P<exponent>[+-]?[0-9]{1,2})|(?P<suffix>[A-Za-z]{0,4}))"
 )
 _MAX_LENGTH: Final = 64
@@ -81,20 +85,20 @@ def parse_quantity(
     100
     """
     if isinstance(value, int) and not isinstance(value, bool):
-        amount = Fraction(value)
+        amount, divisor = value, 1
     elif isinstance(value, str):
-        amount = _parse_text(value, name, error)
+        amount, divisor = _parse_text(value, name, error)
     else:
         raise error(f"{name}: {value!r}, want an integer or a quantity such as '64Gi'")
     amount *= scale
     if amount < 0:
         raise error(f"{name}: {_shown(value)}, want at least 0")
-    if amount > MAX_AMOUNT:
+    if amount > MAX_AMOUNT * divisor:
         raise error(f"{name}: {_shown(value)}, want at most {MAX_AMOUNT}")
-    if amount.denominator != 1:
+    if amount % divisor:
         unit = "units" if scale == 1 else f"1/{scale} units"
         raise error(f"{name}: {_shown(value)}, want a whole number of {unit}")
-    return amount.numerator
+    return amount // divisor
 
 
 def format_quantity(amount: int) -> str:
@@ -123,19 +127,24 @@ def format_quantity(amount: int) -> str:
     return min(exact, key=len) if amount else "0"
 
 
-def _parse_text(text: str, name: str, error: type[TopoallocError]) -> Fraction:
+def _parse_text(text: str, name: str, error: type[TopoallocError]) -> tuple[int, int]:
+    """Return a number and what it is divided by."""
     match = _PATTERN.fullmatch(text) if len(text) <= _MAX_LENGTH else None
     if match is None:
         raise error(
             f"{name}: {_shown(text)}, want a quantity such as 64Gi, 80G or 100m"
         )
-    number = Fraction(match["sign"] + match["number"])
+    part = match["part"] or ""
+    number = int(match["sign"] + match["whole"] + part)
+    divisor = 10 ** len(part)
     if match["exponent"] is not None:
-        return number * Fraction(10) ** int(match["exponent"])
+        exponent = int(match["exponent"])
+        return number * 10 ** max(exponent, 0), divisor * 10 ** max(-exponent, 0)
     suffix = match["suffix"]
     if suffix not in _SUFFIXES:
         raise error(f"{name}: {_shown(text)}, want {_suggest(match['number'], suffix)}")
-    return number * _SUFFIXES[suffix]
+    multiplier, unit_divisor = _SUFFIXES[suffix]
+    return number * multiplier, divisor * unit_divisor
 
 
 def _suggest(number: str, suffix: str) -> str:

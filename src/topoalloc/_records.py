@@ -6,11 +6,8 @@ The core makes Placements and Verdicts; nothing of them is unfolded until it is 
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from topoalloc import _core
@@ -19,6 +16,7 @@ from topoalloc._core import Status
 from topoalloc._errors import UndecidedError
 from topoalloc._policy import Cost, Policy
 from topoalloc._request import API_VERSION, Request
+from topoalloc._version import library_version
 
 if TYPE_CHECKING:
     from topoalloc._machine import Machine
@@ -246,6 +244,8 @@ class Verdict(_core.Verdict):
         StateError
             The state that was asked is gone, as in `explain`.
         """
+        from topoalloc._canonical import digest_of  # noqa: PLC0415
+
         state = state_document(self._state)
         kept = self._kept
         record = {
@@ -500,30 +500,6 @@ def state_document(rows: dict[str, Any]) -> dict[str, Any]:
             for owner, core, status, placement in rows["owners"]
         ],
     }
-
-
-def canonical(document: object) -> str:
-    """Return the one JSON text of a document that digests are made of."""
-    return json.dumps(
-        document, sort_keys=True, separators=(",", ":"), ensure_ascii=True
-    )
-
-
-def digest_of(document: object) -> str:
-    """Return the SHA-256 of a document, as hexadecimal digits."""
-    return hashlib.sha256(canonical(document).encode()).hexdigest()
-
-
-@cache
-def library_version() -> str:
-    """Return the version of the installed package, or of a tree without one."""
-    # Reading the metadata costs more than importing topoalloc.
-    from importlib import metadata  # noqa: PLC0415
-
-    try:
-        return metadata.version("topoalloc")
-    except metadata.PackageNotFoundError:
-        return "unknown"
 
 
 _core.register_face(verdict=Verdict, placement=Placement)

@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, Self, TypeAlias
@@ -410,8 +408,9 @@ class Request(_core.Request):
     @property
     def digest(self) -> str:
         """SHA-256 of the JSON form, as hexadecimal digits."""
-        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+        from topoalloc._canonical import digest_of  # noqa: PLC0415
+
+        return digest_of(self.to_dict())
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle by value."""

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from topoalloc._canonical import canonical, digest_of
 from topoalloc._core import Status, cpuset_members
 from topoalloc._errors import (
     FormatError,
@@ -23,7 +24,7 @@ from topoalloc._errors import (
 )
 from topoalloc._machine import Machine
 from topoalloc._policy import Cost, Policy
-from topoalloc._records import SEMANTICS, canonical, digest_of, state_document
+from topoalloc._records import SEMANTICS, state_document
 from topoalloc._request import API_VERSION, Request, check_header
 
 if TYPE_CHECKING:

@@ -49,6 +49,52 @@ CONTRACT = (
     "InternalError",
 )
 HOT_CALLS = ("check", "allocate", "resize", "release")
+HOT_MODULES = {
+    "topoalloc",
+    "topoalloc._allocator",
+    "topoalloc._bind",
+    "topoalloc._constraints",
+    "topoalloc._core",
+    "topoalloc._discover",
+    "topoalloc._errors",
+    "topoalloc._machine",
+    "topoalloc._machine_spec",
+    "topoalloc._policy",
+    "topoalloc._quantity",
+    "topoalloc._records",
+    "topoalloc._request",
+    "topoalloc._version",
+}
+HEAVY_MODULES = {
+    "_hashlib",
+    "cffi",
+    "decimal",
+    "fractions",
+    "hashlib",
+    "importlib.metadata",
+    "json",
+    "numpy",
+    "pathlib",
+    "rich",
+    "typer",
+    "urllib",
+}
+# An editable install finds the package with these; a wheel needs none of them.
+LOADED_BY_FINDERS = {"contextlib", "importlib"}
+PARTS_OF_TYPING = (
+    "_",
+    "collections",
+    "contextlib",
+    "copyreg",
+    "functools",
+    "keyword",
+    "operator",
+    "re",
+    "reprlib",
+    "types",
+    "typing",
+    "warnings",
+)
 MODULES = (
     "topoalloc",
     "topoalloc._allocator",
@@ -73,7 +119,7 @@ def test_all_is_sorted_and_complete() -> None:
 
 def test_unknown_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Cpu'"):
-        ta.Cpu  # noqa: B018
+        ta.Cpu  # type: ignore[attr-defined]  # noqa: B018
 
 
 def test_version_and_headers() -> None:
@@ -82,12 +128,58 @@ def test_version_and_headers() -> None:
     assert ta.get_include().endswith("include")
 
 
+def modules_of(statement: str) -> set[str]:
+    """Return the modules that a statement loads into a new interpreter."""
+    script = (
+        f"import sys; before = set(sys.modules)\n{statement}\n"
+        "print(*set(sys.modules) - before)"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script], check=True, capture_output=True, text=True
+    )
+    return set(run.stdout.split())
+
+
 @pytest.mark.parametrize(
-    "heavy", ["numpy", "cffi", "topoalloc.hwloc", "importlib.metadata"]
+    ("statement", "loaded"),
+    [
+        ("import topoalloc", {"topoalloc"}),
+        ("import topoalloc.cli", {"topoalloc", "topoalloc.cli"}),
+        ("import topoalloc; dir(topoalloc)", {"topoalloc"}),
+        (
+            "from topoalloc import StateError",
+            {"topoalloc", "topoalloc._errors", "typing", "collections.abc"},
+        ),
+    ],
 )
-def test_import_leaves_heavy_modules_alone(heavy: str) -> None:
-    script = f"import sys, topoalloc; sys.exit({heavy!r} in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
+def test_import_loads_no_more_than(statement: str, loaded: set[str]) -> None:
+    found = {
+        name
+        for name in modules_of(statement)
+        if name.partition(".")[0] not in LOADED_BY_FINDERS
+    }
+    assert "topoalloc" in found
+    assert {name for name in found if not name.startswith(PARTS_OF_TYPING)} <= loaded
+
+
+def test_hot_names_load_no_more_than() -> None:
+    found = modules_of("from topoalloc import Allocator, Machine, Request")
+    assert {name for name in found if name.startswith("topoalloc")} == HOT_MODULES
+    assert found.isdisjoint(HEAVY_MODULES)
+
+
+def test_every_name_is_found_when_asked_for_first() -> None:
+    for name in ta.__all__:
+        script = f"from topoalloc import {name} as found; import topoalloc as ta; "
+        script += f"assert found is getattr(ta, {name!r}) or found == ta.__version__"
+        subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_dir_and_star_know_every_name() -> None:
+    assert set(ta.__all__) <= set(dir(ta))
+    names: dict[str, object] = {}
+    exec("from topoalloc import *", names)
+    assert set(ta.__all__) <= names.keys()
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -11,8 +11,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
-from typing import Final
+
+TYPE_CHECKING = False  # typing would cost as much as all the rest of the help
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Final
 
 __all__ = ["COMMANDS", "main", "overview"]
 

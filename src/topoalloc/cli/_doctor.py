@@ -20,8 +20,9 @@ from topoalloc import _core, presets
 from topoalloc._errors import TopoallocError, TopologyError
 from topoalloc._machine import Machine
 from topoalloc._quantity import format_quantity
-from topoalloc._records import SEMANTICS, library_version
+from topoalloc._records import SEMANTICS
 from topoalloc._request import API_VERSION
+from topoalloc._version import library_version
 from topoalloc.cli import EXIT_NO, EXIT_YES
 from topoalloc.cli._output import print_json, print_table
 from topoalloc.draw._objects import bytes_text
