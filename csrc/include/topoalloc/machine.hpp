@@ -93,6 +93,7 @@ struct Locality {
 struct CoreRun {
     std::uint32_t l3 = 0, locality = 0, package = 0;
     std::uint32_t first_core = 0, core_count = 0;
+    std::uint32_t end_pu = 0;  ///< one past the last PU of its cores, logical
 };
 
 /// A set of localities with terms 2 and 3 of docs/objective.md section 4.

@@ -95,6 +95,7 @@ class NodeState {
   private:
     void set_pus_free(const Bitmap& pus);
     void refresh_core(std::uint32_t core);
+    void refresh_cores_of_word(std::size_t pu_word);
     void refresh_root(std::uint32_t root);
     [[nodiscard]] bool can_be_held(std::uint32_t device) const;
     void count_holds(const Placement& placement, bool add);

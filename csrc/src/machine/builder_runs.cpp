@@ -75,9 +75,10 @@ void MachineBuilder::build_runs() {
         auto& runs = m.core_runs_;
         if (runs.empty() || runs.back().l3 != pu.l3 ||
             runs.back().locality != pu.locality || runs.back().package != pu.package) {
-            runs.push_back({pu.l3, pu.locality, pu.package, core, 0});
+            runs.push_back({pu.l3, pu.locality, pu.package, core, 0, 0});
         }
         ++runs.back().core_count;
+        runs.back().end_pu = static_cast<std::uint32_t>(m.cores_[core].pus.last()) + 1;
         m.run_of_core_.push_back(static_cast<std::uint32_t>(runs.size() - 1));
         if (m.cores_[core].pus.count() != m.core_size_) {
             m.core_size_ = 0;

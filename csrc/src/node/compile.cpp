@@ -111,6 +111,13 @@ class Compiler {
         for (const Constraint& constraint : request.prefer) {
             out_.prefer.push_back(compile_constraint(constraint));
         }
+        for (const auto* list : {&out_.require, &out_.prefer}) {
+            out_.has_pairs =
+                out_.has_pairs ||
+                std::ranges::any_of(*list, [](const CompiledConstraint& constraint) {
+                    return std::holds_alternative<CompiledPair>(constraint);
+                });
+        }
     }
 
   private:

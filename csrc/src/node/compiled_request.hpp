@@ -85,6 +85,7 @@ class CompiledRequest {
     /// lacks makes `lacks_page_size` true: never feasible.
     std::vector<std::uint64_t> bytes;
     bool lacks_page_size = false;
+    bool has_pairs = false;  ///< in require or prefer, of classes asked for
     bool wants_bytes = false;
     std::shared_ptr<const TreePlan> tree;  ///< null when the tree search does not apply
 

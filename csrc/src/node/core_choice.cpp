@@ -24,6 +24,16 @@ std::uint32_t count_range(const Bitmap& set, std::uint32_t first, std::uint32_t 
     return sum;
 }
 
+// Each of the low 32 bits as two neighbours.
+std::uint64_t each_twice(std::uint64_t word) {
+    word = (word | (word << 16)) & 0x0000ffff0000ffffU;
+    word = (word | (word << 8)) & 0x00ff00ff00ff00ffU;
+    word = (word | (word << 4)) & 0x0f0f0f0f0f0f0f0fU;
+    word = (word | (word << 2)) & 0x3333333333333333U;
+    word = (word | (word << 1)) & 0x5555555555555555U;
+    return word | (word << 1);
+}
+
 }  // namespace
 
 CoreChooser::CoreChooser(const NodeState& state,
@@ -213,8 +223,6 @@ void CoreChooser::choose_by_programme(std::uint64_t set,
 
 // --- PUs ---
 
-// The lowest cores of the chosen L3s, less those that later localities to hit will
-// need.
 Bitmap CoreChooser::pus_of(const CoreChoice& choice) const {
     if (choice.has_pus) {
         return choice.pus;
@@ -228,32 +236,57 @@ Bitmap CoreChooser::pus_of(const CoreChoice& choice) const {
         const std::uint32_t first = std::max(run.first_core, first_core_);
         const std::uint32_t last =
             std::min(run.first_core + run.core_count, last_core_);
-        for (std::uint32_t core = first; core < last && missing != 0; ++core) {
-            if (!state_.whole_cores().test(core)) {
-                continue;
-            }
-            const bool hits = ((to_hit >> run.locality) & 1U) != 0;
-            if (hits || std::cmp_greater(missing, std::popcount(to_hit))) {
-                take_core(pus, core);
-                to_hit &= ~bit(run.locality);
-                --missing;
-            }
-        }
+        // The lowest cores, less those that later localities to hit will need.
+        to_hit &= ~bit(run.locality);
+        const auto reserved = static_cast<std::uint32_t>(std::popcount(to_hit));
+        const std::uint32_t most = std::min(missing - reserved, run_units_[index]);
+        take_lowest(pus, first, last, most);
+        missing -= most;
         return missing != 0;
     });
     return pus;
 }
 
-// PUs are numbered core by core, so cores of one size stand at its multiples.
-void CoreChooser::take_core(Bitmap& pus, std::uint32_t core) const {
-    const std::uint32_t size = machine_.core_size();
-    if (size == 0 || 64 % size != 0) {
-        pus |= machine_.cores()[core].pus;
-        return;
+// Takes the lowest `count` whole cores of [first, last).
+void CoreChooser::take_lowest(Bitmap& pus,
+                              std::uint32_t first,
+                              std::uint32_t last,
+                              std::uint32_t count) const {
+    while (count != 0 && first < last) {
+        const std::uint32_t offset = first % 64;
+        const std::uint32_t width = std::min(last - first, 64 - offset);
+        std::uint64_t cores =
+            state_.whole_cores().word(first / 64) & (low_bits(width) << offset);
+        const auto here = static_cast<std::uint32_t>(std::popcount(cores));
+        for (std::uint32_t surplus = here; surplus > count; --surplus) {
+            cores &= ~(bit(63) >> std::countl_zero(cores));
+        }
+        take_cores(pus, first / 64, cores);
+        count -= std::min(count, here);
+        first += width;
     }
-    const std::size_t first = std::size_t{core} * size;
-    const std::uint64_t taken = low_bits(size) << (first % 64);
-    pus.set_word(first / 64, pus.word(first / 64) | taken);
+}
+
+// PUs are numbered core by core, so cores of one size stand at its multiples.
+void CoreChooser::take_cores(Bitmap& pus,
+                             std::size_t core_word,
+                             std::uint64_t cores) const {
+    if (machine_.core_size() == 1) {
+        pus.set_word(core_word, pus.word(core_word) | cores);
+    } else if (machine_.core_size() == 2) {
+        for (const std::size_t half : {0U, 1U}) {
+            const std::uint64_t both =
+                each_twice((cores >> (32 * half)) & low_bits(32));
+            const std::size_t word = 2 * core_word + half;
+            if (both != 0) {
+                pus.set_word(word, pus.word(word) | both);
+            }
+        }
+    } else {
+        for_each_bit(cores, [&](std::uint32_t core) {
+            pus |= machine_.cores()[core_word * 64 + core].pus;
+        });
+    }
 }
 
 }  // namespace topoalloc

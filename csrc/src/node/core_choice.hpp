@@ -74,7 +74,11 @@ class CoreChooser {
     bool collect_rooms(std::uint64_t set);
     void note_localities(CoreChoice& out) const;
     void choose_by_programme(std::uint64_t set, std::uint64_t hit, CoreChoice& out);
-    void take_core(Bitmap& pus, std::uint32_t core) const;
+    void take_lowest(Bitmap& pus,
+                     std::uint32_t first,
+                     std::uint32_t last,
+                     std::uint32_t count) const;
+    void take_cores(Bitmap& pus, std::size_t core_word, std::uint64_t cores) const;
     // Calls f(run) for the runs of the chosen L3s that lie in T, in order, until it
     // returns false.
     template <class F>

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <numeric>
+#include <span>
 
 namespace topoalloc {
 namespace {
@@ -15,11 +16,11 @@ struct OrientedPair {
     bool a_is_many = true;
 };
 
-OrientedPair orient(const CompiledPair& pair, const ChosenDevices& chosen) {
+OrientedPair orient(const CompiledPair& pair,
+                    std::span<const std::uint32_t> a,
+                    std::span<const std::uint32_t> b) {
     OrientedPair out;
     out.a_is_many = pair.ratio_b == 1;
-    const auto& a = chosen[pair.need_a];
-    const auto& b = chosen[pair.need_b];
     out.sides.many = out.a_is_many ? a : b;
     out.sides.one = out.a_is_many ? b : a;
     out.sides.ratio = out.a_is_many ? pair.ratio_a : pair.ratio_b;
@@ -57,6 +58,10 @@ std::size_t align_domain_count(const Machine& machine, AlignLevel level) {
             break;
     }
     return machine.localities().size();
+}
+
+OrientedPair orient(const CompiledPair& pair, const ChosenDevices& chosen) {
+    return orient(pair, chosen[pair.need_a], chosen[pair.need_b]);
 }
 
 class Holds {
@@ -279,18 +284,13 @@ std::int64_t pair_levels(const CompiledRequest& request, const ChosenDevices& ch
     return levels;
 }
 
-std::optional<MadePairs> make_pairs(const CompiledRequest& request,
-                                    const CompiledPair& pair,
-                                    const ChosenDevices& chosen,
-                                    std::uint32_t position) {
-    const Machine& machine = *request.machine;
-    const OrientedPair oriented = orient(pair, chosen);
-    if (!has_matching(machine, oriented.sides, pair.within)) {
-        return std::nullopt;
-    }
+MadePairs make_pairs(const Machine& machine,
+                     const OrientedPair& oriented,
+                     Level bound,
+                     std::uint32_t position) {
     MadePairs made{position, {}};
-    const auto partner =
-        least_matching(machine, oriented.sides, pair_bound(request, pair));
+    const auto partner = least_matching(machine, oriented.sides, bound);
+    made.pairs.reserve(partner.size());
     for (std::size_t i = 0; i < partner.size(); ++i) {
         const std::uint32_t many = oriented.sides.many[i];
         const std::uint32_t one = oriented.sides.one[partner[i]];
@@ -441,14 +441,35 @@ Cost placement_cost(const NodeState& state,
 }
 
 std::vector<MadePairs> made_pairs(const CompiledRequest& request,
-                                  const ChosenDevices& chosen) {
+                                  const Placement& placement) {
+    // Devices and needs are both in order of class, so each need has a run of them.
+    std::vector<std::uint32_t> devices;
+    devices.reserve(placement.devices.size());
+    for (const DeviceGrant& grant : placement.devices) {
+        devices.push_back(grant.device);
+    }
+    const auto devices_of = [&](std::size_t need) {
+        std::size_t first = 0;
+        for (std::size_t before = 0; before < need; ++before) {
+            first += request.needs[before].count;
+        }
+        return std::span(devices).subspan(first, request.needs[need].count);
+    };
     std::vector<MadePairs> out;
     std::uint32_t position = 0;
     for (const auto* list : {&request.require, &request.prefer}) {
         for (const CompiledConstraint& constraint : *list) {
             if (const auto* pair = std::get_if<CompiledPair>(&constraint)) {
-                if (auto made = make_pairs(request, *pair, chosen, position)) {
-                    out.push_back(std::move(*made));
+                const OrientedPair oriented =
+                    orient(*pair, devices_of(pair->need_a), devices_of(pair->need_b));
+                const bool holds =
+                    list == &request.require ||
+                    has_matching(*request.machine, oriented.sides, pair->within);
+                if (holds) {
+                    out.push_back(make_pairs(*request.machine,
+                                             oriented,
+                                             pair_bound(request, *pair),
+                                             position));
                 }
             }
             ++position;

@@ -48,8 +48,8 @@ void count_opened(const NodeState& state,
                   Packing packing,
                   Cost& cost);
 
-/// The pairs made, for each Pair that holds.
+/// The pairs made, for each Pair that holds, by a Placement that meets the Request.
 [[nodiscard]] std::vector<MadePairs> made_pairs(const CompiledRequest& request,
-                                                const ChosenDevices& chosen);
+                                                const Placement& placement);
 
 }  // namespace topoalloc

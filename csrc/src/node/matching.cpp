@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/matching.hpp"
 
+#include "node/bits.hpp"
+
 #include <algorithm>
 #include <array>
-#include <bit>
 #include <limits>
 
 namespace topoalloc {
@@ -155,81 +156,84 @@ class Assignment {
 
 // Where levels are ultrametric, matching whatever can be matched at the least level
 // first is optimal: devices within a level of each other are alike to all farther ones.
+// Rows are `many`, columns `one` repeated; sets of them are words.
 class NestedMatching {
   public:
-    static constexpr std::size_t max_size = 64;
-
     static bool applies(const Machine& machine, const MatchingSides& sides) {
         return machine.levels_are_ultrametric() && sides.many.size() <= max_size;
     }
 
     NestedMatching(const Machine& machine, const MatchingSides& sides, Level within)
-        : machine_(machine), sides_(sides), within_(within) {
-        for (std::size_t j = 0; j < sides.one.size(); ++j) {
-            left_[j] = sides.ratio;
-        }
-    }
-
-    // The least sum from row `first` on, with what is left; at least `forbidden`: none.
-    [[nodiscard]] std::int64_t sum_from(std::size_t first) const {
-        std::array<std::uint32_t, max_size> left = left_;
-        std::uint64_t open = 0;
-        for (std::size_t i = first; i < sides_.many.size(); ++i) {
-            open |= std::uint64_t{1} << i;
-        }
-        std::int64_t sum = 0;
-        for (int level = 0; level <= static_cast<int>(within_) && open != 0; ++level) {
-            for (std::uint64_t rest = open; rest != 0; rest &= rest - 1) {
-                const auto i = static_cast<std::size_t>(std::countr_zero(rest));
-                if (match_at(i, level, left)) {
-                    open &= ~(std::uint64_t{1} << i);
-                    sum += level;
-                }
+        : machine_(machine), sides_(sides), within_(static_cast<std::size_t>(within)) {
+        const std::uint64_t columns = low_bits(sides.ratio);
+        for (std::size_t i = 0; i < sides.many.size(); ++i) {
+            near_[i].fill(0);
+            for (std::size_t j = 0; j < sides.one.size(); ++j) {
+                near_[i][level_of(i, j)] |= columns << (j * sides.ratio);
             }
         }
-        return open == 0 ? sum : forbidden;
     }
 
-    [[nodiscard]] std::vector<std::uint32_t> least_list() {
+    // The least sum of all rows; at least `forbidden`: none.
+    [[nodiscard]] std::int64_t sum() const {
+        const std::uint64_t all = low_bits(sides_.many.size());
+        return sum_of(all, all);
+    }
+
+    [[nodiscard]] std::vector<std::uint32_t> least_list() const {
         std::vector<std::uint32_t> chosen(sides_.many.size(), 0);
-        std::int64_t rest = sum_from(0);
-        for (std::size_t i = 0; i < sides_.many.size(); ++i) {
+        std::uint64_t rows = low_bits(sides_.many.size());
+        std::uint64_t columns = rows;
+        std::int64_t rest = sum_of(rows, columns);
+        for (std::uint32_t i = 0; i < chosen.size(); ++i) {
+            rows &= ~bit(i);
             for (std::uint32_t j = 0; j < sides_.one.size(); ++j) {
-                const auto level = machine_.level(sides_.many[i], sides_.one[j]);
-                if (left_[j] == 0 || level > within_) {
+                const std::size_t level = level_of(i, j);
+                const std::uint64_t own =
+                    columns & (low_bits(sides_.ratio) << (j * sides_.ratio));
+                if (own == 0 || level > within_) {
                     continue;
                 }
-                --left_[j];
-                const std::int64_t after = sum_from(i + 1);
+                const std::uint64_t without = columns & ~(own & (~own + 1));
+                const std::int64_t after = sum_of(rows, without);
                 if (after + static_cast<std::int64_t>(level) == rest) {
                     chosen[i] = j;
+                    columns = without;
                     rest = after;
                     break;
                 }
-                ++left_[j];
             }
         }
         return chosen;
     }
 
   private:
-    bool match_at(std::size_t i,
-                  int level,
-                  std::array<std::uint32_t, max_size>& left) const {
-        for (std::size_t j = 0; j < sides_.one.size(); ++j) {
-            if (left[j] != 0 && static_cast<int>(machine_.level(
-                                    sides_.many[i], sides_.one[j])) == level) {
-                --left[j];
-                return true;
-            }
+    static constexpr std::size_t max_size = 64;
+
+    [[nodiscard]] std::size_t level_of(std::size_t i, std::size_t j) const {
+        return static_cast<std::size_t>(machine_.level(sides_.many[i], sides_.one[j]));
+    }
+
+    [[nodiscard]] std::int64_t sum_of(std::uint64_t rows, std::uint64_t columns) const {
+        std::int64_t sum = 0;
+        for (std::size_t level = 0; level <= within_ && rows != 0; ++level) {
+            for_each_bit(rows, [&](std::uint32_t i) {
+                if (const std::uint64_t open = near_[i][level] & columns; open != 0) {
+                    columns &= ~(open & (~open + 1));
+                    rows &= ~bit(i);
+                    sum += static_cast<std::int64_t>(level);
+                }
+            });
         }
-        return false;
+        return rows == 0 ? sum : forbidden;
     }
 
     const Machine& machine_;
     const MatchingSides& sides_;
-    Level within_;
-    std::array<std::uint32_t, max_size> left_{};
+    std::size_t within_;
+    // By row and level: the columns at exactly that level. Rows beyond `many` are
+    // unset.
+    std::array<std::array<std::uint64_t, level_count>, max_size> near_;
 };
 
 }  // namespace
@@ -241,8 +245,12 @@ std::size_t largest_matching(const Machine& machine,
 }
 
 bool has_matching(const Machine& machine, const MatchingSides& sides, Level within) {
-    return sides.many.size() == sides.one.size() * sides.ratio &&
-           largest_matching(machine, sides, within) == sides.many.size();
+    if (sides.many.size() != sides.one.size() * sides.ratio) {
+        return false;
+    }
+    return NestedMatching::applies(machine, sides)
+               ? NestedMatching(machine, sides, within).sum() < forbidden
+               : largest_matching(machine, sides, within) == sides.many.size();
 }
 
 std::optional<std::int64_t> least_level_sum(const Machine& machine,
@@ -257,7 +265,7 @@ std::optional<std::int64_t> least_level_sum(const Machine& machine,
                                : std::nullopt;
     }
     const std::int64_t sum = NestedMatching::applies(machine, sides)
-                                 ? NestedMatching(machine, sides, within).sum_from(0)
+                                 ? NestedMatching(machine, sides, within).sum()
                                  : Assignment(machine, sides, within).solve();
     return sum < forbidden ? std::optional(sum) : std::nullopt;
 }

@@ -103,15 +103,17 @@ bool try_unmet(const NodeState& state,
     answer.placement = std::move(*found.best);
     answer.status = limited ? Status::feasible : Status::optimal;
     answer.reason = limited ? Reason::step_limit : Reason::placed;
-    if (!request.request.devices.empty() || limited) {
-        const ChosenDevices chosen = chosen_of(request, answer.placement);
-        answer.placement.pairs = made_pairs(request, chosen);
-        if (limited) {
-            // A search cut short may meet a preference that it did not ask for.
-            answer.placement.cost = placement_cost(
-                state, request, answer.placement, chosen, options.policy.packing);
-            return true;
-        }
+    if (request.has_pairs) {
+        answer.placement.pairs = made_pairs(request, answer.placement);
+    }
+    if (limited) {
+        // A search cut short may meet a preference that it did not ask for.
+        answer.placement.cost = placement_cost(state,
+                                               request,
+                                               answer.placement,
+                                               chosen_of(request, answer.placement),
+                                               options.policy.packing);
+        return true;
     }
     set_unmet(request, unmet, answer.placement.cost);
     return true;

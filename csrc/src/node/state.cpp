@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "topoalloc/state.hpp"
 
+#include "node/bits.hpp"
 #include "topoalloc/errors.hpp"
 
 #include <algorithm>
 #include <array>
 #include <functional>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -18,11 +20,19 @@ namespace {
 // machines.
 class DomainSet {
   public:
+    explicit DomainSet(std::size_t domains)
+        : words_(std::min(inline_words, (domains + 63) / 64)) {
+        std::fill_n(inline_.begin(), words_, 0);
+        if (domains > inline_words * 64) {
+            rest_.emplace();
+        }
+    }
+
     void set(std::size_t index) {
-        if (index < inline_bits) {
-            words_[index / 64] |= std::uint64_t{1} << (index % 64);
+        if (index < inline_words * 64) {
+            inline_[index / 64] |= bit(index % 64);
         } else {
-            rest_.set(index);
+            rest_->set(index);
         }
     }
 
@@ -32,39 +42,43 @@ class DomainSet {
 
     template <class F>
     void for_each(F&& f) const {
-        for (std::size_t w = 0; w < words_.size(); ++w) {
-            for (std::uint64_t rest = words_[w]; rest != 0; rest &= rest - 1) {
-                f(w * 64 + static_cast<std::size_t>(std::countr_zero(rest)));
-            }
+        for (std::size_t w = 0; w < words_; ++w) {
+            for_each_bit(inline_[w], [&](std::uint32_t index) { f(w * 64 + index); });
         }
-        rest_.for_each(f);
+        if (rest_) {
+            rest_->for_each(f);
+        }
     }
 
   private:
-    static constexpr std::size_t inline_bits = 256;
-    std::array<std::uint64_t, inline_bits / 64> words_{};
-    Bitmap rest_;
+    static constexpr std::size_t inline_words = 4;
+    std::size_t words_;  // of inline_ in use
+    std::array<std::uint64_t, inline_words>
+        inline_;  // NOLINT: the words in use are set
+    std::optional<Bitmap> rest_;
 };
 
 // The domains in which a Placement holds a PU, a byte or a device.
 struct Touched {
+    explicit Touched(const Machine& machine)
+        : packages(machine.packages().size()),
+          localities(machine.localities().size()),
+          switches(machine.switches().size()),
+          devices(machine.devices().size()),
+          l3s(machine.l3s().size()) {}
+
     DomainSet packages, localities, switches, devices, l3s;
 };
 
 void touch_pus(const Machine& machine, const Bitmap& pus, Touched& touched) {
-    const Pu* last = nullptr;
-    pus.for_each([&](std::size_t index) {
-        const Pu& pu = machine.pus()[index];
-        // Neighbours mostly share their domains.
-        if (last != nullptr && pu.l3 == last->l3 && pu.locality == last->locality &&
-            pu.package == last->package) {
-            return;
-        }
-        touched.l3s.set(pu.l3);
-        touched.localities.set(pu.locality);
-        touched.packages.set(pu.package);
-        last = &pu;
-    });
+    for (std::size_t pu = pus.first(); pu != Bitmap::npos;) {
+        const std::uint32_t core = machine.pus()[pu].core;
+        const CoreRun& run = machine.core_runs()[machine.run_of_core()[core]];
+        touched.l3s.set(run.l3);
+        touched.localities.set(run.locality);
+        touched.packages.set(run.package);
+        pu = pus.next(run.end_pu - 1);
+    }
 }
 
 void touch_memory(const Machine& machine,
@@ -238,6 +252,16 @@ void move_counters(std::span<std::uint64_t> left,
         const auto it = std::ranges::find(root.counter_names, name);
         move(left[static_cast<std::size_t>(it - root.counter_names.begin())], amount);
     }
+}
+
+// Bits 0, 2, 4... of a word, side by side.
+std::uint64_t every_second(std::uint64_t word) {
+    word &= 0x5555555555555555U;
+    word = (word | (word >> 1)) & 0x3333333333333333U;
+    word = (word | (word >> 2)) & 0x0f0f0f0f0f0f0f0fU;
+    word = (word | (word >> 4)) & 0x00ff00ff00ff00ffU;
+    word = (word | (word >> 8)) & 0x0000ffff0000ffffU;
+    return (word | (word >> 16)) & 0x00000000ffffffffU;
 }
 
 void demand(bool holds, const std::string& what) {
@@ -445,6 +469,14 @@ void NodeState::set_pus_free(const Bitmap& pus) {
             ~(owned_pus_.word(w) | reserved_pus_.word(w) | cordoned_pus_.word(w));
         free_pus_.set_word(w, (free_pus_.word(w) & ~changed[w]) | (free & changed[w]));
     }
+    if (machine_->core_size() == 1 || machine_->core_size() == 2) {
+        for (std::size_t w = 0; w < changed.size(); ++w) {
+            if (changed[w] != 0) {
+                refresh_cores_of_word(w);
+            }
+        }
+        return;
+    }
     std::uint32_t last = no_index;
     pus.for_each([&](std::size_t pu) {
         const std::uint32_t core = machine_->pus()[pu].core;
@@ -453,6 +485,35 @@ void NodeState::set_pus_free(const Bitmap& pus) {
             last = core;
         }
     });
+}
+
+// Brings the whole cores of 64 PUs up to date, where every core has one PU or two: PUs
+// are numbered core by core, so those of a core are neighbours in one word.
+void NodeState::refresh_cores_of_word(std::size_t pu_word) {
+    const std::size_t size = machine_->core_size();
+    const std::size_t first_core = pu_word * 64 / size;
+    const std::size_t shift = first_core % 64;
+    const std::uint64_t of_word = low_bits(64 / size) << shift;
+    const std::uint64_t free = free_pus_.word(pu_word);
+    const std::uint64_t whole = (size == 1 ? free : every_second(free & (free >> 1)))
+                                << shift;
+    const std::uint64_t before = whole_cores_.word(first_core / 64);
+    const std::uint64_t after = (before & ~of_word) | whole;
+    whole_cores_.set_word(first_core / 64, after);
+    const std::size_t base = first_core - shift;
+    for (std::uint64_t rest = before ^ after; rest != 0;) {
+        const std::size_t core =
+            base + static_cast<std::size_t>(std::countr_zero(rest));
+        const std::uint32_t index = machine_->run_of_core()[core];
+        const CoreRun& run = machine_->core_runs()[index];
+        const std::size_t end = std::size_t{run.first_core} + run.core_count - base;
+        const std::uint64_t here = rest & low_bits(end);
+        whole_cores_of_run_[index] +=
+            static_cast<std::uint32_t>(std::popcount(here & after));
+        whole_cores_of_run_[index] -=
+            static_cast<std::uint32_t>(std::popcount(here & before));
+        rest &= ~here;
+    }
 }
 
 void NodeState::refresh_core(std::uint32_t core) {
@@ -471,7 +532,7 @@ void NodeState::refresh_core(std::uint32_t core) {
 }
 
 void NodeState::count_holds(const Placement& placement, bool add) {
-    Touched touched;
+    Touched touched(*machine_);
     touch_pus(*machine_, placement.pus, touched);
     touch_memory(*machine_, placement.memory, touched);
     touch_devices(*machine_, placement.devices, touched);
