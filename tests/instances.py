@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from random import Random
 from typing import Any, TypeVar
 
-from tests.oracle.machine import LEVELS, Machine
+from tests.oracle.machine import LEVELS, Machine, cpuset
 from tests.oracle.problem import Asked, Holding, Room, State, Wanted, candidates
 
 import topoalloc as ta
@@ -271,9 +271,23 @@ class MachineMaker:
         elif l3_style >= 2:
             document["l3s"] = self._l3s(cores, 1 if l3_style == 2 else 2)
         if dice.chance(10):
+            self._make_group(cores)
+        if dice.chance(10):
             pus = [pu for core in cores for pu in core]
             allowed = [pu for pu in pus if not dice.chance(10)]
             document["allowed_pus"] = listed(allowed or pus)
+
+    def _make_group(self, cores: list[list[int]]) -> None:
+        """Group some cores of one locality and L3: they come first in the walk."""
+        dice = self.dice
+        place = set(dice.pick(self.places))
+        l3s = self.document.get("l3s", [])
+        if len(l3s) > len(self.packages):
+            place &= cpuset(dice.pick(l3s)["cpuset"])
+        group = [core for core in cores if set(core) <= place and dice.chance(50)]
+        if len(group) > 1:
+            pus = [pu for core in group for pu in core]
+            self.document["groups"] = [{"cpuset": listed(pus)}]
 
     def _l3s(self, cores: list[list[int]], parts: int) -> list[dict[str, str]]:
         found = []

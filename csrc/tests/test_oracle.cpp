@@ -3,6 +3,7 @@
 // The brute-force oracle itself: cases whose answer can be seen by hand, one for each
 // term and constraint of docs/objective.md, and properties that any right answer has.
 #include "oracle/brute_force.hpp"
+#include "oracle/compare.hpp"
 #include "oracle/instances.hpp"
 
 #include <gtest/gtest.h>
@@ -166,6 +167,18 @@ TEST(OracleModel, test_logical_order_walks_the_tree_when_pus_come_in_os_order) {
     EXPECT_EQ(m.pu_os_index, (std::vector<std::uint32_t>{0, 4, 2, 6, 1, 5, 3, 7}));
     EXPECT_EQ(m.packages, (std::vector<Set>{0x0f, 0xf0}));
     EXPECT_EQ(m.cores, (std::vector<Set>{0x03, 0x0c, 0x30, 0xc0}));
+}
+
+TEST(OracleModel, test_group_orders_pus_and_is_no_domain) {
+    MachineSpec spec;
+    add_object(spec, ObjectKind::package, "0-5");
+    add_object(spec, ObjectKind::group, "1,3,5");
+    add_object(spec, ObjectKind::group, "1,5");
+    add_pus(spec, {0, 1, 2, 3, 4, 5});
+    const OracleMachine m = derive(spec);
+    EXPECT_EQ(m.pu_os_index, (std::vector<std::uint32_t>{0, 1, 5, 3, 2, 4}));
+    EXPECT_EQ(m.l3s, std::vector<Set>{0x3f});
+    EXPECT_EQ(compare_machine(m, *Machine::build(spec)), "");
 }
 
 TEST(OracleModel, test_missing_kinds_are_stood_in_for) {

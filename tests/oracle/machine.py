@@ -162,7 +162,7 @@ class Machine:
     ) -> list[int]:
         source = self._source_order(sets)
         place = {pu: i for i, pu in enumerate(source)}
-        kinds = ("packages", "dies", "l3s", "cores")
+        kinds = ("packages", "dies", "l3s", "cores", "groups")
         family = {pus for kind in kinds for pus in sets[kind]} | set(numas)
         outer_first = sorted(family, key=len, reverse=True)
 

@@ -90,6 +90,8 @@ def test_answers_equal_brute_force() -> None:
         if is_proof(reply):
             if expected is not None:
                 expected["memory"] = sorted(expected["memory"])
+                pairs = expected["pairs"].items()
+                expected["pairs"] = {index: sorted(made) for index, made in pairs}
             assert content(reply) == expected
             tables.count(title, instance.request, reply.cost)
         else:

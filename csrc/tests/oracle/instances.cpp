@@ -9,6 +9,7 @@ namespace topoalloc::oracle {
 namespace {
 
 constexpr std::uint64_t mebi = std::uint64_t{1} << 20;
+constexpr std::uint64_t group_stream = 0xa54ff53a5f1d36f1;
 
 // Fills the state of one instance and asks a Request of it, and knows what is left.
 class InstanceMaker {
@@ -17,6 +18,7 @@ class InstanceMaker {
 
     Instance make() {
         out_.spec = make_machine(rng_);
+        make_group();
         count_everything();
         make_reserved();
         make_holdings();
@@ -35,6 +37,62 @@ class InstanceMaker {
     }
 
   private:
+    // A Group of some children of one set: the walk takes them together. Its figures
+    // are of a stream of their own, so that all else of a seed does not change with it.
+    void make_group() {
+        Rng rng(out_.seed ^ group_stream);
+        if (!rng.percent(20)) {
+            return;
+        }
+        std::vector<Bitmap> family(1);
+        for (const ObjectSpec& object : out_.spec.objects) {
+            family.front() |= object.cpuset;
+            family.push_back(object.cpuset);
+        }
+        for (const NumaNodeSpec& numa : out_.spec.numa_nodes) {
+            family.push_back(numa.cpuset);
+        }
+        rng.shuffle(family);
+        for (const Bitmap& outer : family) {
+            const std::vector<Bitmap> children = children_of(outer, family);
+            if (children.size() < 3) {
+                continue;
+            }
+            ObjectSpec group;
+            group.kind = ObjectKind::group;
+            for (const Bitmap& child : children) {
+                if (rng.percent(50)) {
+                    group.cpuset |= child;
+                }
+            }
+            if (group.cpuset.count() > 1) {
+                out_.spec.objects.push_back(std::move(group));
+            }
+            return;
+        }
+    }
+
+    // The largest sets inside `outer`.
+    static std::vector<Bitmap> children_of(const Bitmap& outer,
+                                           const std::vector<Bitmap>& family) {
+        const auto is_within = [](const Bitmap& inner, const Bitmap& set) {
+            return inner.is_subset_of(set) && !(inner == set);
+        };
+        std::vector<Bitmap> children;
+        for (const Bitmap& set : family) {
+            const bool is_child =
+                !set.empty() && is_within(set, outer) &&
+                std::none_of(family.begin(), family.end(), [&](const Bitmap& between) {
+                    return is_within(set, between) && is_within(between, outer);
+                });
+            if (is_child &&
+                std::find(children.begin(), children.end(), set) == children.end()) {
+                children.push_back(set);
+            }
+        }
+        return children;
+    }
+
     // ------------------------------------------------------------ what is free
 
     void count_everything() {

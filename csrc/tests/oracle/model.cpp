@@ -132,7 +132,7 @@ class Deriver {
         }
         std::vector<Set> family;
         for (const ObjectSpec& object : m_.spec.objects) {
-            if (object.kind != ObjectKind::pu && object.kind != ObjectKind::group) {
+            if (object.kind != ObjectKind::pu) {
                 family.push_back(to_set(object.cpuset, rank_of_os));
             }
         }
