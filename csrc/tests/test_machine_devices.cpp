@@ -233,7 +233,8 @@ TEST(MachineDevices, test_link_when_directions_differ) {
     };
     EXPECT_EQ(link("gpu0", "nic0"), 300U);
     EXPECT_EQ(link("nic0", "gpu0"), 300U);
-    EXPECT_EQ(link("gpu0/1", "nic0/0"), 300U);
+    EXPECT_EQ(link("gpu0/1", "nic0/0"), 0U);  // a partition has no links
+    EXPECT_EQ(link("gpu0/1", "nic0"), 0U);
     EXPECT_EQ(link("gpu0/0", "gpu0/1"), 0U);
     EXPECT_EQ(link("dpu0", "gpu0"), 0U);
     EXPECT_EQ(m->max_link_mb_s(), 300U);

@@ -226,6 +226,8 @@ class Pair:
 class Link:
     """The chosen devices of a class are joined by links (NVLink, XGMI).
 
+    Partitions have no links: several never meet it.
+
     Parameters
     ----------
     device_class : str

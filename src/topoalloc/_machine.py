@@ -557,6 +557,7 @@ class Machine(_core.Machine):
         -------
         int
             MB/s (10^6 bytes), the smaller of both directions; 0 where there is none.
+            A partition has none.
 
         Raises
         ------

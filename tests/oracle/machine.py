@@ -378,16 +378,14 @@ class Machine:
     def _make_links(self) -> None:
         one_way: dict[tuple[int, int], int] = {}
         for entry in self.document.get("links", []):
-            a, b = (self.devices[self.find(entry[e])].root for e in ("from", "to"))
+            a, b = (self.find(entry[end]) for end in ("from", "to"))
             one_way[a, b] = entry["mb_s"]
             if entry.get("both", True):
                 one_way[b, a] = entry["mb_s"]
         count = len(self.devices)
         self.link = [[0] * count for _ in range(count)]
         for i, j in itertools.permutations(range(count), 2):
-            a, b = self.devices[i].root, self.devices[j].root
-            if a != b:
-                self.link[i][j] = min(one_way.get((a, b), 0), one_way.get((b, a), 0))
+            self.link[i][j] = min(one_way.get((i, j), 0), one_way.get((j, i), 0))
         self.largest_link = max((max(row) for row in self.link), default=0)
         self.classes_with_links = {
             d.cls for d, row in zip(self.devices, self.link, strict=True) if any(row)

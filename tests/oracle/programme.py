@@ -566,7 +566,7 @@ class Formulation:
     def _missing_link(self) -> Lin:
         found = Lin()
         for wanted in self.asked.wanted:
-            if wanted.cls not in self.m.classes_with_links:
+            if wanted.partition or wanted.cls not in self.m.classes_with_links:
                 continue
             chosen = self._of_classes([wanted.cls])
             both = {}

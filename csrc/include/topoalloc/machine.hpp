@@ -170,7 +170,7 @@ class Machine {
     }
     /// True when max(level(a, b), level(b, c)) >= level(a, c) for all devices.
     [[nodiscard]] bool levels_are_ultrametric() const { return ultrametric_; }
-    /// MB/s, the smaller of both directions; 0: no link.
+    /// MB/s, the smaller of both directions; 0: no link. A partition has none.
     [[nodiscard]] std::uint64_t link_mb_s(std::uint32_t device_a,
                                           std::uint32_t device_b) const;
     [[nodiscard]] std::uint64_t max_link_mb_s() const { return max_link_mb_s_; }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Links: a square over the roots that are named by any LinkSpec.
+// Links: a square over the roots that are named by any LinkSpec. Partitions have none.
 #include "machine/builder.hpp"
 
 #include <algorithm>
@@ -39,9 +39,6 @@ void MachineBuilder::number_linked_roots() {
                 m.link_row_[d] = static_cast<std::uint32_t>(m.link_rows_++);
             }
         }
-    }
-    for (std::uint32_t d = 0; d < m.devices_.size(); ++d) {
-        m.link_row_[d] = m.link_row_[m.devices_[d].root];
     }
 }
 

@@ -425,7 +425,8 @@ Cost placement_cost(const NodeState& state,
     cost[Cost::distance] = distance_sum(machine, placement.localities);
     cost[Cost::pair_levels] = pair_levels(request, chosen);
     for (std::size_t need = 0; need < chosen.size(); ++need) {
-        if (machine.class_has_links(request.request.devices[need].device_class)) {
+        const DeviceRequest& wanted = request.request.devices[need];
+        if (wanted.partition.empty() && machine.class_has_links(wanted.device_class)) {
             cost[Cost::missing_link] += missing_link(machine, chosen[need]);
         }
     }

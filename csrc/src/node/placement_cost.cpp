@@ -26,16 +26,19 @@ std::int64_t sum_of_distances(const Machine& machine, const Bitmap& localities) 
 }
 
 std::int64_t missing_links(const Machine& machine, const Placement& placement) {
+    const auto is_root = [&machine](std::uint32_t device) {
+        return machine.devices()[device].root == device;
+    };
     std::uint64_t sum = 0;
     for (std::size_t i = 0; i < placement.devices.size(); ++i) {
         const std::uint32_t a = placement.devices[i].device;
         const std::string& device_class = machine.devices()[a].device_class;
-        if (!machine.class_has_links(device_class)) {
+        if (!is_root(a) || !machine.class_has_links(device_class)) {
             continue;
         }
         for (std::size_t j = i + 1; j < placement.devices.size(); ++j) {
             const std::uint32_t b = placement.devices[j].device;
-            if (machine.devices()[b].device_class == device_class) {
+            if (is_root(b) && machine.devices()[b].device_class == device_class) {
                 sum += machine.max_link_mb_s() - machine.link_mb_s(a, b);
             }
         }

@@ -355,8 +355,9 @@ class Search {
     [[nodiscard]] std::int64_t missing_link_so_far() const {
         std::int64_t sum = 0;
         for (std::size_t need = 0; need < chosen_.size(); ++need) {
-            if (!machine_.class_has_links(
-                    request_.request.devices[need].device_class)) {
+            const DeviceRequest& wanted = request_.request.devices[need];
+            if (!wanted.partition.empty() ||
+                !machine_.class_has_links(wanted.device_class)) {
                 continue;
             }
             const auto& devices = chosen_[need];

@@ -81,7 +81,8 @@ void note_counts(const CompiledRequest& request, TreePlan& plan) {
         const auto count = static_cast<std::int64_t>(request.needs[need].count);
         plan.counts.push_back(request.needs[need].count);
         plan.device_count += count;
-        if (machine.class_has_links(request.request.devices[need].device_class)) {
+        const DeviceRequest& wanted = request.request.devices[need];
+        if (wanted.partition.empty() && machine.class_has_links(wanted.device_class)) {
             plan.missing_link += count * (count - 1) / 2 *
                                  static_cast<std::int64_t>(machine.max_link_mb_s() -
                                                            plan.tree.link_mb_s(need));

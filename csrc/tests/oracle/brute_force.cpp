@@ -763,7 +763,9 @@ std::int64_t Judge::missing_link(Set devices) const {
             members(of_class(devices, wanted.device_class));
         for (const std::uint32_t a : chosen) {
             for (const std::uint32_t b : chosen) {
-                if (has_links && a < b) {
+                const bool are_roots =
+                    m_.devices[a].root == a && m_.devices[b].root == b;
+                if (has_links && are_roots && a < b) {
                     sum += static_cast<std::int64_t>(m_.largest_link - m_.link[a][b]);
                 }
             }

@@ -491,9 +491,8 @@ class Deriver {
     [[nodiscard]] std::uint64_t one_way(std::uint32_t from, std::uint32_t to) const {
         std::uint64_t mb_s = 0;
         for (const LinkSpec& link : m_.spec.links) {
-            const std::uint32_t a = m_.devices[m_.device_of_spec_index(link.from)].root;
-            const std::uint32_t b = m_.devices[m_.device_of_spec_index(link.to)].root;
-            if (a == from && b == to) {
+            if (m_.device_of_spec_index(link.from) == from &&
+                m_.device_of_spec_index(link.to) == to) {
                 mb_s = link.mb_s;
             }
         }
@@ -505,10 +504,10 @@ class Deriver {
         m_.link.assign(n, std::vector<std::uint64_t>(n, 0));
         for (std::uint32_t a = 0; a < n && !m_.spec.links.empty(); ++a) {
             for (std::uint32_t b = 0; b < n; ++b) {
-                const std::uint32_t x = m_.devices[a].root;
-                const std::uint32_t y = m_.devices[b].root;
-                if (x != y) {
-                    m_.link[a][b] = std::min(one_way(x, y), one_way(y, x));
+                const bool are_roots =
+                    m_.devices[a].root == a && m_.devices[b].root == b;
+                if (a != b && are_roots) {
+                    m_.link[a][b] = std::min(one_way(a, b), one_way(b, a));
                     m_.largest_link = std::max(m_.largest_link, m_.link[a][b]);
                 }
             }
