@@ -130,7 +130,12 @@ class Bitmap {
         return index < words_.size() ? words_[index] : 0;
     }
     void resize_words(std::size_t words) { words_.resize(words); }
-    void set_word(std::size_t index, std::uint64_t value);
+    void set_word(std::size_t index, std::uint64_t value) {
+        if (index >= words_.size()) {
+            words_.resize(index + 1);
+        }
+        words_[index] = value;
+    }
 
     /// Calls f(std::size_t member) in ascending order.
     template <class F>

@@ -291,11 +291,4 @@ std::vector<std::uint32_t> Bitmap::to_vector() const {
     return members;
 }
 
-void Bitmap::set_word(std::size_t index, std::uint64_t value) {
-    if (index >= words_.size()) {
-        words_.resize(index + 1);
-    }
-    words_[index] = value;
-}
-
 }  // namespace topoalloc

@@ -24,6 +24,17 @@ std::uint32_t count_range(const Bitmap& set, std::uint32_t first, std::uint32_t 
     return sum;
 }
 
+// The lowest `count` members, of more: halves the word that they end in.
+std::uint64_t lowest_bits(std::uint64_t word, std::uint32_t count) {
+    std::uint32_t end = 0;
+    for (std::uint32_t step = 32; step != 0; step /= 2) {
+        if (std::cmp_less_equal(std::popcount(word & low_bits(end + step)), count)) {
+            end += step;
+        }
+    }
+    return word & low_bits(end);
+}
+
 // Each of the low 32 bits as two neighbours.
 std::uint64_t each_twice(std::uint64_t word) {
     word = (word | (word << 16)) & 0x0000ffff0000ffffU;
@@ -257,12 +268,11 @@ void CoreChooser::take_lowest(Bitmap& pus,
         const std::uint32_t width = std::min(last - first, 64 - offset);
         std::uint64_t cores =
             state_.whole_cores().word(first / 64) & (low_bits(width) << offset);
-        const auto here = static_cast<std::uint32_t>(std::popcount(cores));
-        for (std::uint32_t surplus = here; surplus > count; --surplus) {
-            cores &= ~(bit(63) >> std::countl_zero(cores));
+        if (std::cmp_greater(std::popcount(cores), count)) {
+            cores = lowest_bits(cores, count);
         }
         take_cores(pus, first / 64, cores);
-        count -= std::min(count, here);
+        count -= static_cast<std::uint32_t>(std::popcount(cores));
         first += width;
     }
 }

@@ -68,7 +68,10 @@ bool L3Choice::fits(std::size_t favoured,
                     std::size_t other,
                     std::uint64_t wanted) const {
     std::uint64_t sum = 0;
-    for (std::size_t units = sizes_.size() / 2; units-- > 1;) {
+    for (std::size_t units = sizes_.size() / 2; other + favoured != 0;) {
+        if (--units == 0) {
+            return false;
+        }
         const std::size_t of_other = std::min<std::size_t>(other, sizes_[2 * units]);
         const std::size_t of_favoured =
             std::min<std::size_t>(favoured, sizes_[2 * units + 1]);
@@ -76,7 +79,7 @@ bool L3Choice::fits(std::size_t favoured,
         other -= of_other;
         favoured -= of_favoured;
     }
-    return other == 0 && favoured == 0 && sum >= wanted;
+    return sum >= wanted;
 }
 
 void L3Choice::choose_least_index(std::span<const L3Room> rooms,

@@ -77,6 +77,7 @@ class TreeSearch {
         TreeBranch branch;
         branch.last_core = static_cast<std::uint32_t>(machine_.cores().size());
         branch.devices = plan_.tree.ranks_of(state_.available_devices());
+        collect_free_of_charge();
         fix_align(0, branch);
         if (bails_) {
             return std::nullopt;
@@ -623,12 +624,12 @@ class TreeSearch {
     }
 
     // True when no choice of devices of T can be better than the best so far: not even
-    // at the least levels and the fewest new switches that any choice has, and all its
-    // indices are higher.
+    // at the least levels and the fewest new switches that any choice has, with the
+    // lowest indices.
     [[nodiscard]] bool is_hopeless(const LocalitySet& set,
                                    std::uint64_t devices,
                                    const CoreChoice& cores) const {
-        if (!best_ || opened_ != 1 || devices == 0 || best_->devices == 0) {
+        if (!best_ || opened_ != 1 || plan_.device_count == 0) {
             return false;
         }
         TreeAnswer bound;
@@ -637,22 +638,30 @@ class TreeSearch {
         const Cost cost = cost_of(set, bound, cores);
         return cost > best_->cost ||
                (cost == best_->cost &&
-                std::countr_zero(devices) > std::countr_zero(best_->devices));
+                least_index_less(best_->devices, lowest_choice(devices)));
+    }
+
+    // No choice of devices among these holds the least index not in both.
+    [[nodiscard]] std::uint64_t lowest_choice(std::uint64_t devices) const {
+        std::uint64_t lowest = 0;
+        for (std::size_t need = 0; need < plan_.counts.size(); ++need) {
+            const std::uint64_t all = devices & plan_.tree.need_mask(need);
+            std::uint64_t rest = all;
+            for (std::uint32_t i = 0; i < plan_.counts[need]; ++i) {
+                rest &= rest - 1;
+            }
+            lowest |= all & ~rest;
+        }
+        return lowest;
     }
 
     // Devices of open switches, or of none, come first; the rest needs a new switch for
     // every `most_per_switch` of its need.
     [[nodiscard]] std::int64_t fewest_new_switches(std::uint64_t devices) const {
-        std::uint64_t free_of_charge = devices & plan_.without_switch;
-        for (const SwitchMembers& members : plan_.switches) {
-            if (state_.switch_holds()[members.index] != 0) {
-                free_of_charge |= members.devices & devices;
-            }
-        }
         std::int64_t fewest = 0;
-        for (std::size_t need = 0; need < request_.needs.size(); ++need) {
+        for (std::size_t need = 0; need < plan_.counts.size(); ++need) {
             const auto have = static_cast<std::uint32_t>(
-                std::popcount(free_of_charge & plan_.tree.need_mask(need)));
+                std::popcount(devices & free_of_charge_ & plan_.tree.need_mask(need)));
             const std::uint32_t missing =
                 plan_.counts[need] > have ? plan_.counts[need] - have : 0;
             const std::uint32_t per_switch = std::max(plan_.most_per_switch[need], 1U);
@@ -660,6 +669,15 @@ class TreeSearch {
                 std::max<std::int64_t>(fewest, (missing + per_switch - 1) / per_switch);
         }
         return fewest;
+    }
+
+    void collect_free_of_charge() {
+        free_of_charge_ = plan_.without_switch;
+        for (const SwitchMembers& members : plan_.switches) {
+            if (state_.switch_holds()[members.index] != 0) {
+                free_of_charge_ |= members.devices;
+            }
+        }
     }
 
     [[nodiscard]] Placement to_placement() {
@@ -705,8 +723,9 @@ class TreeSearch {
     bool can_match_ = true;
 
     TreeBranch branch_;
-    CoreChoice free_choice_;  // the cores of the T at hand, as they come
-    CoreChoice hit_choice_;   // and with localities to hit
+    std::uint64_t free_of_charge_ = 0;  // candidates whose switch need not be opened
+    CoreChoice free_choice_;            // the cores of the T at hand, as they come
+    CoreChoice hit_choice_;             // and with localities to hit
     std::optional<Candidate> best_;
 };
 
