@@ -250,5 +250,5 @@ def test_mig_partitions_draw_on_their_gpu() -> None:
     }
     assert second_3g.name.startswith("gpu0/")
     assert machine.distance(gpu, second_3g) is Level.SELF
-    assert machine.link(second_3g, "gpu1") == 450_000
+    assert machine.link(second_3g, "gpu1") == 0 < machine.link(gpu, "gpu1")
     assert machine.device("0000:1b:00.0") == gpu
