@@ -13,11 +13,13 @@ from topoalloc import _core
 if TYPE_CHECKING:
     from topoalloc.hwloc import PciFacts
 
-__all__ = ["MOMENTARY_SPEED", "apply_live_facts", "discover_spec"]
+__all__ = ["LINK_SPEEDS", "apply_live_facts", "discover_spec"]
 
-MOMENTARY_SPEED: Final = "link_speed_mb_s"
-"""What the link ran at when it was looked at; it is slower while it saves power."""
 _MAX_SPEED: Final = "max_link_speed_mb_s"
+LINK_SPEEDS: Final = frozenset({"link_speed_mb_s", _MAX_SPEED})
+"""What the digest leaves out. The first is what a link ran at when it was looked at: it
+is slower while it saves power. The second is in no XML, and a discovered Machine is of
+one kind with its own recording."""
 _NUMA_NODE: Final = "numa_node"
 _VIRTUAL: Final = "sriov_vf"
 _PART: Final = "vf"

@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import IO, Any, Generic, Self, TypeVar
 
 from topoalloc import _core
-from topoalloc._discover import MOMENTARY_SPEED, discover_spec
+from topoalloc._discover import LINK_SPEEDS, discover_spec
 from topoalloc._errors import FormatError, InvalidRequestError
 from topoalloc._machine_spec import (
     apply_overrides,
@@ -604,8 +604,7 @@ class Machine(_core.Machine):
         """SHA-256, in hex, of what matters for placement.
 
         Nodes alike but for names, MACs, serials, uuids, guids, host information and the
-        momentary speed of PCI links have equal digests, whatever the machine was read
-        from.
+        speeds of PCI links have equal digests, whatever the machine was read from.
         """
         from topoalloc._canonical import digest_of  # noqa: PLC0415
 
@@ -807,7 +806,7 @@ def _canonical_device(device: Device) -> dict[str, Any]:
         "bridges": device.bridges,
         "numa_nodes": sorted(device.numa_nodes),
         "attributes": {
-            k: v for k, v in attributes if k != MOMENTARY_SPEED and not _is_identity(k)
+            k: v for k, v in attributes if k not in LINK_SPEEDS and not _is_identity(k)
         },
         "capacities": dict(device.capacities),
         "counters": dict(device.counters),

@@ -88,22 +88,32 @@ def test_recordings_of_other_machines(pattern: str, replacement: str) -> None:
     assert Machine.from_xml(xml).digest != Machine.from_xml(RECORDED).digest
 
 
-def test_what_a_link_can_do_counts(tmp_path: Path) -> None:
-    """Unlike what it runs at: that is a property of the node."""
+def discovered(folder: Path, facts: dict[str, str]) -> Machine:
+    """Return the recorded Machine with what sysfs says of one NVMe drive."""
+    device = folder / "bus" / "pci" / "devices" / "0000:82:00.0"
+    device.mkdir(parents=True)
+    for name, text in facts.items():
+        (device / name).write_text(f"{text}\n", encoding="ascii")
+    known: dict[str, PciFacts] = live_facts(folder)
+    spec = _core.read_hwloc_xml(RECORDED, "recorded")
+    apply_live_facts(spec, known)
+    return Machine(spec)
 
-    def digest(width: str) -> str:
-        folder = tmp_path / width / "bus" / "pci" / "devices" / "0000:82:00.0"
-        folder.mkdir(parents=True)
-        for name, text in (
-            ("numa_node", "8"),
-            ("max_link_speed", "8.0 GT/s PCIe"),
-            ("max_link_width", width),
-            ("current_link_width", "1"),
-        ):
-            (folder / name).write_text(f"{text}\n", encoding="ascii")
-        facts: dict[str, PciFacts] = live_facts(tmp_path / width)
-        spec = _core.read_hwloc_xml(RECORDED, "recorded")
-        apply_live_facts(spec, facts)
-        return Machine(spec).digest
 
-    assert digest("4") != digest("8")
+def test_discovered_machine_has_the_digest_of_its_recording(tmp_path: Path) -> None:
+    """What a link can do is in no XML; a NUMANode that sysfs corrects counts."""
+    facts = {
+        "numa_node": "8",
+        "max_link_speed": "8.0 GT/s PCIe",
+        "max_link_width": "4",
+        "current_link_width": "1",
+    }
+    recorded = Machine.from_xml(RECORDED)
+    machine = discovered(tmp_path / "whole", facts)
+    assert machine != recorded
+    assert machine.digest == recorded.digest
+    other = discovered(tmp_path / "narrow", facts | {"max_link_width": "8"})
+    assert other != machine
+    assert other.digest == machine.digest
+    moved = discovered(tmp_path / "moved", facts | {"numa_node": "0"})
+    assert moved.digest != machine.digest
