@@ -172,7 +172,13 @@ class Machine {
     [[nodiscard]] bool levels_are_ultrametric() const { return ultrametric_; }
     /// MB/s, the smaller of both directions; 0: no link. A partition has none.
     [[nodiscard]] std::uint64_t link_mb_s(std::uint32_t device_a,
-                                          std::uint32_t device_b) const;
+                                          std::uint32_t device_b) const {
+        const std::uint32_t row = link_row_[device_a];
+        const std::uint32_t column = link_row_[device_b];
+        return row == no_index || column == no_index
+                   ? 0
+                   : links_[row * link_rows_ + column];
+    }
     [[nodiscard]] std::uint64_t max_link_mb_s() const { return max_link_mb_s_; }
     [[nodiscard]] bool class_has_links(std::string_view device_class) const;
     /// All cores, in order.

@@ -7,15 +7,6 @@
 
 namespace topoalloc {
 
-std::uint64_t Machine::link_mb_s(std::uint32_t device_a, std::uint32_t device_b) const {
-    const std::uint32_t row = link_row_[device_a];
-    const std::uint32_t column = link_row_[device_b];
-    if (row == no_index || column == no_index) {
-        return 0;
-    }
-    return links_[row * link_rows_ + column];
-}
-
 bool Machine::class_has_links(std::string_view device_class) const {
     return classes_with_links_.contains(device_class);
 }

@@ -144,6 +144,8 @@ class Compiler {
         DeviceNeed need;
         need.count = wanted.count;
         need.share = wanted.share;
+        need.counts_links =
+            wanted.partition.empty() && machine_.class_has_links(wanted.device_class);
         if (!wanted.partition.empty()) {
             need.mode = TakeMode::part;
         } else if (!wanted.share.empty()) {

@@ -25,6 +25,7 @@ struct DeviceNeed {
     /// share: by candidate, the amount on each counter of the device.
     std::vector<std::vector<std::uint64_t>> share_draws;
     Amounts share;
+    bool counts_links = false;  ///< its missing links are part of term 5
 };
 
 /// What a constraint speaks of: PUs, bytes, and needs (bit i is needs[i]).

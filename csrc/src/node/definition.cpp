@@ -425,8 +425,7 @@ Cost placement_cost(const NodeState& state,
     cost[Cost::distance] = distance_sum(machine, placement.localities);
     cost[Cost::pair_levels] = pair_levels(request, chosen);
     for (std::size_t need = 0; need < chosen.size(); ++need) {
-        const DeviceRequest& wanted = request.request.devices[need];
-        if (wanted.partition.empty() && machine.class_has_links(wanted.device_class)) {
+        if (request.needs[need].counts_links) {
             cost[Cost::missing_link] += missing_link(machine, chosen[need]);
         }
     }

@@ -44,7 +44,8 @@ std::strong_ordering compare_index_sets(const Placement& a, const Placement& b) 
 // What the chosen devices draw on their roots, so that parts and shares never overlap.
 class CounterLedger {
   public:
-    explicit CounterLedger(const NodeState& state) : state_(state) {}
+    explicit CounterLedger(const NodeState& state)
+        : state_(state), uses_(state.machine().devices().size()) {}
 
     bool add(const DeviceNeed& need, const Candidate& candidate) {
         const Device& device = state_.machine().devices()[candidate.device];
@@ -101,7 +102,7 @@ class CounterLedger {
     }
 
     const NodeState& state_;
-    std::map<std::uint32_t, Use> uses_;
+    std::vector<Use> uses_;  // by root
 };
 
 class Search {
@@ -238,6 +239,8 @@ class Search {
             !ledger_.add(request_.needs[need], candidate)) {
             return;
         }
+        const std::int64_t missing = missing_links_of(need, candidate.device);
+        missing_link_ += missing;
         chosen_[need].push_back(candidate.device);
         positions_[need].push_back(position);
         if (!bound_exceeds_best()) {
@@ -245,6 +248,7 @@ class Search {
         }
         positions_[need].pop_back();
         chosen_[need].pop_back();
+        missing_link_ -= missing;
         ledger_.remove(request_.needs[need], candidate);
     }
 
@@ -352,22 +356,16 @@ class Search {
         return sum;
     }
 
-    [[nodiscard]] std::int64_t missing_link_so_far() const {
+    // What a device adds to term 5 beside those chosen of its need.
+    [[nodiscard]] std::int64_t missing_links_of(std::size_t need,
+                                                std::uint32_t device) const {
+        if (!request_.needs[need].counts_links) {
+            return 0;
+        }
         std::int64_t sum = 0;
-        for (std::size_t need = 0; need < chosen_.size(); ++need) {
-            const DeviceRequest& wanted = request_.request.devices[need];
-            if (!wanted.partition.empty() ||
-                !machine_.class_has_links(wanted.device_class)) {
-                continue;
-            }
-            const auto& devices = chosen_[need];
-            for (std::size_t i = 0; i < devices.size(); ++i) {
-                for (std::size_t j = i + 1; j < devices.size(); ++j) {
-                    sum += static_cast<std::int64_t>(
-                        machine_.max_link_mb_s() -
-                        machine_.link_mb_s(devices[i], devices[j]));
-                }
-            }
+        for (const std::uint32_t other : chosen_[need]) {
+            sum += static_cast<std::int64_t>(machine_.max_link_mb_s() -
+                                             machine_.link_mb_s(device, other));
         }
         return sum;
     }
@@ -381,7 +379,7 @@ class Search {
         if (pairs != best[Cost::pair_levels]) {
             return pairs > best[Cost::pair_levels];
         }
-        return missing_link_so_far() > best[Cost::missing_link];
+        return missing_link_ > best[Cost::missing_link];
     }
 
     // --- a whole device set ---
@@ -394,7 +392,7 @@ class Search {
         if (!add_pair_levels(cost)) {
             return;
         }
-        cost[Cost::missing_link] = missing_link_so_far();
+        cost[Cost::missing_link] = missing_link_;
         if (ties_best() &&
             std::pair(cost[Cost::pair_levels], cost[Cost::missing_link]) >
                 std::pair(result_.best->cost[Cost::pair_levels],
@@ -702,6 +700,7 @@ class Search {
     LocalitySet set_;
     ChosenDevices chosen_;                             // the decision: devices by need
     std::vector<std::vector<std::size_t>> positions_;  // their positions in the branch
+    std::int64_t missing_link_ = 0;                    // term 5 of chosen_
     bool has_shared_node_ = false;
     std::map<std::pair<std::vector<std::uint64_t>, std::vector<std::uint32_t>>,
              std::optional<PuChoice>>

@@ -81,8 +81,7 @@ void note_counts(const CompiledRequest& request, TreePlan& plan) {
         const auto count = static_cast<std::int64_t>(request.needs[need].count);
         plan.counts.push_back(request.needs[need].count);
         plan.device_count += count;
-        const DeviceRequest& wanted = request.request.devices[need];
-        if (wanted.partition.empty() && machine.class_has_links(wanted.device_class)) {
+        if (request.needs[need].counts_links) {
             plan.missing_link += count * (count - 1) / 2 *
                                  static_cast<std::int64_t>(machine.max_link_mb_s() -
                                                            plan.tree.link_mb_s(need));
