@@ -2,6 +2,7 @@
 #include "node/joint.hpp"
 
 #include "node/joint_bound.hpp"
+#include "node/joint_search.hpp"
 #include "node/placement_cost.hpp"
 
 #include <algorithm>
@@ -37,6 +38,11 @@ struct Joint {
     Cost cost;
 };
 
+// Of the steps that are left: one in so many for a round of orders, and for the first
+// exact search.
+constexpr std::uint64_t orders_share = 4;
+constexpr std::uint64_t first_share = 8;
+
 class JointSolver {
   public:
     JointSolver(const NodeState& state,
@@ -71,10 +77,13 @@ class JointSolver {
         }
         search();
         if (!best_) {
-            return conclude(Status::unknown, Reason::step_limit);
+            return is_searched_
+                       ? conclude(Status::infeasible, Reason::requirements_conflict)
+                       : conclude(Status::unknown, Reason::step_limit);
         }
-        return is_proved() ? conclude(Status::optimal, Reason::placed)
-                           : conclude(Status::feasible, Reason::step_limit);
+        return is_searched_ || is_proved()
+                   ? conclude(Status::optimal, Reason::placed)
+                   : conclude(Status::feasible, Reason::step_limit);
     }
 
   private:
@@ -91,15 +100,23 @@ class JointSolver {
     }
 
     [[nodiscard]] SearchLimits steps_left() const {
-        return {limits_.max_steps - std::min(steps_, limits_.max_steps)};
+        return {phase_end_ - std::min(steps_, phase_end_)};
     }
 
-    [[nodiscard]] bool is_out_of_steps() const { return steps_ >= limits_.max_steps; }
+    [[nodiscard]] bool is_out_of_steps() const { return steps_ >= phase_end_; }
+
+    // What follows has a share of the steps that are left.
+    void begin_phase(std::uint64_t share) {
+        const std::uint64_t left =
+            limits_.max_steps - std::min(steps_, limits_.max_steps);
+        phase_end_ = steps_ + left / share;
+    }
 
     // Each different Request by itself: the optimum bounds its share of the sum.
     // Returns the reason when one can not be placed even so.
     std::optional<Reason> solve_alone() {
         has_bound_ = true;
+        begin_phase(1);
         for (RequestGroup& group : groups_) {
             const Answer answer =
                 solve(state_, *group.request, {policy_, steps_left(), nullptr});
@@ -123,19 +140,55 @@ class JointSolver {
 
     [[nodiscard]] bool is_done() const { return is_proved() || is_out_of_steps(); }
 
+    // A first answer from two orders; then every answer below it, if that takes few
+    // steps. Else more orders first: the less the best costs, the less is left to
+    // search.
     void search() {
+        const std::vector<Order> orders = first_orders();
+        begin_phase(orders_share);
+        try_orders(std::span(orders).first(2), policy_.packing);
+        begin_phase(first_share);
+        search_all();
+        if (is_searched_ || is_proved()) {
+            return;
+        }
+        begin_phase(orders_share);
         const Packing other =
             policy_.packing == Packing::pack ? Packing::spread : Packing::pack;
-        for (const Packing packing : {policy_.packing, other}) {
-            tried_.clear();
-            for (const Order& order : first_orders()) {
-                try_with_repair(order, packing);
-                if (is_done()) {
-                    return;
-                }
-            }
-        }
+        try_orders(orders, policy_.packing);
+        tried_.clear();
+        try_orders(orders, other);
         improve();
+        begin_phase(1);
+        search_all();
+    }
+
+    void try_orders(std::span<const Order> orders, Packing packing) {
+        for (const Order& order : orders) {
+            if (is_done()) {
+                return;
+            }
+            try_with_repair(order, packing);
+        }
+    }
+
+    // All joint answers that cost less than the best so far.
+    void search_all() {
+        if (is_done()) {
+            return;
+        }
+        StepBudget budget{steps_, phase_end_, false};
+        JointQuestion question{
+            requests_, groups_, group_of_, policy_.packing, {}, has_bound_};
+        if (best_) {
+            question.below = best_->cost;
+        }
+        std::vector<Placement> found = search_joint(state_, question, budget);
+        steps_ = budget.steps;
+        is_searched_ = !budget.limited;
+        if (!found.empty()) {
+            offer(std::move(found));
+        }
     }
 
     // Orders worth trying; equal Requests are interchangeable, so most repeat and are
@@ -293,8 +346,10 @@ class JointSolver {
     std::vector<RequestGroup> groups_;
     std::vector<std::uint32_t> group_of_;  // by request
     bool has_bound_ = false;
+    bool is_searched_ = false;  // no joint answer costs less than the best
     Cost bound_;
     std::uint64_t steps_ = 0;
+    std::uint64_t phase_end_ = 0;
     std::set<std::vector<std::uint32_t>> tried_;  // orders of groups
     std::optional<Joint> best_;
 };

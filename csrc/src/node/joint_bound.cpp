@@ -320,19 +320,26 @@ void raise_by_members(std::span<const RequestGroup> groups, Cost& bound) {
     }
 }
 
-// Spread: the batch opens at most what its members open, and no more than is closed.
-void bound_spread(const NodeState& state,
-                  std::span<const RequestGroup> groups,
-                  Cost& bound) {
+// Spread: no more is opened than is closed.
+void bound_by_closed(const NodeState& state, Cost& bound) {
     const std::array holds{&state.package_holds(),
                            &state.locality_holds(),
                            &state.switch_holds(),
                            &state.device_holds(),
                            &state.l3_holds()};
-    bool by_members = std::ranges::all_of(groups, opens_by_choice);
     for (std::size_t i = 0; i < opened_terms.size(); ++i) {
-        const Cost::Term term = opened_terms[i];
-        bound[term] = -static_cast<std::int64_t>(std::ranges::count(*holds[i], 0U));
+        bound[opened_terms[i]] =
+            -static_cast<std::int64_t>(std::ranges::count(*holds[i], 0U));
+    }
+}
+
+// Spread: the batch opens at most what its members open, and no more than is closed.
+void bound_spread(const NodeState& state,
+                  std::span<const RequestGroup> groups,
+                  Cost& bound) {
+    bound_by_closed(state, bound);
+    bool by_members = std::ranges::all_of(groups, opens_by_choice);
+    for (const Cost::Term term : opened_terms) {
         std::int64_t sum = 0;
         for (const RequestGroup& group : groups) {
             sum += (*group.alone)[term] * group.size;
@@ -393,6 +400,31 @@ bool is_monotone(const CompiledRequest& request) {
                                [&](const auto& c) { return is_harmless(c, true); }) &&
            std::ranges::all_of(request.prefer,
                                [&](const auto& c) { return is_harmless(c, false); });
+}
+
+Cost least_union_terms(const NodeState& state,
+                       std::span<const RequestGroup> groups,
+                       Packing packing) {
+    Cost bound;
+    bound[Cost::split_cores] = least_split(state.machine(), groups);
+    if (packing == Packing::spread) {
+        bound_by_closed(state, bound);
+        std::int64_t devices = 0;
+        for (const RequestGroup& group : groups) {
+            for (const DeviceNeed& need : group.request->needs) {
+                devices += static_cast<std::int64_t>(need.count) * group.size;
+            }
+        }
+        for (const Cost::Term term : {Cost::opened_switches, Cost::opened_devices}) {
+            bound[term] = std::max(bound[term], -devices);
+        }
+        return bound;
+    }
+    const auto counted = OpenedBound(state, groups).find();
+    for (std::size_t i = 0; i < opened_terms.size(); ++i) {
+        bound[opened_terms[i]] = counted[i];
+    }
+    return bound;
 }
 
 Cost least_joint_cost(const NodeState& state,

@@ -36,4 +36,10 @@ struct RequestGroup {
                                     std::span<const RequestGroup> groups,
                                     Packing packing);
 
+/// Terms 8 and 9, each by itself no more than in any joint answer; the other terms are
+/// 0. Needs no optimum of a group.
+[[nodiscard]] Cost least_union_terms(const NodeState& state,
+                                     std::span<const RequestGroup> groups,
+                                     Packing packing);
+
 }  // namespace topoalloc

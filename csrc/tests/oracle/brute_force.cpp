@@ -394,7 +394,8 @@ bool Judge::fit_together(Set devices) const {
     return true;
 }
 
-std::optional<std::vector<OracleGrant>> Judge::memory(Set t, Set pus) const {
+std::optional<std::vector<OracleGrant>> Judge::memory(
+    Set t, Set pus, const std::vector<OracleGrant>& taken) const {
     std::vector<std::uint32_t> order = members(t);
     std::stable_sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
         return size_of(m_.localities[a] & pus) > size_of(m_.localities[b] & pus);
@@ -415,7 +416,13 @@ std::optional<std::vector<OracleGrant>> Judge::memory(Set t, Set pus) const {
                     continue;
                 }
                 visited |= set_of(n);
-                std::uint64_t given = std::min(missing, left->second);
+                std::uint64_t there = left->second;
+                for (const OracleGrant& other : taken) {
+                    there -= other.numa == n && other.page_size == page_size
+                                 ? other.bytes
+                                 : 0;
+                }
+                std::uint64_t given = std::min(missing, there);
                 given -= page_size > 0 ? given % page_size : 0;
                 if (given > 0) {
                     grants.push_back({n, page_size, given});
@@ -841,6 +848,33 @@ void Judge::set_opened(const DeviceFacts& devices,
     cost[Cost::opened_switches] = sign * devices.opened_switches;
     cost[Cost::opened_devices] = sign * devices.opened_devices;
     cost[Cost::opened_l3s] = sign * size_of(touched(pus, m_.l3s) & ~open_l3s_);
+}
+
+Opened Judge::opened_by(Set devices,
+                        Set pus,
+                        const std::vector<OracleGrant>& grants) const {
+    Opened opened{touched(pus, m_.packages), localities_of(pus), 0, 0, 0};
+    for (const OracleGrant& grant : grants) {
+        opened.localities |= m_.numa_nodes[grant.numa].localities;
+        for (const std::uint32_t l : members(m_.numa_nodes[grant.numa].localities)) {
+            opened.packages |= m_.locality_packages[l];
+        }
+    }
+    for (const std::uint32_t index : members(devices)) {
+        const OracleDevice& device = m_.devices[index];
+        opened.localities |= device.localities;
+        opened.packages |= device.packages;
+        opened.devices |= set_of(device.root);
+        if (device.switch_bridge != no_index) {
+            opened.switches |= set_of(device.switch_bridge);
+        }
+    }
+    opened.l3s = touched(pus, m_.l3s) & ~open_l3s_;
+    opened.packages &= ~open_packages_;
+    opened.localities &= ~open_localities_;
+    opened.switches &= ~open_switches_;
+    opened.devices &= ~open_devices_;
+    return opened;
 }
 
 // Term 1; false when a required constraint does not hold.

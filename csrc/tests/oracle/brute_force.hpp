@@ -72,6 +72,11 @@ struct DeviceFacts {
     Set opened_packages = 0, opened_localities = 0;
 };
 
+/// What is open only after a Placement, by kind.
+struct Opened {
+    Set packages = 0, localities = 0, switches = 0, devices = 0, l3s = 0;
+};
+
 /// One problem, made ready. Keeps references to nothing.
 class Judge {
   public:
@@ -88,7 +93,15 @@ class Judge {
     [[nodiscard]] std::vector<Set> device_sets() const;
     [[nodiscard]] DeviceFacts facts(Set devices) const;
     /// Memory as a function of T and the PUs; nullopt when T can not hold it.
-    [[nodiscard]] std::optional<std::vector<OracleGrant>> memory(Set t, Set pus) const;
+    /// @param taken  what others were given before
+    [[nodiscard]] std::optional<std::vector<OracleGrant>> memory(
+        Set t, Set pus, const std::vector<OracleGrant>& taken = {}) const;
+    [[nodiscard]] Opened opened_by(Set devices,
+                                   Set pus,
+                                   const std::vector<OracleGrant>& grants) const;
+    [[nodiscard]] const Amounts& counters_left(std::uint32_t root) const {
+        return counters_left_[root];
+    }
     /// The cost, or nullopt when T does not fit or a required constraint does not hold.
     /// Requires: `pus` and `devices` are of pu_sets() and device_sets().
     [[nodiscard]] std::optional<Cost> cost(

@@ -227,4 +227,12 @@ std::string dump(const Instance& instance) {
     return out.str();
 }
 
+std::string dump(const BatchInstance& instance) {
+    std::ostringstream out;
+    for (const Request& request : instance.requests) {
+        dump_request(request, out);
+    }
+    return dump(instance.base) + "batch of\n" + out.str();
+}
+
 }  // namespace topoalloc::oracle

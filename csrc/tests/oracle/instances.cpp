@@ -36,7 +36,72 @@ class InstanceMaker {
         return std::move(out_);
     }
 
+    BatchInstance make_batch() {
+        out_.spec = make_machine(rng_);
+        count_everything();
+        make_reserved();
+        if (rng_.percent(50)) {
+            make_holdings();
+        }
+        // An Allocator gives no GPU memory, so nobody can hold it.
+        for (Holding& holding : out_.state.holdings) {
+            for (const NumaNodeSpec& numa : out_.spec.numa_nodes) {
+                std::erase_if(holding.bytes, [&](const auto& entry) {
+                    return numa.kind == MemoryKind::gpu &&
+                           entry.first.first == numa.os_index;
+                });
+            }
+        }
+        BatchInstance batch;
+        const std::uint32_t count = rng_.percent(70) ? 2 : 3;
+        while (batch.requests.size() < count) {
+            if (!batch.requests.empty() && rng_.percent(35)) {
+                const Request again = rng_.pick(batch.requests);
+                batch.requests.push_back(again);
+                continue;
+            }
+            out_.request = {};
+            make_amounts();
+            make_devices();
+            for (std::uint32_t times = rng_.below(4); times > 0; --times) {
+                lessen();
+            }
+            if (out_.request.cores == 0 && out_.request.pus == 0 &&
+                out_.request.memory == 0 && out_.request.devices.empty()) {
+                out_.request.cores = 1;
+            }
+            make_filters();
+            make_constraints();
+            if (rng_.percent(35)) {
+                out_.request.require.clear();
+            }
+            batch.requests.push_back(out_.request);
+        }
+        make_cordons();
+        out_.spread = rng_.percent(30);
+        out_.request = {};
+        batch.base = std::move(out_);
+        return batch;
+    }
+
   private:
+    // Leaves room for others.
+    void lessen() {
+        Request& request = out_.request;
+        request.cores = (request.cores + 1) / 2;
+        request.pus = (request.pus + 1) / 2;
+        request.memory = request.memory / 2 / mebi * mebi;
+        for (auto& [page_size, bytes] : request.hugepages) {
+            bytes = (bytes / page_size + 1) / 2 * page_size;
+        }
+        if (rng_.percent(30)) {
+            request.hugepages.clear();
+        }
+        for (DeviceRequest& wanted : request.devices) {
+            wanted.count = (wanted.count + 1) / 2;
+        }
+    }
+
     // A Group of some children of one set: the walk takes them together. Its figures
     // are of a stream of their own, so that all else of a seed does not change with it.
     void make_group() {
@@ -574,6 +639,10 @@ class InstanceMaker {
 
 Instance make_instance(std::uint64_t seed) {
     return InstanceMaker(seed).make();
+}
+
+BatchInstance make_batch_instance(std::uint64_t seed) {
+    return InstanceMaker(seed).make_batch();
 }
 
 }  // namespace topoalloc::oracle

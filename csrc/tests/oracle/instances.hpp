@@ -68,8 +68,18 @@ struct Instance {
     std::optional<Holding> keep_from;
 };
 
+/// Several Requests at once; the Request of `base` is not read.
+struct BatchInstance {
+    Instance base;
+    std::vector<Request> requests;
+};
+
 [[nodiscard]] MachineSpec make_machine(Rng& rng);
 [[nodiscard]] Instance make_instance(std::uint64_t seed);
+
+/// Two or three Requests, some of them equal, most of them less than half of what there
+/// is.
+[[nodiscard]] BatchInstance make_batch_instance(std::uint64_t seed);
 
 /// Everything of the instance as text, to read and to rebuild by hand.
 [[nodiscard]] std::string dump(const Instance& instance);
@@ -77,5 +87,9 @@ struct Instance {
 /// Drops one part after the other while `differs` still says true; a local minimum.
 [[nodiscard]] Instance shrink(Instance instance,
                               const std::function<bool(const Instance&)>& differs);
+
+[[nodiscard]] std::string dump(const BatchInstance& instance);
+[[nodiscard]] BatchInstance shrink(
+    BatchInstance instance, const std::function<bool(const BatchInstance&)>& differs);
 
 }  // namespace topoalloc::oracle

@@ -314,4 +314,31 @@ Instance shrink(Instance instance,
     return Shrinker(std::move(instance), differs).run();
 }
 
+// The rest of the instance shrinks beside one Request after the other: that one is the
+// Request of an Instance for a while.
+BatchInstance shrink(BatchInstance instance,
+                     const std::function<bool(const BatchInstance&)>& differs) {
+    for (std::size_t i = instance.requests.size(); i > 0; --i) {
+        BatchInstance next = instance;
+        erase_at(next.requests, i - 1);
+        if (differs(next)) {
+            instance = std::move(next);
+        }
+    }
+    for (std::size_t i = 0; i < instance.requests.size(); ++i) {
+        instance.base.request = instance.requests[i];
+        const std::vector<Request> requests = instance.requests;
+        const auto with = [&](const Instance& base) {
+            BatchInstance batch{base, requests};
+            batch.requests[i] = base.request;
+            return batch;
+        };
+        const std::function<bool(const Instance&)> still = [&](const Instance& base) {
+            return differs(with(base));
+        };
+        instance = with(shrink(instance.base, still));
+    }
+    return instance;
+}
+
 }  // namespace topoalloc::oracle
