@@ -88,15 +88,15 @@ Request random_request(std::mt19937_64& random, bool with_devices) {
 // The same Request, answered without the table of sets, or by the general search alone.
 CompiledRequest without_table(const CompiledRequest& compiled) {
     CompiledRequest copy = compiled;
-    auto plan = std::make_shared<TreePlan>(*compiled.tree);
+    auto plan = std::make_shared<TreePlan>(*compiled.tree->get(compiled));
     plan->devices_of_set.clear();
-    copy.tree = plan;
+    copy.tree = std::make_shared<LazyTreePlan>(plan);
     return copy;
 }
 
 CompiledRequest without_tree(const CompiledRequest& compiled) {
     CompiledRequest copy = compiled;
-    copy.tree = nullptr;
+    copy.tree = std::make_shared<LazyTreePlan>(nullptr);
     return copy;
 }
 
@@ -117,7 +117,7 @@ TEST_P(SearchAgreement, HoldsOnRandomStates) {
     for (int round = 0; round < 3000; ++round) {
         const NodeState state = random_state(machine, random);
         const auto compiled = compile(machine, random_request(random, true));
-        ASSERT_NE(compiled->tree, nullptr);
+        ASSERT_NE(compiled->tree->get(*compiled), nullptr);
         SolveOptions options;
         options.policy.packing = round % 3 == 0 ? Packing::spread : Packing::pack;
         const Answer answer = solve(state, *compiled, options);
@@ -142,8 +142,8 @@ TEST(SearchAgreement, HoldsWhereEachLocalityIsAnL3) {
     for (int round = 0; round < 3000; ++round) {
         const NodeState state = random_state(machine, random);
         const auto compiled = compile(machine, random_request(random, round % 2 == 0));
-        ASSERT_NE(compiled->tree, nullptr);
-        ASSERT_TRUE(compiled->tree->devices_of_set.empty())
+        ASSERT_NE(compiled->tree->get(*compiled), nullptr);
+        ASSERT_TRUE(compiled->tree->get(*compiled)->devices_of_set.empty())
             << "ten localities are not tabled";
         SolveOptions options;
         options.policy.packing = round % 3 == 0 ? Packing::spread : Packing::pack;

@@ -74,7 +74,7 @@ using CompiledConstraint = std::variant<std::monostate,
                                         CompiledAttribute,
                                         CompiledNear>;
 
-struct TreePlan;
+class LazyTreePlan;
 
 class CompiledRequest {
   public:
@@ -88,7 +88,7 @@ class CompiledRequest {
     bool lacks_page_size = false;
     bool has_pairs = false;  ///< in require or prefer, of classes asked for
     bool wants_bytes = false;
-    std::shared_ptr<const TreePlan> tree;  ///< null when the tree search does not apply
+    std::shared_ptr<LazyTreePlan> tree;  ///< shared by copies of the Request
 
     [[nodiscard]] bool wants_pus() const {
         return request.cores != 0 || request.pus != 0;

@@ -54,11 +54,12 @@ SearchResult search_any(const NodeState& state,
                         std::uint32_t unmet,
                         const SolveOptions& options,
                         std::uint64_t& steps) {
-    if (request.tree != nullptr) {
+    if (const TreePlan* plan = request.tree->get(request)) {
         // Most questions need no more, so they allocate nothing but their answer.
         std::array<std::byte, scratch_bytes> buffer;  // NOLINT: written before read
         std::pmr::monotonic_buffer_resource scratch(buffer.data(), buffer.size());
-        if (auto found = tree_search(state, request, unmet, options, steps, &scratch)) {
+        if (auto found =
+                tree_search(state, request, *plan, unmet, options, steps, &scratch)) {
             return std::move(*found);
         }
     }

@@ -142,4 +142,14 @@ std::shared_ptr<const TreePlan> plan_tree(const CompiledRequest& request) {
     return plan;
 }
 
+LazyTreePlan::LazyTreePlan(std::shared_ptr<const TreePlan> plan)
+    : plan_(std::move(plan)) {
+    std::call_once(made_, [] {});
+}
+
+const TreePlan* LazyTreePlan::get(const CompiledRequest& request) {
+    std::call_once(made_, [&] { plan_ = plan_tree(request); });
+    return plan_.get();
+}
+
 }  // namespace topoalloc

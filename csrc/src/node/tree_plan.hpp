@@ -6,6 +6,7 @@
 #include "node/tree_programme.hpp"
 
 #include <memory>
+#include <mutex>
 #include <vector>
 
 namespace topoalloc {
@@ -34,5 +35,21 @@ struct TreePlan {
 
 /// @returns null when the tree search does not apply to the Request at all
 [[nodiscard]] std::shared_ptr<const TreePlan> plan_tree(const CompiledRequest& request);
+
+/// A plan made when first asked for: a "no" by counts needs none. Concurrent reads are
+/// safe.
+class LazyTreePlan {
+  public:
+    LazyTreePlan() = default;
+    /// Of a plan made already; null: the tree search is not to be used.
+    explicit LazyTreePlan(std::shared_ptr<const TreePlan> plan);
+
+    /// @returns null when the tree search does not apply
+    [[nodiscard]] const TreePlan* get(const CompiledRequest& request);
+
+  private:
+    std::once_flag made_;
+    std::shared_ptr<const TreePlan> plan_;
+};
 
 }  // namespace topoalloc

@@ -145,14 +145,15 @@ void TreeTables::fill_bundle(std::size_t index, Bundle& bundle) {
                  [&](std::uint32_t rank) { bundle.ranks.push_back(rank); });
     // Its leaves are of one level, so they have one price.
     const std::uint32_t leaf = tree_.children()[node.first_child];
+    std::map<std::uint32_t, TreePart> best;  // by offset
     for (std::size_t available = 0; available < bit(bundle.ranks.size()); ++available) {
         bundle.first.push_back(static_cast<std::uint32_t>(parts_.size()));
-        std::vector<TreePart> best(packed_.size());
+        best.clear();
         fill_choices(
             bundle, available, {price_of_node_[index], price_of_node_[leaf]}, best);
-        std::ranges::copy_if(best, std::back_inserter(parts_), [](const TreePart& p) {
-            return p.packed != 0;
-        });
+        for (const auto& [offset, part] : best) {
+            parts_.push_back(part);
+        }
     }
     bundle.first.push_back(static_cast<std::uint32_t>(parts_.size()));
 }
@@ -161,7 +162,7 @@ void TreeTables::fill_bundle(std::size_t index, Bundle& bundle) {
 void TreeTables::fill_choices(const Bundle& bundle,
                               std::size_t available,
                               BundlePrices prices,
-                              std::vector<TreePart>& best) const {
+                              std::map<std::uint32_t, TreePart>& best) const {
     for (std::size_t chosen = available; chosen != 0;
          chosen = (chosen - 1) & available) {
         TreePart part;
@@ -177,9 +178,9 @@ void TreeTables::fill_choices(const Bundle& bundle,
             continue;
         }
         add_price(prices.own, part.offset, part);
-        TreePart& kept = best[part.offset];
-        if (kept.packed == 0 || is_better(part.cell, kept.cell)) {
-            kept = part;
+        const auto [kept, is_new] = best.try_emplace(part.offset, part);
+        if (!is_new && is_better(part.cell, kept->second.cell)) {
+            kept->second = part;
         }
     }
 }

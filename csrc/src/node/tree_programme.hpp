@@ -16,6 +16,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <memory_resource>
 #include <vector>
 
@@ -87,7 +88,7 @@ class TreeTables {
     void fill_choices(const Bundle& bundle,
                       std::size_t available,
                       BundlePrices prices,
-                      std::vector<TreePart>& best) const;
+                      std::map<std::uint32_t, TreePart>& best) const;
     void add_price(std::uint32_t run, std::uint32_t offset, TreePart& part) const;
 
     DeviceTree tree_;

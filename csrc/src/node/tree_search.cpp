@@ -47,6 +47,7 @@ class TreeSearch {
   public:
     TreeSearch(const NodeState& state,
                const CompiledRequest& request,
+               const TreePlan& plan,
                std::uint32_t unmet,
                const SolveOptions& options,
                std::uint64_t& steps,
@@ -54,7 +55,7 @@ class TreeSearch {
         : state_(state),
           machine_(*request.machine),
           request_(request),
-          plan_(*request.tree),
+          plan_(plan),
           unmet_(unmet),
           options_(options),
           steps_(steps),
@@ -733,11 +734,12 @@ class TreeSearch {
 
 std::optional<SearchResult> tree_search(const NodeState& state,
                                         const CompiledRequest& request,
+                                        const TreePlan& plan,
                                         std::uint32_t unmet,
                                         const SolveOptions& options,
                                         std::uint64_t& steps,
                                         std::pmr::memory_resource* scratch) {
-    return TreeSearch(state, request, unmet, options, steps, scratch).run();
+    return TreeSearch(state, request, plan, unmet, options, steps, scratch).run();
 }
 
 }  // namespace topoalloc

@@ -15,14 +15,14 @@
 
 namespace topoalloc {
 
-/// Requires: request.tree.
-///
+/// @param plan  of the Request
 /// @param unmet  preferences (bit i is prefer[i]) that need not hold
 /// @param scratch  for what lives as long as the call
 /// @returns nullopt when the method does not apply to what is enforced
 [[nodiscard]] std::optional<SearchResult> tree_search(
     const NodeState& state,
     const CompiledRequest& request,
+    const TreePlan& plan,
     std::uint32_t unmet,
     const SolveOptions& options,
     std::uint64_t& steps,
