@@ -5,7 +5,7 @@
 // arguments alone cost several times what the core needs. The rest goes through
 // pybind11.
 //
-// Each call drops the GIL: even release may wait for a search of another thread.
+// They keep the GIL where they are as short as expected; all others drop it.
 #include "bindings.hpp"
 #include "topoalloc/errors.hpp"
 
@@ -166,8 +166,9 @@ std::size_t find_name(const Signature<n>& signature, PyObject* name) {
             return i;
         }
     }
-    throw py::type_error(std::string(signature.function) + "(): argument '" +
-                         py::str(name).cast<std::string>() + "', want another name");
+    // Its repr, since not every name can be encoded.
+    throw py::type_error(std::string(signature.function) + "(): argument " +
+                         py::repr(name).cast<std::string>() + ", want another name");
 }
 
 /// Sorts a vectorcall's arguments by the signature; what did not come stays null.
@@ -237,7 +238,10 @@ std::string owner_from(PyObject* object) {
     }
     const char* text = PyUnicode_AsUTF8AndSize(object, &size);
     if (text == nullptr) {
-        throw py::error_already_set();
+        PyErr_Clear();
+        throw InvalidRequestError(
+            "owner: " + py::repr(py::handle(object)).cast<std::string>() +
+            ", want text without lone surrogates");
     }
     if (size == 0) {
         throw InvalidRequestError("owner: '', want a name");
@@ -255,6 +259,22 @@ constexpr Signature<3> allocate_signature{
 constexpr Signature<3> resize_signature{
     "resize", {"owner", "request", "max_steps"}, 2, 2};
 
+// Keeps the GIL for an answer as short as the last one; gives it up for any other.
+template <class Try, class Ask>
+Verdict ask_quickly(const SharedRequest& request, Try try_it, Ask ask) {
+    if (request.is_quick()) {
+        if (std::optional<Verdict> verdict = try_it()) {
+            return std::move(*verdict);
+        }
+    }
+    Verdict verdict = [&] {
+        const py::gil_scoped_release release;
+        return ask();
+    }();
+    request.note_steps(verdict.answer.steps);
+    return verdict;
+}
+
 PyObject* check(PyObject* self,
                 PyObject* const* values,
                 Py_ssize_t count,
@@ -263,13 +283,16 @@ PyObject* check(PyObject* self,
         const auto [request, max_steps] =
             arguments(check_signature, values, count, names);
         const AllocatorObject& allocator = allocator_from(self);
-        const Compiled compiled =
-            request_from(request).shared->compiled_for(allocator.machine.core);
+        const SharedRequest& shared = request_from(request);
+        const Compiled compiled = shared.compiled_for(allocator.machine.core);
         const SearchLimits limits = limits_from(max_steps);
-        Verdict verdict = [&] {
-            const py::gil_scoped_release release;
-            return allocator.core->check(compiled, limits);
-        }();
+        Allocator& core = *allocator.core;
+        Verdict verdict = ask_quickly(
+            shared,
+            [&] {
+                return core.try_check(compiled, limits, SharedRequest::quick_steps);
+            },
+            [&] { return core.check(compiled, limits); });
         return make_verdict(std::move(verdict), allocator.machine, Operation::check)
             .release()
             .ptr();
@@ -297,14 +320,18 @@ PyObject* allocate(PyObject* self,
         const auto [request, owner_object, max_steps] =
             arguments(allocate_signature, values, count, names);
         const AllocatorObject& allocator = allocator_from(self);
-        const Compiled compiled =
-            request_from(request).shared->compiled_for(allocator.machine.core);
+        const SharedRequest& shared = request_from(request);
+        const Compiled compiled = shared.compiled_for(allocator.machine.core);
         const std::string owner = owner_from(owner_object);
         const SearchLimits limits = limits_from(max_steps);
-        Verdict verdict = [&] {
-            const py::gil_scoped_release release;
-            return allocator.core->allocate(compiled, owner, limits);
-        }();
+        Allocator& core = *allocator.core;
+        Verdict verdict = ask_quickly(
+            shared,
+            [&] {
+                return core.try_allocate(
+                    compiled, owner, limits, SharedRequest::quick_steps);
+            },
+            [&] { return core.allocate(compiled, owner, limits); });
         return placed_or_throw(
             std::move(verdict), allocator.machine, Operation::allocate);
     });
@@ -319,7 +346,7 @@ PyObject* resize(PyObject* self,
             arguments(resize_signature, values, count, names);
         const AllocatorObject& allocator = allocator_from(self);
         const Compiled compiled =
-            request_from(request).shared->compiled_for(allocator.machine.core);
+            request_from(request).compiled_for(allocator.machine.core);
         const std::string owner = owner_from(owner_object);
         const SearchLimits limits = limits_from(max_steps);
         Verdict verdict = [&] {
@@ -353,7 +380,7 @@ PyObject* release(PyObject* self, PyObject* owner_or_placement) {
         const std::string owner = content == nullptr
                                       ? owner_from(owner_or_placement)
                                       : owner_of_placement(allocator, *content);
-        {
+        if (!allocator.core->try_release(owner)) {
             const py::gil_scoped_release release_gil;
             allocator.core->release(owner);
         }
@@ -524,7 +551,7 @@ void add_hot_methods(const py::object& type) {
 // Batches.
 
 Compiled compiled_for(const AllocatorObject& allocator, const py::handle& request) {
-    return request_from(request.ptr()).shared->compiled_for(allocator.machine.core);
+    return request_from(request.ptr()).compiled_for(allocator.machine.core);
 }
 
 py::list check_many(const AllocatorObject& self,
@@ -551,44 +578,24 @@ py::list check_many(const AllocatorObject& self,
     return result;
 }
 
-// Undoes what a batch has taken so far when an owner of it may not ask.
-std::vector<Verdict> allocate_each(Allocator& core,
-                                   const Compiled& request,
-                                   const std::vector<std::string>& owners,
-                                   SearchLimits limits) {
-    std::vector<Verdict> verdicts;
-    std::vector<std::string> taken;
-    verdicts.reserve(owners.size());
-    try {
-        for (const std::string& owner : owners) {
-            const bool held_before = core.holding(owner).has_value();
-            verdicts.push_back(core.allocate(request, owner, limits));
-            if (!held_before && is_placed(verdicts.back().answer.status)) {
-                taken.push_back(owner);
-            }
-        }
-    } catch (const Error&) {
-        for (const std::string& owner : taken) {
-            core.release(owner);
-        }
-        throw;
-    }
-    return verdicts;
-}
-
 py::list allocate_batch(const AllocatorObject& self,
                         const py::object& request,
-                        const std::vector<std::string>& owners,
+                        const py::list& names,
                         std::uint64_t max_steps) {
     const Compiled compiled = compiled_for(self, request);
-    std::vector<Verdict> verdicts = [&] {
+    std::vector<std::string> owners;
+    owners.reserve(names.size());
+    for (const py::handle& name : names) {
+        owners.push_back(owner_from(name.ptr()));
+    }
+    const auto batch = [&] {
         const py::gil_scoped_release release_gil;
-        return allocate_each(*self.core, compiled, owners, {max_steps});
+        return std::make_shared<const BatchAnswers>(
+            self.core->allocate_batch(compiled, owners, {max_steps}));
     }();
-    py::list result(verdicts.size());
-    for (std::size_t i = 0; i < verdicts.size(); ++i) {
-        result[i] =
-            make_verdict(std::move(verdicts[i]), self.machine, Operation::allocate);
+    py::list result(batch->verdicts.size());
+    for (std::size_t i = 0; i < batch->verdicts.size(); ++i) {
+        result[i] = make_verdict(batch, i, self.machine);
     }
     return result;
 }
@@ -679,8 +686,8 @@ void restore_holding(const AllocatorObject& self,
     const Machine& machine = *self.machine.core;
     Holding holding;
     if (!request.is_none()) {
-        holding.request = std::make_shared<const Request>(
-            request_from(request.ptr()).shared->request());
+        holding.request =
+            std::make_shared<const Request>(request_from(request.ptr()).request());
     }
     holding.status = status_from(rows["status"]);
     Placement& placement = holding.placement;

@@ -1,52 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Verdict and Placement: made by the core at every hot call, read seldom. They are
-// types of their own (not py::class_, whose new object costs a map entry and an
-// allocation more): the C++ value lies inside the Python object, and nothing is
-// unfolded until it is read. The face derives the types that users see and registers
-// them here.
-#include "bindings.hpp"
+// Verdict and Placement: made by the core at every hot call, read seldom. The face
+// derives the types that users see and registers them here.
+#include "box.hpp"
 #include "topoalloc/errors.hpp"
 
 #include <pybind11/critical_section.h>
 #include <pybind11/native_enum.h>
 #include <pybind11/stl.h>
 
-#include <new>
-#include <type_traits>
-
 namespace topoalloc::bindings {
 namespace {
-
-/// A Python object with a C++ value inside.
-template <class Value>
-struct Box {
-    PyObject header;
-    Value value;
-};
-
-template <class Value>
-Value& unbox(PyObject* object) {
-    return reinterpret_cast<Box<Value>*>(object)->value;
-}
-
-template <class Value>
-PyObject* box(PyTypeObject* type, Value value) {
-    PyObject* object = type->tp_alloc(type, 0);
-    if (object == nullptr) {
-        throw py::error_already_set();
-    }
-    ::new (static_cast<void*>(&unbox<Value>(object))) Value(std::move(value));
-    return object;
-}
-
-template <class Value>
-void destroy(PyObject* object) {
-    PyTypeObject* type = Py_TYPE(object);
-    unbox<Value>(object).~Value();
-    type->tp_free(object);
-    Py_DECREF(type);
-}
 
 PyObject* refuse_new(PyTypeObject* type, PyObject* /*args*/, PyObject* /*kwargs*/) {
     PyErr_Format(PyExc_TypeError,
@@ -55,24 +19,13 @@ PyObject* refuse_new(PyTypeObject* type, PyObject* /*args*/, PyObject* /*kwargs*
     return nullptr;
 }
 
-/// A property from a function of the value.
-template <class Value, auto read>
-PyObject* get(PyObject* self, void* /*closure*/) {
-    return guarded([self] {
-        auto result = read(unbox<Value>(self));
-        if constexpr (std::is_base_of_v<py::object, decltype(result)>) {
-            return result.release().ptr();
-        } else {
-            return py::cast(std::move(result)).release().ptr();
-        }
-    });
-}
-
 struct VerdictContent {
     Verdict verdict;
     MachineRef machine;
     Operation operation = Operation::check;
-    py::object explanation;  ///< of the first read; null before
+    py::object explanation;                     ///< of the first read; null before
+    std::shared_ptr<const BatchAnswers> batch;  ///< that it is one of; null: of none
+    std::size_t index = 0;                      ///< in the batch
 };
 
 /// Types that new objects get, and the members of Status. Set once, at import.
@@ -267,29 +220,34 @@ py::object kept_of(const VerdictContent& content) {
 }
 
 py::object request_of_verdict(const VerdictContent& content) {
-    return py::cast(RequestObject{
-        std::make_shared<const SharedRequest>(request_of(*content.verdict.request))});
+    return make_request(request_of(*content.verdict.request));
 }
 
-const std::map<std::string, Holding>& holdings_of(const Verdict& verdict) {
+// With the state that was asked; those of a batch make it of the batch.
+Verdict asked_verdict(const VerdictContent& content) {
+    Verdict verdict = content.batch == nullptr ? content.verdict
+                                               : asked(*content.batch, content.index);
     if (verdict.holdings == nullptr || verdict.state == nullptr) {
-        throw StateError(
-            "verdict: the state that was asked is gone, want one of check");
+        throw InternalError("verdict: without its state, want one; please report");
     }
-    return *verdict.holdings;
+    return verdict;
 }
 
 py::dict state_of_verdict(const VerdictContent& content) {
-    const auto& holdings = holdings_of(content.verdict);
-    return state_rows(*content.verdict.state, holdings, content.machine);
+    const Verdict verdict = asked_verdict(content);
+    return state_rows(*verdict.state, *verdict.holdings, content.machine);
 }
 
 PyObject* explain_verdict(PyObject* self, PyObject* max_steps) {
     return guarded([&] {
         const auto& content = unbox<VerdictContent>(self);
         const SearchLimits limits{py::handle(max_steps).cast<std::uint64_t>()};
-        const auto& holdings = holdings_of(content.verdict);
-        return explanation_rows(content.verdict, holdings, content.machine, limits)
+        if (content.batch != nullptr && !content.batch->is_new[content.index]) {
+            throw StateError("verdict: '" + content.verdict.owner +
+                             "' held this before, want the Verdict that took it");
+        }
+        const Verdict verdict = asked_verdict(content);
+        return explanation_rows(verdict, *verdict.holdings, content.machine, limits)
             .release()
             .ptr();
     });
@@ -342,11 +300,6 @@ int verdict_bool(PyObject* self) {
     return -1;
 }
 
-template <class Value, auto read>
-constexpr PyGetSetDef property(const char* name) {
-    return {name, &get<Value, read>, nullptr, nullptr, nullptr};
-}
-
 std::array placement_properties = {
     property<PlacementContent, &cpuset_of>("cpuset"),
     property<PlacementContent, &pus_of>("pus"),
@@ -385,20 +338,6 @@ std::array verdict_methods = {
     PyMethodDef{},
 };
 
-PyTypeObject* add_type(py::module_& m, PyType_Spec& spec, const char* name) {
-    auto type = py::reinterpret_steal<py::object>(PyType_FromSpec(&spec));
-    if (!type) {
-        throw py::error_already_set();
-    }
-    m.attr(name) = type;
-    return reinterpret_cast<PyTypeObject*>(type.release().ptr());
-}
-
-template <class F>
-void* slot(F* function) {
-    return reinterpret_cast<void*>(function);
-}
-
 PyTypeObject* add_placement(py::module_& m) {
     std::array slots = {
         PyType_Slot{Py_tp_new, slot(&refuse_new)},
@@ -433,19 +372,6 @@ PyTypeObject* add_verdict(py::module_& m) {
     return add_type(m, spec, "Verdict");
 }
 
-// A derived type adds methods, not storage: box() fills exactly what the base has.
-PyTypeObject* checked_face(const py::type& type, PyTypeObject* base) {
-    auto* derived = reinterpret_cast<PyTypeObject*>(type.ptr());
-    if (PyType_IsSubtype(derived, base) == 0 ||
-        derived->tp_basicsize != base->tp_basicsize) {
-        throw py::type_error(std::string(derived->tp_name) +
-                             ": not a slotless subclass of " + base->tp_name +
-                             ", want one");
-    }
-    Py_INCREF(derived);
-    return derived;
-}
-
 void register_face(const py::type& verdict, const py::type& placement) {
     FaceTypes& types = face_types();
     types.verdict = checked_face(verdict, types.verdict_base);
@@ -466,6 +392,27 @@ void bind_status(py::module_& m) {
 }
 
 }  // namespace
+
+PyTypeObject* add_type(py::module_& m, PyType_Spec& spec, const char* name) {
+    auto type = py::reinterpret_steal<py::object>(PyType_FromSpec(&spec));
+    if (!type) {
+        throw py::error_already_set();
+    }
+    m.attr(name) = type;
+    return reinterpret_cast<PyTypeObject*>(type.release().ptr());
+}
+
+PyTypeObject* checked_face(const py::type& type, PyTypeObject* base) {
+    auto* derived = reinterpret_cast<PyTypeObject*>(type.ptr());
+    if (PyType_IsSubtype(derived, base) == 0 ||
+        derived->tp_basicsize != base->tp_basicsize) {
+        throw py::type_error(std::string(derived->tp_name) +
+                             ": not a slotless subclass of " + base->tp_name +
+                             ", want one");
+    }
+    Py_INCREF(derived);
+    return derived;
+}
 
 py::object status_object(Status status) {
     return py::reinterpret_borrow<py::object>(
@@ -495,7 +442,20 @@ py::object make_placement(PlacementContent content) {
 py::object make_verdict(Verdict verdict, MachineRef machine, Operation operation) {
     return py::reinterpret_steal<py::object>(
         box(face_types().verdict,
-            VerdictContent{std::move(verdict), std::move(machine), operation, {}}));
+            VerdictContent{
+                std::move(verdict), std::move(machine), operation, {}, nullptr, 0}));
+}
+
+py::object make_verdict(const std::shared_ptr<const BatchAnswers>& batch,
+                        std::size_t index,
+                        MachineRef machine) {
+    return py::reinterpret_steal<py::object>(box(face_types().verdict,
+                                                 VerdictContent{batch->verdicts[index],
+                                                                std::move(machine),
+                                                                Operation::allocate,
+                                                                {},
+                                                                batch,
+                                                                index}));
 }
 
 const PlacementContent* placement_from(PyObject* object) {
@@ -530,8 +490,7 @@ py::dict state_rows(const NodeState& state,
     for (const auto& [owner, holding] : holdings) {
         py::object request = py::none();
         if (holding.request) {
-            request = py::cast(
-                RequestObject{std::make_shared<const SharedRequest>(*holding.request)});
+            request = make_request(*holding.request);
         }
         owners.append(
             py::make_tuple(owner,

@@ -3,9 +3,11 @@
 // What the binding files share. This folder is the only one that knows Python: it
 // converts and forwards; topoalloc (the Python package) validates, the core decides.
 //
-// GIL: a call that may search or wait for the Allocator's lock runs without it (bench:
-// 43 ns a call). The core never touches Python, so no thread waits for the GIL inside a
-// lock.
+// GIL: a call that may search long or wait for the Allocator's lock runs without it. A
+// call that was short before first tries to be short again, without waiting, and keeps
+// the GIL: giving it up for a microsecond costs 43 ns, and a whole switch interval (5
+// ms) where another thread runs Python. The core never touches Python, so no thread
+// waits for the GIL inside a lock.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -13,6 +15,7 @@
 #include "topoalloc/allocator.hpp"
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <memory>
 #include <mutex>
@@ -66,25 +69,32 @@ class SharedRequest {
     [[nodiscard]] std::shared_ptr<const CompiledRequest> compiled_for(
         const std::shared_ptr<const Machine>& machine) const;
 
+    /// Steps that are worth no other thread's time: a few microseconds.
+    static constexpr std::uint64_t quick_steps = 64;
+    /// Whether its last answer took no more. Until then it may be.
+    [[nodiscard]] bool is_quick() const {
+        return is_quick_.load(std::memory_order_relaxed);
+    }
+    void note_steps(std::uint64_t steps) const {
+        is_quick_.store(steps <= quick_steps, std::memory_order_relaxed);
+    }
+
   private:
     // A Request meets one Machine, or the few kinds of node of a cluster.
     static constexpr std::size_t cache_size = 8;
 
     Request request_;
     std::size_t hash_;
+    mutable std::atomic<bool> is_quick_ = true;
     mutable std::mutex mutex_;
     mutable std::array<std::shared_ptr<const CompiledRequest>, cache_size> cache_;
     mutable std::size_t next_slot_ = 0;
 };
 
-/// What _core.Request holds.
-struct RequestObject {
-    std::shared_ptr<const SharedRequest> shared;
-};
-
-/// The RequestObject of a Python object. @throws py::type_error when it is something
-/// else
-[[nodiscard]] const RequestObject& request_from(PyObject* object);
+/// What a Python object holds. @throws py::type_error when it is no Request
+[[nodiscard]] const SharedRequest& request_from(PyObject* object);
+/// A topoalloc.Request. Requires: the Request is valid.
+[[nodiscard]] py::object make_request(Request request);
 
 // Verdicts and Placements (bind_verdict.cpp).
 
@@ -107,6 +117,10 @@ enum class Operation : std::uint8_t { check, allocate, resize };
 [[nodiscard]] py::object make_verdict(Verdict verdict,
                                       MachineRef machine,
                                       Operation operation);
+/// Of one answer of a batch, which they share.
+[[nodiscard]] py::object make_verdict(const std::shared_ptr<const BatchAnswers>& batch,
+                                      std::size_t index,
+                                      MachineRef machine);
 /// Null when the object is no Placement.
 [[nodiscard]] const PlacementContent* placement_from(PyObject* object);
 /// Raises InfeasibleError or UndecidedError, as the status says, with the verdict.
@@ -149,10 +163,6 @@ class InitializedCaster : public py::detail::type_caster_base<T> {
 
 }  // namespace topoalloc::bindings
 
-template <>
-class pybind11::detail::type_caster<topoalloc::bindings::RequestObject>
-    : public topoalloc::bindings::InitializedCaster<
-          topoalloc::bindings::RequestObject> {};
 template <>
 class pybind11::detail::type_caster<topoalloc::Machine>
     : public topoalloc::bindings::InitializedCaster<topoalloc::Machine> {};

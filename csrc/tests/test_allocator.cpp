@@ -5,6 +5,9 @@
 
 #include <gtest/gtest.h>
 
+#include <optional>
+#include <tuple>
+
 namespace topoalloc::testing {
 namespace {
 
@@ -75,6 +78,50 @@ TEST_F(AllocatorTest, SaysNoAndKeepsTheState) {
     allocator.release("a");
     EXPECT_EQ(verdict.state->whole_cores().count(), 2U) << "as it was when asked";
     EXPECT_TRUE(verdict.holdings->contains("a"));
+}
+
+TEST_F(AllocatorTest, QuickAnswersAreTheAnswers) {
+    const SearchLimits limits{1000};
+    constexpr std::uint64_t enough = 1000;
+    for (const std::uint32_t cores : {3U, 99U}) {
+        const Compiled request = ready(want_cores(cores));
+        const Verdict slow = allocator.check(request, limits);
+        const std::optional<Verdict> quick =
+            allocator.try_check(request, limits, enough);
+        ASSERT_TRUE(quick.has_value());
+        EXPECT_EQ(quick->answer.status, slow.answer.status);
+        EXPECT_EQ(quick->answer.reason, slow.answer.reason);
+        EXPECT_EQ(quick->answer.steps, slow.answer.steps);
+        EXPECT_EQ(quick->answer.placement, slow.answer.placement);
+        EXPECT_EQ(quick->limits.max_steps, limits.max_steps);
+        EXPECT_EQ(quick->state, slow.state);
+        EXPECT_EQ(quick->holdings, slow.holdings);
+    }
+    const Compiled request = ready(want_cores(3));
+    const Verdict slow = allocator.fork()->allocate(request, "a", limits);
+    const std::optional<Verdict> quick =
+        allocator.try_allocate(request, "a", limits, enough);
+    ASSERT_TRUE(quick.has_value());
+    EXPECT_EQ(quick->answer.placement, slow.answer.placement);
+    EXPECT_EQ(quick->answer.steps, slow.answer.steps);
+    EXPECT_EQ(allocator.holding("a")->placement, slow.answer.placement);
+    EXPECT_TRUE(allocator.try_release("a"));
+    EXPECT_TRUE(allocator.holdings().empty());
+    EXPECT_THROW(std::ignore = allocator.try_release("a"), StateError);
+}
+
+TEST_F(AllocatorTest, QuickAnswersThatWouldTakeLongerDoNothing) {
+    const Compiled request = ready(want_cores(3));
+    EXPECT_FALSE(allocator.try_check(request, {}, 0).has_value());
+    EXPECT_FALSE(allocator.try_allocate(request, "a", {}, 0).has_value());
+    EXPECT_TRUE(allocator.holdings().empty());
+    // The caller's own limit is no reason to say nothing.
+    const std::optional<Verdict> undecided = allocator.try_check(request, {0}, 9);
+    ASSERT_TRUE(undecided.has_value());
+    EXPECT_EQ(undecided->answer.status, Status::unknown);
+    // What an owner holds takes no search.
+    allocator.allocate(request, "a");
+    EXPECT_TRUE(allocator.try_allocate(request, "a", {}, 0).has_value());
 }
 
 TEST_F(AllocatorTest, SharesTheStateUntilAChange) {
@@ -280,6 +327,66 @@ TEST_F(AllocatorTest, RestoresHoldings) {
 }
 
 // Batches.
+
+TEST_F(AllocatorTest, AnswersOfABatchKnowTheStateThatTheyWereAskedOn) {
+    const Compiled request = ready(want_cores(3));
+    allocator.allocate(request, "b");
+    const auto one_by_one = allocator.fork();
+    const BatchAnswers batch = allocator.allocate_batch(request, {"a", "b", "c", "d"});
+    ASSERT_EQ(batch.verdicts.size(), 4U);
+    EXPECT_EQ(batch.is_new, (std::vector<bool>{true, false, true, true}));
+    for (std::size_t i = 0; i < batch.verdicts.size(); ++i) {
+        const auto before = one_by_one->fork();
+        const Verdict want = one_by_one->allocate(request, batch.verdicts[i].owner);
+        const Verdict got = asked(batch, i);
+        EXPECT_EQ(got.answer.status, want.answer.status) << i;
+        EXPECT_EQ(got.answer.reason, want.answer.reason) << i;
+        EXPECT_EQ(got.answer.steps, want.answer.steps) << i;
+        EXPECT_EQ(got.answer.placement, want.answer.placement) << i;
+        EXPECT_TRUE(*got.state == *before->state()) << i;
+        ASSERT_EQ(got.holdings->size(), before->holdings().size()) << i;
+        for (const auto& [owner, holding] : before->holdings()) {
+            EXPECT_EQ(got.holdings->at(owner).placement, holding.placement) << i;
+            EXPECT_EQ(*got.holdings->at(owner).request, *holding.request) << i;
+        }
+    }
+    EXPECT_EQ(batch.verdicts[3].answer.status, Status::infeasible);
+    EXPECT_EQ(allocator.holdings().size(), 2U);
+    EXPECT_TRUE(*allocator.state() == *one_by_one->state());
+}
+
+TEST_F(AllocatorTest, TakesNothingOfABatchWithAnOwnerOfAnotherRequest) {
+    allocator.allocate(ready(want_cores(1)), "b");
+    const auto state = allocator.state();
+    EXPECT_THROW(allocator.allocate_batch(ready(want_cores(2)), {"a", "b"}),
+                 StateError);
+    EXPECT_TRUE(*allocator.state() == *state);
+    EXPECT_EQ(allocator.holdings().size(), 1U);
+}
+
+TEST_F(AllocatorTest, NeverTakesGpuMemory) {
+    const auto with_gpu_memory = small_machine(
+        [](MachineSpec& spec) { spec.numa_nodes[1].kind = MemoryKind::gpu; });
+    Allocator other(with_gpu_memory);
+    Placement placement;
+    placement.memory = {{1, 0, gi}};
+    for (const bool restores : {false, true}) {
+        try {
+            if (restores) {
+                other.restore_holding("a", {nullptr, placement, Status::feasible});
+            } else {
+                other.take(placement, "a");
+            }
+            FAIL();
+        } catch (const InvalidRequestError& error) {
+            EXPECT_STREQ(error.what(),
+                         "memory: NUMANode 1 is GPU memory, which is not handed out as "
+                         "memory, want a NUMANode of another kind");
+        }
+    }
+    placement.memory = {{0, 0, gi}};
+    EXPECT_NO_THROW(other.take(placement, "a"));
+}
 
 TEST_F(AllocatorTest, AllocatesManyOrNothing) {
     const auto half = ready(want_cores(4));

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <optional>
 #include <thread>
 
 namespace topoalloc::testing {
@@ -121,6 +122,40 @@ TEST(Concurrency, AVerdictKeepsItsStateWhileOthersWrite) {
     allocator.check_consistency();
 }
 
+TEST(Concurrency, QuickCallsBesideWriters) {
+    const auto machine = small_machine();
+    Allocator allocator(machine);
+    Ledger ledger;
+    const auto one = compile(machine, want_cores(1));
+    constexpr std::uint64_t enough = 1000;
+    run_threads([&](int t) {
+        const std::string owner = "owner-" + std::to_string(t);
+        for (int i = 0; i < rounds; ++i) {
+            std::optional<Verdict> verdict;
+            if (t % 2 == 0) {
+                verdict = allocator.try_allocate(one, owner, {}, enough);
+            }
+            if (!verdict) {
+                verdict = allocator.allocate(one, owner);
+            }
+            if (!is_placed(*verdict)) {
+                continue;
+            }
+            ledger.take(verdict->answer.placement);
+            if (const auto seen = allocator.try_check(one, {}, enough)) {
+                seen->state->check_consistency();
+            }
+            ledger.release(verdict->answer.placement);
+            if (!allocator.try_release(owner)) {
+                allocator.release(owner);
+            }
+        }
+    });
+    EXPECT_FALSE(ledger.was_broken());
+    EXPECT_TRUE(allocator.holdings().empty());
+    allocator.check_consistency();
+}
+
 TEST(Concurrency, ForksAndCordonsBesideWriters) {
     const auto machine = small_machine();
     Allocator allocator(machine);
@@ -177,6 +212,40 @@ TEST(Concurrency, ExplainsBesideWriters) {
         }
     });
     EXPECT_EQ(broken, 0);
+}
+
+TEST(Concurrency, BatchesOfOneRequestAreAtomic) {
+    const auto machine = small_machine();
+    Allocator allocator(machine);
+    const auto three = compile(machine, want_cores(3));
+    std::atomic<int> broken = 0;
+    run_threads([&](int t) {
+        const std::string name = std::to_string(t);
+        for (int i = 0; i < rounds / 4; ++i) {
+            const BatchAnswers batch =
+                allocator.allocate_batch(three, {"a" + name, "b" + name});
+            // Nobody comes between the two of a batch: each is answered again by the
+            // state that the one before it left.
+            for (std::size_t k = 0; k < batch.verdicts.size(); ++k) {
+                const Verdict verdict = asked(batch, k);
+                const Answer again =
+                    solve(*verdict.state, *three, {verdict.policy, {}, nullptr});
+                if (again.status != verdict.answer.status ||
+                    again.placement != verdict.answer.placement) {
+                    ++broken;
+                }
+                verdict.state->check_consistency();
+            }
+            for (const Verdict& verdict : batch.verdicts) {
+                if (is_placed(verdict)) {
+                    allocator.release(verdict.owner);
+                }
+            }
+        }
+    });
+    EXPECT_EQ(broken, 0);
+    EXPECT_TRUE(allocator.holdings().empty());
+    allocator.check_consistency();
 }
 
 TEST(Concurrency, BatchesAreAtomic) {

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Self
 from topoalloc import _core
 from topoalloc._constraints import check_text, device_names
 from topoalloc._errors import (
+    FormatError,
     InfeasibleError,
     InvalidRequestError,
     StateError,
@@ -208,6 +209,7 @@ class Allocator(_core.Allocator):
         """Take the same for many owners, one after the other, in one call.
 
         Each takes the best that is left; those for whom nothing is left get nothing.
+        No other thread comes between two of them.
 
         Parameters
         ----------
@@ -221,7 +223,8 @@ class Allocator(_core.Allocator):
         Returns
         -------
         list of Verdict
-            In the order of the owners; those with a ``placement`` have taken.
+            In the order of the owners; those with a ``placement`` have taken. Each
+            has its Decision record, on the state that those before it left.
 
         Raises
         ------
@@ -262,7 +265,7 @@ class Allocator(_core.Allocator):
         Raises
         ------
         InvalidRequestError
-            Something is not on the Machine.
+            Something is not on the Machine, or bytes are of GPU memory.
         StateError
             Something is not free, or the owner holds something.
 
@@ -488,6 +491,9 @@ def _index(name: str, index: object) -> int:
 
 def _cpuset(name: str, pus: object) -> str:
     if isinstance(pus, str):
+        if not pus.isascii():
+            # A lone surrogate cannot cross into the core, which reads all the rest.
+            raise FormatError(f"{name}: {pus!a}, want a list of PUs such as 0-3,8")
         return pus
     if not isinstance(pus, Iterable):
         raise InvalidRequestError(f"{name}: {pus!r}, want a list of PUs")

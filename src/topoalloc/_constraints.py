@@ -69,6 +69,10 @@ def _encodable(name: str, value: str) -> str:
     return value
 
 
+def _level_name(within: str | Level) -> str:
+    return _core.level_name(_encodable("within", str(within)))
+
+
 def check_count(name: str, value: object, least: int = 0) -> int:
     """Return an int of at least `least` that fits 32 bits."""
     if isinstance(value, bool) or not isinstance(value, int):
@@ -208,7 +212,7 @@ class Pair:
         """Bring the fields to one form."""
         check_text("Pair.a", self.a)
         check_text("Pair.b", self.b)
-        object.__setattr__(self, "within", _core.level_name(str(self.within)))
+        object.__setattr__(self, "within", _level_name(self.within))
         ratio = tuple(self.ratio)
         if len(ratio) != _RATIO_TERMS:
             raise InvalidRequestError(f"Pair.ratio: {ratio}, want two numbers")
@@ -356,7 +360,7 @@ class Near:
         """Bring the fields to one form."""
         names = device_names("Near.devices", self.devices)
         object.__setattr__(self, "devices", tuple(sorted({*names})))
-        object.__setattr__(self, "within", _core.level_name(str(self.within)))
+        object.__setattr__(self, "within", _level_name(self.within))
 
     @property
     def row(self) -> tuple[Any, ...]:

@@ -189,7 +189,7 @@ class Verdict(_core.Verdict):
     @property
     def request(self) -> Request:
         """What was asked for."""
-        return Request._wrap(self._request)
+        return self._request
 
     @property
     def policy(self) -> Policy:
@@ -220,8 +220,8 @@ class Verdict(_core.Verdict):
         Raises
         ------
         StateError
-            The answer was taken at once (`Allocator.allocate_batch`), so the state that
-            was asked is gone.
+            Of `Allocator.allocate_batch`, for an owner that held it before: nothing was
+            chosen.
         """
         return _explanation(self._explain(max_steps))
 
@@ -238,11 +238,6 @@ class Verdict(_core.Verdict):
         -------
         dict
             Plain values.
-
-        Raises
-        ------
-        StateError
-            The state that was asked is gone, as in `explain`.
         """
         from topoalloc._canonical import digest_of  # noqa: PLC0415
 
@@ -493,11 +488,11 @@ def state_document(rows: dict[str, Any]) -> dict[str, Any]:
         "placements": [
             {
                 "owner": owner,
-                "request": None if core is None else Request._wrap(core).to_dict(),
+                "request": None if request is None else request.to_dict(),
                 "status": status.name,
                 "placement": placement_body(placement),
             }
-            for owner, core, status, placement in rows["owners"]
+            for owner, request, status, placement in rows["owners"]
         ],
     }
 

@@ -223,6 +223,8 @@ class Request(_core.Request):
     ) -> None:
         if not isinstance(whole_cores, bool):
             raise InvalidRequestError(f"whole_cores: {whole_cores!r}, want a bool")
+        # The core reads plain arguments itself and never comes here. What follows is
+        # the meaning of all the rest, and the only place that refuses.
         super().__init__(
             (
                 check_count("cores", cores),
@@ -239,13 +241,6 @@ class Request(_core.Request):
                 _constraint_rows("prefer", prefer),
             )
         )
-
-    @classmethod
-    def _wrap(cls, core: _core.Request) -> Self:
-        """Share what the core holds under the type that users see."""
-        self = cls.__new__(cls)
-        _core.Request.__init__(self, core)
-        return self
 
     @property
     def cores(self) -> int:
@@ -426,7 +421,9 @@ class Request(_core.Request):
 
 
 def _request(fields: _Row) -> Request:
-    return Request._wrap(_core.Request(fields))
+    self = Request.__new__(Request)
+    _core.Request.__init__(self, fields)
+    return self
 
 
 def _device_request(
@@ -466,8 +463,8 @@ def _condition_rows(where: object) -> _Row:
     if not isinstance(where, Mapping):
         raise InvalidRequestError(f"where: {where!r}, want a mapping")
     return tuple(
-        (check_text("where", name), *_condition_row(f"where[{name!r}]", condition))
-        for name, condition in sorted(where.items())
+        (name, *_condition_row(f"where[{name!r}]", where[name]))
+        for name in sorted(check_text("where", name) for name in where)
     )
 
 
@@ -675,3 +672,10 @@ def _arguments_from(document: object) -> dict[str, Any]:
             for size, amount in arguments["hugepages"].items()
         }
     return arguments
+
+
+_core.register_request(
+    request=Request,
+    device_request=DeviceRequest,
+    constraints=(Align, Pair, Link, Same, Distinct, Near),
+)

@@ -308,6 +308,10 @@ def _ask(
 ) -> Verdict | None:
     held = document.get("held")
     if held is None:
+        owner = document.get("owner")
+        if document.get("operation") == "allocate" and owner in allocator.placements:
+            # It held an equal Request already, which was the answer.
+            return allocator.allocate_batch(request, [owner], max_steps=max_steps)[0]
         return allocator.check(request, max_steps=max_steps)
     # A resize was asked on the state without its owner, who comes back first.
     owner = _name(document, "Decision", "owner")

@@ -190,6 +190,42 @@ def test_no_placement_is_an_error_with_its_verdict(allocator: ta.Allocator) -> N
         (lambda a: a.take(owner="", pus="0"), ta.InvalidRequestError, "owner: ''"),
         (lambda a: a.take(owner="a", pus="99"), ta.InvalidRequestError, "99"),
         (
+            lambda a: a.take(owner="a", pus="\ud800"),
+            ta.FormatError,
+            r"pus: '\\ud800', want a list of PUs",
+        ),
+        (
+            lambda a: ta.Allocator(a.machine, reserved_pus="\ud800"),
+            ta.FormatError,
+            "reserved_pus: .*, want a list of PUs",
+        ),
+        *(
+            (call, ta.InvalidRequestError, r"owner: '\\ud800', want text without lone")
+            for call in (
+                lambda a: a.allocate(ta.Request(cores=1), owner="\ud800"),
+                lambda a: a.resize("\ud800", ta.Request(cores=1)),
+                lambda a: a.release("\ud800"),
+                lambda a: a.allocate_batch(ta.Request(cores=1), ["a", "\ud800"]),
+                lambda a: a.allocate_many({"\ud800": ta.Request(cores=1)}),
+                lambda a: a.take(owner="\ud800", pus="0"),
+            )
+        ),
+        (
+            lambda a: a.allocate_batch(ta.Request(cores=1), [""]),
+            ta.InvalidRequestError,
+            "owner: '', want a name",
+        ),
+        (
+            lambda a: a.allocate_batch(ta.Request(cores=1), [3]),
+            TypeError,
+            "owner: int, want a str",
+        ),
+        (
+            lambda a: a.check(**{"\ud800": ta.Request(cores=1)}),
+            TypeError,
+            r"argument '\\ud800', want another name",
+        ),
+        (
             lambda a: a.take(owner="a", memory={7: 1}),
             ta.InvalidRequestError,
             "NUMANode",
@@ -383,6 +419,19 @@ def test_allocate_batch_gives_to_those_for_whom_there_is_room(
     assert [verdict.owner for verdict in verdicts] == ["a", "b", "c"]
 
 
+def test_take_refuses_gpu_memory() -> None:
+    machine = ta.Machine.preset("gh200")
+    node = next(n.os_index for n in machine.numa_nodes if n.kind == "gpu")
+    allocator = ta.Allocator(machine)
+    with pytest.raises(
+        ta.InvalidRequestError,
+        match=f"^memory: NUMANode {node} is GPU memory, which is not handed out as "
+        "memory, want a NUMANode of another kind$",
+    ):
+        allocator.take(owner="a", memory={node: "1Gi"})
+    assert allocator.placements == {}
+
+
 def test_allocate_batch_that_fails_takes_nothing(allocator: ta.Allocator) -> None:
     held = allocator.allocate(ta.Request(cores=1), owner="b")
     with pytest.raises(ta.StateError, match="'b'"):
@@ -419,7 +468,7 @@ def test_owner_names_may_be_any_text(allocator: ta.Allocator) -> None:
 
 
 def test_surrogates_are_no_owner(allocator: ta.Allocator) -> None:
-    with pytest.raises(UnicodeEncodeError):
+    with pytest.raises(ta.InvalidRequestError, match="lone surrogates"):
         allocator.allocate(ta.Request(cores=1), owner="\ud800")
     assert allocator.placements == {}
 

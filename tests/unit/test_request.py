@@ -4,10 +4,14 @@
 from __future__ import annotations
 
 import copy
+import enum
+import inspect
 import json
 import pickle
+import weakref
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -230,6 +234,12 @@ def test_refuses_what_has_no_meaning(arguments: dict[str, Any], message: str) ->
         (lambda: ta.DeviceRequest(1, where={"a": 1.5}), r"where\['a'\]: float"),  # type: ignore[dict-item]
         (lambda: ta.DeviceRequest(1, where={"a": 2**63}), "64 bits"),
         (lambda: ta.DeviceRequest(1, where={"a": "\ud800"}), "lone surrogates"),
+        (lambda: ta.DeviceRequest(1, where={1: 2, "a": 3}), "where: int, want a str"),  # type: ignore[dict-item]
+        (lambda: ta.Pair("a", "b", within="\ud800"), "within: .* lone surrogates"),
+        (lambda: ta.Near("gpu0", within="\ud800"), "within: .* lone surrogates"),
+        (lambda: ta.Same("\ud800", of="gpu"), "Same.attribute: .* lone surrogates"),
+        (lambda: ta.OneOf("a", "\ud800"), "OneOf: .* lone surrogates"),
+        (lambda: ta.Not("\ud800"), "Not: .* lone surrogates"),
         (lambda: ta.DeviceRequest(1, where={"a": ta.AtLeast("80GB")}), "80GB"),
         (lambda: ta.DeviceRequest(1, share={"memory": "x"}), "share"),
         (lambda: ta.DeviceRequest(1, partition=""), "partition: '', want a name"),
@@ -319,6 +329,183 @@ def test_one_request_serves_many_machines_and_threads() -> None:
             assert answers == [False] + [True] * 11
 
 
+ARGUMENTS = (
+    *("cores", "pus", "whole_cores", "memory", "kind", "hugepages", "devices"),
+    *("exclude", "keep", "require", "prefer"),
+)
+
+
+class Checked(ta.Request):
+    """Goes through the checks of ``__init__`` whatever the arguments are."""
+
+    __slots__ = ()
+
+
+class Word(enum.StrEnum):
+    """A str whose ``name`` is not what it says."""
+
+    GPU = "gpu"
+    GPU0 = "gpu0"
+
+
+class Many(enum.IntEnum):
+    TWO = 2
+
+
+def outcome(make: Callable[[], ta.Request]) -> tuple[object, ...]:
+    """Return what came out, or the error with its words."""
+    try:
+        made = make()
+    except Exception as error:
+        return (type(error), str(error))
+    return (made.fields(), made.to_dict(), made.digest, hash(made), repr(made))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        FULL,
+        {},
+        {"cores": 1},
+        {"cores": True},
+        {"cores": 2**32 - 1},
+        {"cores": 2**32},
+        {"cores": -1},
+        {"cores": 2**99},
+        {"cores": 1.0},
+        {"cores": Many.TWO},
+        {"cores": None},
+        {"cores": 1, "pus": 1},
+        {"pus": 2, "whole_cores": 1},
+        {"pus": 2, "whole_cores": True},
+        {"cores": 1, "memory": "64Gi"},
+        {"cores": 1, "memory": "64G"},
+        {"cores": 1, "memory": "7k"},
+        {"cores": 1, "memory": "7K"},
+        {"cores": 1, "memory": "7ki"},
+        {"cores": 1, "memory": "7Ki"},
+        {"cores": 1, "memory": "7E"},
+        {"cores": 1, "memory": "8Ei"},
+        {"cores": 1, "memory": "7Ei"},
+        {"cores": 1, "memory": "7e3"},
+        {"cores": 1, "memory": "7m"},
+        {"cores": 1, "memory": "1.5Ti"},
+        {"cores": 1, "memory": "+5"},
+        {"cores": 1, "memory": "5."},
+        {"cores": 1, "memory": " 5"},
+        {"cores": 1, "memory": "5 "},
+        {"cores": 1, "memory": "5GiB"},
+        {"cores": 1, "memory": "Gi"},
+        {"cores": 1, "memory": ""},
+        {"cores": 1, "memory": "0" * 70 + "5"},
+        {"cores": 1, "memory": "0" * 15 + "5"},
+        {"cores": 1, "memory": "9223372036854775807"},
+        {"cores": 1, "memory": "9223372036854775808"},
+        {"cores": 1, "memory": "99999999999999999999999"},
+        {"cores": 1, "memory": "\u0663"},
+        {"cores": 1, "memory": 2**63},
+        {"cores": 1, "memory": 2**63 - 1},
+        {"cores": 1, "memory": False},
+        {"cores": 1, "memory": True},
+        {"cores": 1, "memory": None},
+        {"memory": 5, "kind": "hbm"},
+        {"memory": 5, "kind": "HBM"},
+        {"memory": 5, "kind": "gpu"},
+        {"memory": 5, "kind": ""},
+        {"cores": 1, "hugepages": None},
+        {"cores": 1, "hugepages": {"2Mi": 0, "1Gi": "1Gi"}},
+        {"cores": 1, "hugepages": {"2Mi": 0, 2**21: 2**21}},
+        {"cores": 1, "hugepages": {"2Mi": "1G"}},
+        {"cores": 1, "hugepages": {"2M": 5.0}},
+        {"cores": 1, "hugepages": []},
+        {"cores": 1, "devices": None},
+        {"cores": 1, "devices": []},
+        {"cores": 1, "devices": {"nic": 1, "gpu": 2, "\u00e9": 3, "Z": 1}},
+        {"devices": {Word.GPU: 1}},
+        {"devices": {"": 1}},
+        {"devices": {"gpu": 0}},
+        {"devices": {"gpu": True}},
+        {"devices": {"gpu": "2"}},
+        {"devices": {"\ud800": 2}},
+        {"devices": {3: 2}},
+        {"devices": {"gpu": None}},
+        {"devices": {"gpu": ta.DeviceRequest(1, share={"b": 1, "a": 2})}},
+        {"devices": {"gpu": ta.DeviceRequest(1, eligible=[])}},
+        {"devices": MappingProxyType({"gpu": 1})},
+        {"cores": 1, "exclude": ["gpu1", "gpu0", "gpu1"]},
+        {"cores": 1, "exclude": [Word.GPU0]},
+        {"cores": 1, "exclude": "gpu0"},
+        {"cores": 1, "exclude": {"gpu0"}},
+        {"cores": 1, "exclude": ["\ud800"]},
+        {"cores": 1, "exclude": [""]},
+        {"cores": 1, "exclude": None},
+        {"cores": 1, "keep": ["pus", "pus"]},
+        {"cores": 1, "keep": "pus"},
+        {"cores": 1, "keep": ["gpu"]},
+        {"cores": 1, "require": ta.Align("numa")},
+        {"cores": 1, "require": [ta.Align("numb")]},
+        {"cores": 1, "require": (ta.Align("NUMA", of="pus"),)},
+        {"cores": 1, "require": ["numa"]},
+        {"cores": 1, "require": None},
+        {"devices": {"gpu": 1}, "require": [ta.Pair("gpu", "nic")]},
+        {"devices": {"gpu": 1}, "require": [ta.Near("gpu0", within="self")]},
+        {"devices": {"gpu": 1}, "require": [ta.Link("gpu", "ring")]},
+        {"cores": 1, "prefer": [ta.Align("numa")] * 9},
+        {"core": 1},
+        {"cores": 1, "\ud800": 1},
+    ],
+    ids=repr,
+)
+def test_plain_arguments_mean_what_init_says(arguments: dict[str, Any]) -> None:
+    assert outcome(lambda: ta.Request(**arguments)) == outcome(
+        lambda: Checked(**arguments)
+    )
+
+
+def test_no_positional_argument() -> None:
+    make: Any = ta.Request
+    with pytest.raises(TypeError, match="positional"):
+        make(3)
+
+
+def test_iterators_are_read_once() -> None:
+    aligned = ta.Align("numa")
+    request = ta.Request(cores=1, exclude=iter(["gpu0"]), require=iter([aligned]))
+    assert (request.exclude, request.require) == (("gpu0",), (aligned,))
+
+
+def test_signature_names_every_argument() -> None:
+    parameters = inspect.signature(ta.Request).parameters
+    assert tuple(parameters) == ARGUMENTS
+
+
+def test_request_is_made_once() -> None:
+    request = ta.Request(cores=1)
+    again: Any = request
+    with pytest.raises(TypeError, match="made already"):
+        again.__init__(cores=2)
+    assert request == ta.Request(cores=1)
+
+
+def test_weak_reference_ends_with_the_request() -> None:
+    request = ta.Request(cores=1)
+    reference = weakref.ref(request)
+    assert reference() is request
+    del request
+    assert reference() is None
+
+
+def test_subclass_may_hold_more() -> None:
+    class Named(ta.Request):
+        def __init__(self, name: str, **arguments: Any) -> None:
+            super().__init__(**arguments)
+            self.name = name
+
+    named = Named("train", cores=2)
+    assert (named.name, named.cores) == ("train", 2)
+    assert named == ta.Request(cores=2)
+
+
 texts = st.sampled_from(["gpu", "nic", "nvme"])
 levels = st.sampled_from(
     ["self", "switch", "bridges", "root", "numa", "package", "machine"]
@@ -369,3 +556,41 @@ def test_any_request_survives_json_and_pickle(request: ta.Request) -> None:
     assert read == request
     assert read.digest == request.digest
     assert pickle.loads(pickle.dumps(request)) == request
+
+
+junk = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-3, 2**33),
+    st.floats(allow_nan=False),
+    st.sampled_from(["", "gpu", "2Gi", "1.5G", "64GB", "hbm", "\ud800", "pus"]),
+    st.lists(st.sampled_from(["gpu0", "gpu1", "", 3, "pus"]), max_size=3),
+    st.dictionaries(
+        texts | st.sampled_from(["", "2Mi", 3]), wanted | values, max_size=3
+    ),
+    constraints,
+    st.lists(constraints, max_size=9),
+)
+
+
+@given(
+    arguments=st.fixed_dictionaries(
+        {"cores": st.integers(0, 9) | junk},
+        optional=dict.fromkeys([name for name in ARGUMENTS if name != "cores"], junk),
+    )
+)
+def test_any_argument_means_what_init_says(arguments: dict[str, Any]) -> None:
+    assert outcome(lambda: ta.Request(**arguments)) == outcome(
+        lambda: Checked(**arguments)
+    )
+
+
+@given(request=requests)
+def test_any_request_means_what_init_says(request: ta.Request) -> None:
+    arguments = request._arguments()
+    again: dict[str, Any] = {
+        name: dict(value) if isinstance(value, Mapping) else value
+        for name, value in arguments.items()
+    }
+    assert ta.Request(**again) == Checked(**again) == request
+    assert ta.Request(**again).fields() == Checked(**again).fields()

@@ -140,12 +140,52 @@ def test_threads_read_one_explanation(allocator: ta.Allocator) -> None:
     assert len({id(explanation) for explanation in found}) == 1
 
 
-def test_answer_that_was_taken_has_no_state_to_explain(allocator: ta.Allocator) -> None:
-    (verdict,) = allocator.allocate_batch(ta.Request(cores=1), ["a"])
-    with pytest.raises(ta.StateError, match="state that was asked is gone"):
+def test_answers_of_a_batch_have_decision_records(allocator: ta.Allocator) -> None:
+    request = ta.Request(cores=3)
+    allocator.take(owner="system", pus="0")
+    allocator.cordon("pu:9")
+    one_by_one = allocator.fork()
+    verdicts = allocator.allocate_batch(request, ["a", "b", "c"])
+    for verdict, owner in zip(verdicts, "abc", strict=True):
+        want = one_by_one.check(request)
+        if want:
+            one_by_one.allocate(request, owner=owner)
+        record = verdict.to_dict()
+        assert (record["operation"], record["owner"]) == ("allocate", owner)
+        assert record["state"] == want.to_dict()["state"]
+        assert record["digests"] == want.to_dict()["digests"]
+        assert (record["status"], record["cost"]) == (
+            want.status.name,
+            want.cost and want.cost.to_dict(),
+        )
+        assert ta.replay(json.loads(json.dumps(record))).is_equal
+        assert str(verdict.explanation) == str(want.explanation)
+    assert [bool(verdict) for verdict in verdicts] == [True, True, False]
+
+
+def test_answer_of_a_batch_outlives_its_allocator() -> None:
+    allocator = ta.Allocator(ta.Machine.from_synthetic("pack:1 core:4 pu:2"))
+    verdicts = allocator.allocate_batch(ta.Request(cores=1), map(str, range(6)))
+    allocator.release("2")
+    del allocator
+    last = verdicts.pop()
+    del verdicts
+    gc.collect()
+    held = [row["owner"] for row in last.to_dict()["state"]["placements"]]
+    assert held == ["0", "1", "2", "3"]
+    assert last.explanation.reason == "NotEnoughCores"
+
+
+def test_answer_for_what_was_held_before(allocator: ta.Allocator) -> None:
+    request = ta.Request(cores=1)
+    held = allocator.allocate(request, owner="a")
+    (verdict,) = allocator.allocate_batch(request, ["a"])
+    assert (verdict.placement, verdict.steps) == (held, 0)
+    record = verdict.to_dict()
+    assert [row["owner"] for row in record["state"]["placements"]] == ["a"]
+    assert ta.replay(record).is_equal
+    with pytest.raises(ta.StateError, match="'a' held this before, want the Verdict"):
         verdict.explain()
-    with pytest.raises(ta.StateError, match="state that was asked is gone"):
-        verdict.to_dict()
 
 
 def test_nobody_makes_changes_or_copies_one(allocator: ta.Allocator) -> None:

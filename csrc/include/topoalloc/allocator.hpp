@@ -42,6 +42,16 @@ struct Verdict {
     std::shared_ptr<const std::map<std::string, Holding>> holdings;
 };
 
+/// The answers for many owners in turn, and what the state of each is made of.
+struct BatchAnswers {
+    std::vector<Verdict> verdicts;           ///< without state and holdings
+    std::vector<bool> is_new;                ///< false: the owner held it before
+    std::shared_ptr<const NodeState> state;  ///< before the first
+    std::shared_ptr<const std::map<std::string, Holding>> holdings;
+};
+/// One of the verdicts with the state that it was asked on. Requires: there is one.
+[[nodiscard]] Verdict asked(const BatchAnswers& batch, std::size_t index);
+
 struct HeadroomResult {
     std::uint32_t count = 0;  ///< copies that were placed at once
     std::uint32_t upper = 0;  ///< no more than this fit; equal to count: a proof
@@ -90,8 +100,25 @@ class Allocator {
                    SearchLimits limits = {});
     /// @throws StateError when the owner holds nothing
     void release(const std::string& owner);
+
+    /// As the calls of the same names, for a caller that must not wait long, such as
+    /// one that holds an interpreter's lock: nothing is done and nothing comes back
+    /// where another call is at work, or where `quick_steps` end the search before its
+    /// limit does. What comes back is what the other call would have said.
+    [[nodiscard]] std::optional<Verdict> try_check(
+        const std::shared_ptr<const CompiledRequest>& request,
+        SearchLimits limits,
+        std::uint64_t quick_steps) const;
+    [[nodiscard]] std::optional<Verdict> try_allocate(
+        const std::shared_ptr<const CompiledRequest>& request,
+        const std::string& owner,
+        SearchLimits limits,
+        std::uint64_t quick_steps);
+    /// False where another call is at work. @throws StateError as release
+    [[nodiscard]] bool try_release(const std::string& owner);
+
     /// Records a choice made elsewhere. T and cost are derived; without a Request there
-    /// are no pairs. What is cordoned is not free.
+    /// are no pairs. What is cordoned is not free, and GPU memory is never given.
     /// @throws StateError when a part of it is not free, or the owner holds something
     /// @throws InvalidRequestError when it names what the Machine lacks
     Placement take(Placement placement, const std::string& owner);
@@ -100,6 +127,11 @@ class Allocator {
     void cordon_device(std::uint32_t device, bool cordoned);
     void cordon_pu(std::uint32_t pu, bool cordoned);
 
+    /// allocate() for each owner in turn, in one step for all others.
+    /// @throws StateError as allocate; then nothing of the batch is taken
+    BatchAnswers allocate_batch(const std::shared_ptr<const CompiledRequest>& request,
+                                const std::vector<std::string>& owners,
+                                SearchLimits limits = {});
     /// All or nothing, jointly.
     /// @throws StateError when an owner is named twice or holds something
     BatchVerdict allocate_many(const std::vector<NamedRequest>& requests,
@@ -136,6 +168,9 @@ class Allocator {
     void demand_holds_nothing(const std::string& owner) const;
     [[nodiscard]] const Holding& find_holding(const std::string& owner) const;
     void record(const std::string& owner, Holding holding);
+    bool answer(Verdict& verdict, const NodeState& state, std::uint64_t steps) const;
+    bool allocate_locked(Verdict& verdict, std::uint64_t steps);
+    void release_locked(const std::string& owner);
 
     std::shared_ptr<const Machine> machine_;
     Policy policy_;

@@ -22,6 +22,10 @@ bool is_placed(Status status) {
     return status == Status::optimal || status == Status::feasible;
 }
 
+bool is_proof(Status status) {
+    return status == Status::optimal || status == Status::infeasible;
+}
+
 void demand_index(const char* name, std::size_t index, std::size_t count) {
     if (index >= count) {
         throw InvalidRequestError(std::string(name) + ": " + std::to_string(index) +
@@ -41,6 +45,18 @@ void demand_indices(const Machine& machine, const Placement& placement) {
     }
     for (const DeviceGrant& grant : placement.devices) {
         demand_index("devices", grant.device, machine.devices().size());
+    }
+}
+
+void demand_no_gpu_memory(const Machine& machine, const Placement& placement) {
+    for (const MemoryGrant& grant : placement.memory) {
+        const NumaNode& node = machine.numa_nodes()[grant.numa_node];
+        if (node.kind == MemoryKind::gpu) {
+            throw InvalidRequestError(
+                "memory: NUMANode " + std::to_string(node.os_index) +
+                " is GPU memory, which is not handed out as memory, want a NUMANode "
+                "of another kind");
+        }
     }
 }
 
@@ -186,6 +202,26 @@ std::vector<std::shared_ptr<const CompiledRequest>> requests_of(
 
 }  // namespace
 
+Verdict asked(const BatchAnswers& batch, std::size_t index) {
+    const auto state = std::make_shared<NodeState>(*batch.state);
+    const auto holdings =
+        std::make_shared<std::map<std::string, Holding>>(*batch.holdings);
+    for (std::size_t i = 0; i < index; ++i) {
+        const Verdict& before = batch.verdicts[i];
+        if (batch.is_new[i] && is_placed(before.answer.status)) {
+            state->take(before.answer.placement);
+            holdings->emplace(
+                before.owner,
+                holding_of(
+                    before.request, before.answer.placement, before.answer.status));
+        }
+    }
+    Verdict verdict = batch.verdicts[index];
+    verdict.state = state;
+    verdict.holdings = holdings;
+    return verdict;
+}
+
 Allocator::Allocator(std::shared_ptr<const Machine> machine,
                      const Bitmap& reserved_pus,
                      Policy policy)
@@ -239,6 +275,16 @@ void Allocator::record(const std::string& owner, Holding holding) {
     state.take(it->second.placement);
 }
 
+// Answers within so many steps, or says that they were too few. An answer that they did
+// not end is the answer under any larger limit.
+bool Allocator::answer(Verdict& verdict,
+                       const NodeState& state,
+                       std::uint64_t steps) const {
+    const std::uint64_t most = std::min(steps, verdict.limits.max_steps);
+    verdict.answer = solve(state, *verdict.request, {policy_, {most}, nullptr});
+    return most == verdict.limits.max_steps || is_proof(verdict.answer.status);
+}
+
 Verdict Allocator::check(const std::shared_ptr<const CompiledRequest>& request,
                          SearchLimits limits) const {
     demand_own(*request);
@@ -249,7 +295,27 @@ Verdict Allocator::check(const std::shared_ptr<const CompiledRequest>& request,
         verdict.holdings = holdings_;
     }
     // Outside the lock: what is shared, a writer copies.
-    verdict.answer = solve(*verdict.state, *request, {policy_, limits, nullptr});
+    answer(verdict, *verdict.state, limits.max_steps);
+    return verdict;
+}
+
+std::optional<Verdict> Allocator::try_check(
+    const std::shared_ptr<const CompiledRequest>& request,
+    SearchLimits limits,
+    std::uint64_t quick_steps) const {
+    demand_own(*request);
+    std::optional<Verdict> verdict = ask(request, {}, policy_, limits);
+    {
+        const std::unique_lock lock(mutex_, std::try_to_lock);
+        if (!lock.owns_lock()) {
+            return std::nullopt;
+        }
+        verdict->state = state_;
+        verdict->holdings = holdings_;
+    }
+    if (!answer(*verdict, *verdict->state, quick_steps)) {
+        verdict.reset();
+    }
     return verdict;
 }
 
@@ -259,19 +325,43 @@ Verdict Allocator::allocate(const std::shared_ptr<const CompiledRequest>& reques
     demand_own(*request);
     Verdict verdict = ask(request, owner, policy_, limits);
     const std::scoped_lock lock(mutex_);
-    if (const auto it = holdings_->find(owner); it != holdings_->end()) {
-        verdict.answer = repeat(it->second, request_of(*request), owner);
-        return verdict;
+    allocate_locked(verdict, limits.max_steps);
+    return verdict;
+}
+
+std::optional<Verdict> Allocator::try_allocate(
+    const std::shared_ptr<const CompiledRequest>& request,
+    const std::string& owner,
+    SearchLimits limits,
+    std::uint64_t quick_steps) {
+    demand_own(*request);
+    std::optional<Verdict> verdict = ask(request, owner, policy_, limits);
+    const std::unique_lock lock(mutex_, std::try_to_lock);
+    if (!lock.owns_lock() || !allocate_locked(*verdict, quick_steps)) {
+        verdict.reset();
     }
-    verdict.answer = solve(*state_, *request, {policy_, limits, nullptr});
+    return verdict;
+}
+
+// False when the steps were too few; then nothing has changed. Requires: the lock.
+bool Allocator::allocate_locked(Verdict& verdict, std::uint64_t steps) {
+    const std::string& owner = verdict.owner;
+    if (const auto it = holdings_->find(owner); it != holdings_->end()) {
+        verdict.answer = repeat(it->second, request_of(*verdict.request), owner);
+        return true;
+    }
+    if (!answer(verdict, *state_, steps)) {
+        return false;
+    }
     if (is_placed(verdict.answer.status)) {
         record(owner,
-               holding_of(request, verdict.answer.placement, verdict.answer.status));
+               holding_of(
+                   verdict.request, verdict.answer.placement, verdict.answer.status));
     } else {
         verdict.state = state_;
         verdict.holdings = holdings_;
     }
-    return verdict;
+    return true;
 }
 
 Verdict Allocator::resize(const std::shared_ptr<const CompiledRequest>& request,
@@ -301,8 +391,52 @@ Verdict Allocator::resize(const std::shared_ptr<const CompiledRequest>& request,
     return verdict;
 }
 
+BatchAnswers Allocator::allocate_batch(
+    const std::shared_ptr<const CompiledRequest>& request,
+    const std::vector<std::string>& owners,
+    SearchLimits limits) {
+    demand_own(*request);
+    BatchAnswers batch;
+    batch.verdicts.reserve(owners.size());
+    batch.is_new.reserve(owners.size());
+    const std::scoped_lock lock(mutex_);
+    const auto state = state_;
+    const auto holdings = holdings_;
+    batch.state = state;
+    batch.holdings = holdings;
+    try {
+        for (const std::string& owner : owners) {
+            Verdict verdict = ask(request, owner, policy_, limits);
+            batch.is_new.push_back(!holdings_->contains(owner));
+            allocate_locked(verdict, limits.max_steps);
+            // asked() makes them; kept here, each would cost the next owner a copy.
+            verdict.state = nullptr;
+            verdict.holdings = nullptr;
+            batch.verdicts.push_back(std::move(verdict));
+        }
+    } catch (...) {
+        state_ = state;
+        holdings_ = holdings;
+        throw;
+    }
+    return batch;
+}
+
 void Allocator::release(const std::string& owner) {
     const std::scoped_lock lock(mutex_);
+    release_locked(owner);
+}
+
+bool Allocator::try_release(const std::string& owner) {
+    const std::unique_lock lock(mutex_, std::try_to_lock);
+    if (lock.owns_lock()) {
+        release_locked(owner);
+    }
+    return lock.owns_lock();
+}
+
+// Requires: the lock.
+void Allocator::release_locked(const std::string& owner) {
     std::ignore = find_holding(owner);
     Holdings& holdings = writable_holdings();
     NodeState& state = writable_state();
@@ -313,6 +447,7 @@ void Allocator::release(const std::string& owner) {
 
 Placement Allocator::take(Placement placement, const std::string& owner) {
     demand_indices(*machine_, placement);
+    demand_no_gpu_memory(*machine_, placement);
     normalise(placement);
     placement.localities = derive_localities(*machine_, placement);
     placement.pairs.clear();
@@ -328,6 +463,7 @@ Placement Allocator::take(Placement placement, const std::string& owner) {
 
 void Allocator::restore_holding(const std::string& owner, Holding holding) {
     demand_indices(*machine_, holding.placement);
+    demand_no_gpu_memory(*machine_, holding.placement);
     const std::scoped_lock lock(mutex_);
     demand_holds_nothing(owner);
     if (!state_->can_take(holding.placement, true)) {
