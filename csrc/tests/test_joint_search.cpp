@@ -81,6 +81,26 @@ TEST(JointSearch, AgreesWithBruteForce) {
     EXPECT_EQ(statuses[static_cast<std::size_t>(Status::unknown)], 0);
 }
 
+// Copies of one Request: brute force says whether so many fit.
+TEST(JointSearch, CountsCopiesAsBruteForceDoes) {
+    int proved = 0;
+    int asked = 0;
+    for (std::uint64_t seed = 9000; seed < 9600; ++seed) {
+        auto instance = oracle::make_batch_instance(seed);
+        instance.requests.assign(2 + seed % 2, instance.requests.front());
+        // Asks for the headroom as well, since all Requests are equal.
+        const auto result = oracle::compare(instance, {}, most);
+        ASSERT_EQ(result.difference, "") << "seed " << seed << ": " << result.detail;
+        const Allocator allocator(Machine::build(instance.base.spec));
+        const auto room =
+            allocator.headroom(compile(allocator.machine(), instance.requests.front()));
+        ASSERT_LE(room.count, room.upper) << "seed " << seed;
+        ++asked;
+        proved += room.count == room.upper ? 1 : 0;
+    }
+    EXPECT_EQ(proved, asked) << "small machines leave nothing open";
+}
+
 // A budget that ends in the middle gives less, never something false.
 TEST(JointSearch, ClaimsNothingFalseWhenTheLimitComes) {
     std::array<int, 4> statuses{};
@@ -132,8 +152,10 @@ TEST(JointSearch, NeedsNoFirstAnswer) {
             groups.push_back({requests.back().get(), 1, std::nullopt});
         }
         StepBudget budget{0, SearchLimits{}.max_steps, false};
-        const auto placements = search_joint(
-            state, {requests, groups, group_of, Packing::pack, {}, false}, budget);
+        const auto placements =
+            search_joint(state,
+                         {groups, group_of, Packing::pack, std::nullopt, false, false},
+                         budget);
         const auto best = oracle::brute_batch(instance, most);
         if (!best.is_counted || budget.limited) {
             continue;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/joint.hpp"
+#include "node/joint_search.hpp"
 #include "node/matching.hpp"
 #include "node/room.hpp"
 
@@ -60,6 +61,8 @@ namespace {
 constexpr std::uint64_t unbounded = std::numeric_limits<std::uint32_t>::max();
 // Matchings cost the cube of the devices; beyond this the plain counts have to do.
 constexpr std::size_t most_matched = 256;
+// The exact search is for a few members; more copies than this are left to counting.
+constexpr std::uint32_t most_searched = 16;
 
 // Where copies may lie: everywhere, or in one domain of an Align.
 struct Room {
@@ -371,6 +374,29 @@ Fill fill(NodeState state,
     return out;
 }
 
+// One copy more than fit so far, by the exact search: it fits, or it is proved that no
+// more do, or the steps end.
+bool prove_next(const NodeState& state,
+                const CompiledRequest& request,
+                std::uint64_t max_steps,
+                HeadroomResult& result) {
+    const std::uint32_t copies = result.count + 1;
+    const RequestGroup group{&request, copies, std::nullopt};
+    const std::vector<std::uint32_t> group_of(copies, 0);
+    StepBudget budget{result.steps, max_steps, false};
+    const JointQuestion question{
+        {&group, 1}, group_of, Packing::pack, std::nullopt, false, true};
+    const bool fits = !search_joint(state, question, budget).empty();
+    result.steps = budget.steps;
+    if (fits) {
+        result.count = copies;
+    } else if (!budget.limited) {
+        // Of more copies, the first ones in their order would be an answer for these.
+        result.upper = result.count;
+    }
+    return fits;
+}
+
 }  // namespace
 
 std::uint32_t headroom_bound(const NodeState& state, const CompiledRequest& request) {
@@ -396,6 +422,10 @@ HeadroomResult solve_headroom(const NodeState& state,
             // Whatever the order, one copy is the first.
             result.upper = 0;
         }
+    }
+    while (result.count < result.upper && result.count < most_searched &&
+           result.steps < limits.max_steps &&
+           prove_next(state, request, limits.max_steps, result)) {
     }
     return result;
 }

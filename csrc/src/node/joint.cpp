@@ -179,7 +179,7 @@ class JointSolver {
         }
         StepBudget budget{steps_, phase_end_, false};
         JointQuestion question{
-            requests_, groups_, group_of_, policy_.packing, {}, has_bound_};
+            groups_, group_of_, policy_.packing, std::nullopt, has_bound_, false};
         if (best_) {
             question.below = best_->cost;
         }

@@ -4,7 +4,10 @@
 // room.
 #pragma once
 
+#include "topoalloc/verdict.hpp"
+
 #include <cstdint>
+#include <limits>
 
 namespace topoalloc {
 
@@ -24,5 +27,12 @@ struct StepBudget {
         return true;
     }
 };
+
+/// Less than any answer costs: where the first one will do, none is sought below it.
+[[nodiscard]] inline Cost lowest_cost() {
+    Cost cost;
+    cost.terms.fill(std::numeric_limits<std::int64_t>::min());
+    return cost;
+}
 
 }  // namespace topoalloc

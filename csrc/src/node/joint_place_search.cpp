@@ -564,7 +564,7 @@ void PlaceSearch::offer(const Cost& cost) {
     if (below_ && cost >= *below_) {
         return;
     }
-    below_ = cost;
+    below_ = places_.any_ ? lowest_cost() : cost;
     best_.emplace();
     best_->cost = cost;
     for (std::size_t i = 0; i < members_.size(); ++i) {

@@ -64,10 +64,12 @@ struct PlacePlan {
 class JointPlaces {
   public:
     /// @param least_union  no batch has less in terms 8 and 9
+    /// @param any          the first plan will do, whatever it costs
     JointPlaces(const NodeState& state,
                 std::span<const CompiledRequest* const> groups,
                 Packing packing,
                 const Cost& least_union,
+                bool any,
                 StepBudget& budget);
 
     /// T beyond this are of no use to a member of the group. Before any signature.
@@ -108,6 +110,7 @@ class JointPlaces {
     std::vector<const CompiledRequest*> groups_;
     Packing packing_;
     Cost least_union_;
+    bool any_ = false;
     StepBudget& budget_;
     std::vector<std::optional<Cost>> most_;  // by group
     JointCells cells_;

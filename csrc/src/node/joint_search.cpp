@@ -54,7 +54,8 @@ class JointSearch {
           budget_(budget),
           requests_(requests_of(question.groups)),
           least_union_(least_union_terms(state, question.groups, question.packing)),
-          places_(state, requests_, question.packing, least_union_, budget),
+          places_(
+              state, requests_, question.packing, least_union_, question.any, budget),
           symmetry_(state, requests_),
           ledger_(state),
           below_(question.below),
@@ -253,7 +254,7 @@ class JointSearch {
         }
         const PlacePlan* plan = places_.find_least(signatures_, false, below);
         if (plan != nullptr) {
-            below_ = sum_of(devices, plan->cost);
+            below_ = question_.any ? lowest_cost() : sum_of(devices, plan->cost);
             build(*plan);
         }
     }

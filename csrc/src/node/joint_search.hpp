@@ -9,7 +9,6 @@
 #include "node/joint_budget.hpp"
 
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <span>
 #include <vector>
@@ -17,13 +16,13 @@
 namespace topoalloc {
 
 struct JointQuestion {
-    std::span<const std::shared_ptr<const CompiledRequest>> requests;
     std::span<const RequestGroup> groups;
     std::span<const std::uint32_t> group_of;  ///< by request
     Packing packing = Packing::pack;
     std::optional<Cost> below;  ///< only answers of less cost are of use
     /// `alone` of the groups is the optimum of a monotone Request.
     bool has_bounds = false;
+    bool any = false;  ///< the first answer will do, whatever it costs
 };
 
 /// @returns Placements in the order of the requests, of least cost; empty when there is
