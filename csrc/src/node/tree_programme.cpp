@@ -60,17 +60,22 @@ void TreeTables::number_cells(const std::vector<std::uint32_t>& counts) {
         stride_[need] = size;
         size *= counts_[need] + 1;
     }
-    packed_.resize(size);
-    for (std::uint32_t offset = 0; offset < size; ++offset) {
-        for (std::size_t need = 0; need < DeviceTree::max_needs; ++need) {
-            packed_[offset] |= (offset / stride_[need] % (counts_[need] + 1))
-                               << (8 * need);
+    packed_.reserve(size);
+    for (std::uint32_t c = 0; c <= counts_[2]; ++c) {
+        for (std::uint32_t b = 0; b <= counts_[1]; ++b) {
+            for (std::uint32_t a = 0; a <= counts_[0]; ++a) {
+                packed_.push_back(a | (b << 8) | (c << 16));
+            }
         }
     }
 }
 
 // Classes of equal levels, their own and their parent's, have equal prices.
 void TreeTables::price_classes(const std::vector<TreePair>& pairs) {
+    if (pairs.empty()) {
+        price_of_node_.assign(tree_.nodes().size(), no_index);
+        return;
+    }
     std::map<std::pair<std::int64_t, std::int64_t>, std::uint32_t> known;
     for (const DeviceTree::Node& node : tree_.nodes()) {
         const auto [at, is_new] =
@@ -145,24 +150,18 @@ void TreeTables::fill_bundle(std::size_t index, Bundle& bundle) {
                  [&](std::uint32_t rank) { bundle.ranks.push_back(rank); });
     // Its leaves are of one level, so they have one price.
     const std::uint32_t leaf = tree_.children()[node.first_child];
-    std::map<std::uint32_t, TreePart> best;  // by offset
     for (std::size_t available = 0; available < bit(bundle.ranks.size()); ++available) {
         bundle.first.push_back(static_cast<std::uint32_t>(parts_.size()));
-        best.clear();
-        fill_choices(
-            bundle, available, {price_of_node_[index], price_of_node_[leaf]}, best);
-        for (const auto& [offset, part] : best) {
-            parts_.push_back(part);
-        }
+        add_choices(bundle, available, {price_of_node_[index], price_of_node_[leaf]});
     }
     bundle.first.push_back(static_cast<std::uint32_t>(parts_.size()));
 }
 
-// Every choice among the available members, the best for each counts.
-void TreeTables::fill_choices(const Bundle& bundle,
-                              std::size_t available,
-                              BundlePrices prices,
-                              std::map<std::uint32_t, TreePart>& best) const {
+// Every choice among the available members: the best for each counts, by offset.
+void TreeTables::add_choices(const Bundle& bundle,
+                             std::size_t available,
+                             BundlePrices prices) {
+    const auto first = static_cast<std::ptrdiff_t>(parts_.size());
     for (std::size_t chosen = available; chosen != 0;
          chosen = (chosen - 1) & available) {
         TreePart part;
@@ -178,11 +177,19 @@ void TreeTables::fill_choices(const Bundle& bundle,
             continue;
         }
         add_price(prices.own, part.offset, part);
-        const auto [kept, is_new] = best.try_emplace(part.offset, part);
-        if (!is_new && is_better(part.cell, kept->second.cell)) {
-            kept->second = part;
+        const auto kept = std::find_if(
+            parts_.begin() + first, parts_.end(), [&](const TreePart& other) {
+                return other.offset == part.offset;
+            });
+        if (kept == parts_.end()) {
+            parts_.push_back(part);
+        } else if (is_better(part.cell, kept->cell)) {
+            *kept = part;
         }
     }
+    std::sort(parts_.begin() + first,
+              parts_.end(),
+              [](const TreePart& a, const TreePart& b) { return a.offset < b.offset; });
 }
 
 void TreeTables::add_price(std::uint32_t run,

@@ -16,7 +16,6 @@
 
 #include <array>
 #include <cstdint>
-#include <map>
 #include <memory_resource>
 #include <vector>
 
@@ -85,10 +84,7 @@ class TreeTables {
         std::uint32_t own = no_index, leaf = no_index;
     };
     void fill_bundle(std::size_t index, Bundle& bundle);
-    void fill_choices(const Bundle& bundle,
-                      std::size_t available,
-                      BundlePrices prices,
-                      std::map<std::uint32_t, TreePart>& best) const;
+    void add_choices(const Bundle& bundle, std::size_t available, BundlePrices prices);
     void add_price(std::uint32_t run, std::uint32_t offset, TreePart& part) const;
 
     DeviceTree tree_;
