@@ -608,7 +608,8 @@ NamedRequests named_requests(const AllocatorObject& self, const py::dict& reques
     return named;
 }
 
-// status, reason, cost terms, steps, {owner: Placement}
+// status, reason, cost terms, steps, {owner: Placement}, and a function that gives the
+// rows of the state that was asked: few ask for them.
 py::tuple joint(const AllocatorObject& self,
                 const py::dict& requests,
                 std::uint64_t max_steps,
@@ -629,11 +630,17 @@ py::tuple joint(const AllocatorObject& self,
                 {std::move(verdict.placements.at(i)), self.machine, owner});
         }
     }
+    const py::cpp_function rows([state = std::move(verdict.state),
+                                 holdings = std::move(verdict.holdings),
+                                 machine = self.machine] {
+        return state_rows(*state, *holdings, machine);
+    });
     return py::make_tuple(status_object(verdict.status),
                           std::string(reason_name(verdict.reason)),
                           cost,
                           verdict.steps,
-                          placements);
+                          placements,
+                          rows);
 }
 
 py::tuple headroom(const AllocatorObject& self,

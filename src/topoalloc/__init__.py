@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from topoalloc._machine import Device, Level, Machine
     from topoalloc._policy import Cost, Policy
     from topoalloc._records import (
+        BatchExplanation,
         BatchVerdict,
         Explanation,
         Headroom,
@@ -60,6 +61,7 @@ __all__ = [
     "Allocator",
     "AtLeast",
     "AtMost",
+    "BatchExplanation",
     "BatchVerdict",
     "Cost",
     "Device",
@@ -134,6 +136,7 @@ _MODULES = {
         "Policy",
     ),
     "_records": (
+        "BatchExplanation",
         "BatchVerdict",
         "Explanation",
         "Headroom",

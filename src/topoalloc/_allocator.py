@@ -18,7 +18,14 @@ from topoalloc._errors import (
 from topoalloc._machine import Device, Machine
 from topoalloc._policy import Cost, Policy
 from topoalloc._quantity import parse_quantity
-from topoalloc._records import BatchVerdict, Headroom, Placement, Status, Verdict
+from topoalloc._records import (
+    BatchQuestion,
+    BatchVerdict,
+    Headroom,
+    Placement,
+    Status,
+    Verdict,
+)
 
 if TYPE_CHECKING:
     from topoalloc._request import Request
@@ -469,11 +476,24 @@ class Allocator(_core.Allocator):
             raise InvalidRequestError(
                 f"requests: {type(requests).__name__}, want owners and Requests"
             )
-        status, reason, terms, steps, placements = self.joint(
+        status, reason, terms, steps, placements, rows = self.joint(
             dict(requests), max_steps, takes
         )
-        cost = None if terms is None else Cost.from_terms(terms)
-        return BatchVerdict(status, reason, cost, steps, placements)
+        return BatchVerdict(
+            status,
+            reason,
+            None if terms is None else Cost.from_terms(terms),
+            steps,
+            placements,
+            BatchQuestion(
+                "allocate_many" if takes else "check_joint",
+                dict(requests),
+                max_steps,
+                self.machine,
+                self.policy,
+                rows,
+            ),
+        )
 
     def _set_cordon(self, what: str | int | Device, *, cordoned: bool) -> None:
         pu = _pu_of(what)

@@ -2,7 +2,7 @@
 # What the compiled module holds; stubtest keeps the two alike. Users see topoalloc,
 # whose classes derive from these.
 import enum
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias, overload
 
 from typing_extensions import disjoint_base
@@ -236,7 +236,14 @@ class Allocator:
     ) -> list[_Verdict]: ...
     def joint(
         self, requests: dict[str, Any], max_steps: int, takes: bool
-    ) -> tuple[Status, str, tuple[int, ...] | None, int, dict[str, _Placement]]: ...
+    ) -> tuple[
+        Status,
+        str,
+        tuple[int, ...] | None,
+        int,
+        dict[str, _Placement],
+        Callable[[], dict[str, Any]],
+    ]: ...
     def headroom_of(self, request: Request, max_steps: int) -> tuple[int, int, int]: ...
     def take_rows(
         self,

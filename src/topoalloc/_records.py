@@ -6,14 +6,14 @@ The core makes Placements and Verdicts; nothing of them is unfolded until it is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from topoalloc import _core
 from topoalloc._bind import bind_placement
 from topoalloc._core import Status
-from topoalloc._errors import UndecidedError
+from topoalloc._errors import StateError, UndecidedError
 from topoalloc._policy import Cost, Policy
 from topoalloc._request import API_VERSION, Request
 from topoalloc._version import library_version
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "SEMANTICS",
+    "BatchExplanation",
+    "BatchQuestion",
     "BatchVerdict",
     "Conflict",
     "CountLine",
@@ -274,11 +276,76 @@ class Verdict(_core.Verdict):
 
 
 @dataclass(frozen=True, slots=True)
+class BatchQuestion:
+    """What a `BatchVerdict` answers: for its record and its explanation."""
+
+    operation: str
+    """``"check_joint"`` or ``"allocate_many"``."""
+    requests: Mapping[str, Request]
+    """By owner, in the order in which they were given."""
+    max_steps: int
+    machine: Machine
+    policy: Policy
+    rows: Callable[[], dict[str, Any]]
+    """The state that was asked, as rows of the core."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchExplanation:
+    """Why a batch has the answer it has; ``str()`` gives prose made of the data."""
+
+    status: Status
+    reason: str
+    conflict: tuple[str, ...]
+    """Owners who cannot all be placed: drop any one and the others of them can. Empty
+    unless INFEASIBLE."""
+    alone: Mapping[str, Explanation]
+    """Of each owner who cannot be placed even alone, why."""
+    complete: bool
+    """False where the step limit came first; then ``conflict`` may be too large."""
+    steps: int
+    prose: str
+
+    def __str__(self) -> str:
+        """Return the prose."""
+        return self.prose
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form.
+
+        Returns
+        -------
+        dict
+            Plain values.
+        """
+        return {
+            "apiVersion": API_VERSION,
+            "kind": "BatchExplanation",
+            "status": self.status.name,
+            "reason": self.reason,
+            "conflict": [*self.conflict],
+            "alone": {owner: why.to_dict() for owner, why in self.alone.items()},
+            "complete": self.complete,
+            "steps": self.steps,
+            "prose": self.prose,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class BatchVerdict:
     """The answer for several Requests together: all of them, or none.
 
     As for a `Verdict`, ``bool`` is True for OPTIMAL and FEASIBLE, False for INFEASIBLE,
     and raises `UndecidedError` for UNKNOWN.
+
+    Examples
+    --------
+    >>> import topoalloc as ta
+    >>> allocator = ta.Allocator(ta.Machine.from_synthetic("pack:1 core:4 pu:2"))
+    >>> wanted = {name: ta.Request(cores=3) for name in ("a", "b")}
+    >>> verdict = allocator.check_joint(wanted)
+    >>> verdict.status.name, verdict.explanation.conflict
+    ('INFEASIBLE', ('a', 'b'))
     """
 
     status: Status
@@ -288,6 +355,10 @@ class BatchVerdict:
     steps: int
     placements: Mapping[str, Placement]
     """Owner to Placement; empty without an answer."""
+    _question: BatchQuestion | None = field(default=None, repr=False, compare=False)
+    _explained: list[BatchExplanation] = field(
+        default_factory=list, repr=False, compare=False
+    )
 
     def __bool__(self) -> bool:
         """Say whether there is an answer."""
@@ -297,6 +368,82 @@ class BatchVerdict:
                 self,
             )
         return self.status is not Status.INFEASIBLE
+
+    @property
+    def _asked(self) -> BatchQuestion:
+        if self._question is None:
+            raise StateError("verdict: made by hand, want one of an Allocator")
+        return self._question
+
+    @property
+    def explanation(self) -> BatchExplanation:
+        """Why: computed when first read, against the state that was asked."""
+        if not self._explained:
+            self._explained.append(self.explain())
+        return self._explained[0]
+
+    def explain(
+        self, *, max_steps: int = _core.EXPLANATION_MAX_STEPS
+    ) -> BatchExplanation:
+        """Compute the BatchExplanation with a step limit of one's own.
+
+        Parameters
+        ----------
+        max_steps : int, default 1_000_000
+            For the whole of it.
+
+        Returns
+        -------
+        BatchExplanation
+            ``complete`` is False when the limit came first.
+        """
+        from topoalloc._batch import explain_batch  # noqa: PLC0415
+
+        return explain_batch(self, max_steps)
+
+    def to_dict(self, *, embed: bool = True) -> dict[str, Any]:
+        """Return the Decision record; ``docs/decision-records.md`` explains it.
+
+        Parameters
+        ----------
+        embed : bool, default True
+            Put in the Machine and the state, so that `topoalloc.replay` needs nothing
+            else. Without them the digests remain.
+
+        Returns
+        -------
+        dict
+            Plain values.
+        """
+        from topoalloc._canonical import digest_of  # noqa: PLC0415
+
+        asked = self._asked
+        state = state_document(asked.rows())
+        record = {
+            "apiVersion": API_VERSION,
+            "kind": "Decision",
+            "operation": asked.operation,
+            "requests": [
+                {"owner": owner, "request": request.to_dict()}
+                for owner, request in asked.requests.items()
+            ],
+            "digests": {
+                "machine": asked.machine.digest,
+                "state": digest_of(state),
+                "requests": [request.digest for request in asked.requests.values()],
+            },
+            "policy": {"name": asked.policy.name, "version": asked.policy.version},
+            "versions": {"semantics": SEMANTICS, "library": library_version()},
+            "max_steps": asked.max_steps,
+            "status": self.status.name,
+            "reason": self.reason,
+            "steps": self.steps,
+            "cost": None if self.cost is None else self.cost.to_dict(),
+            "placements": [placement_body(p) for p in self.placements.values()],
+        }
+        if embed:
+            record |= {"machine": asked.machine.to_dict(), "state": state}
+        return record
 
 
 class Headroom(NamedTuple):

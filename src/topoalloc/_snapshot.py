@@ -29,9 +29,9 @@ from topoalloc._request import API_VERSION, Request, check_header
 
 if TYPE_CHECKING:
     from topoalloc._allocator import Allocator
-    from topoalloc._records import Verdict
+    from topoalloc._records import BatchVerdict, Verdict
 
-__all__ = ["Replay", "build", "decode", "encode", "replay"]
+__all__ = ["Replay", "build", "decode", "encode", "rebuild", "replay"]
 
 FORMAT_VERSION = 1
 _MAGIC = "topoalloc-snapshot"
@@ -88,11 +88,18 @@ def build(cls: type[A], document: Mapping[str, Any], path: str) -> A:
         machine = Machine.from_dict(_field(document, path, "machine", dict))
         policy = _policy(document, path)
         state = _field(document, path, "state", dict)
-        reserved = _field(state, f"{path}.state", "reserved_pus", str)
-        allocator = cls(machine, reserved_pus=reserved, policy=policy)
-        _fill(allocator, state, f"{path}.state")
+        return rebuild(cls, machine, policy, state, f"{path}.state")
     except (InvalidRequestError, StateError) as error:
         raise FormatError(f"{path}: {error}") from None
+
+
+def rebuild(
+    cls: type[A], machine: Machine, policy: Policy, state: Mapping[str, Any], path: str
+) -> A:
+    """Make an Allocator of a machine and the JSON form of a state."""
+    reserved = _field(state, path, "reserved_pus", str)
+    allocator = cls(machine, reserved_pus=reserved, policy=policy)
+    _fill(allocator, state, path)
     return allocator
 
 
@@ -242,7 +249,7 @@ def _digits(path: str, text: str) -> int:
 class Replay:
     """What came out when a recorded question was asked again."""
 
-    verdict: Verdict | None
+    verdict: Verdict | BatchVerdict | None
     """The new answer; None where a resize that had failed succeeds now."""
     differences: tuple[str, ...]
     """One line a field that differs; empty: reproduced bit for bit."""
@@ -259,7 +266,8 @@ def replay(record: Mapping[str, Any]) -> Replay:
     Parameters
     ----------
     record : mapping
-        A Decision record that embeds its Machine and state (``Verdict.to_dict()``).
+        A Decision record that embeds its Machine and state (``Verdict.to_dict()``,
+        ``BatchVerdict.to_dict()``).
 
     Returns
     -------
@@ -290,10 +298,15 @@ def replay(record: Mapping[str, Any]) -> Replay:
             f"{path}.versions.semantics: {semantics!r}, want {SEMANTICS!r}"
         )
     allocator = build(Allocator, document, path)
-    request = Request.from_dict(_field(document, path, "request", dict))
     max_steps = _number(document, path, "max_steps", range(2**64))
+    verdict: Verdict | BatchVerdict | None
     try:
-        verdict = _ask(allocator, document, request, max_steps)
+        if "requests" in document:
+            requests = _batch(document, path)
+            verdict = allocator.check_joint(requests, max_steps=max_steps)
+        else:
+            request = Request.from_dict(_field(document, path, "request", dict))
+            verdict = _ask(allocator, document, request, max_steps)
     except (InvalidRequestError, StateError) as error:
         raise FormatError(f"{path}: {error}") from None
     if verdict is None:
@@ -325,11 +338,24 @@ def _ask(
     return None
 
 
-def _differences(document: Mapping[str, Any], verdict: Verdict) -> list[str]:
+def _batch(document: Mapping[str, Any], path: str) -> dict[str, Request]:
+    requests: dict[str, Request] = {}
+    for i, entry in enumerate(_field(document, path, "requests", list)):
+        at = f"{path}.requests[{i}]"
+        owner = _name(_require(at, entry, dict), at, "owner")
+        if owner in requests:
+            raise FormatError(f"{at}.owner: {owner!r} twice, want different owners")
+        requests[owner] = Request.from_dict(_field(entry, at, "request", dict))
+    return requests
+
+
+def _differences(
+    document: Mapping[str, Any], verdict: Verdict | BatchVerdict
+) -> list[str]:
     found = verdict.to_dict(embed=False)
-    keys = ("status", "reason", "steps", "cost", "placement", "policy", "digests")
+    answer = "placements" if "placements" in found else "placement"
     lines = []
-    for key in keys:
+    for key in ("status", "reason", "steps", "cost", answer, "policy", "digests"):
         ours, theirs = (_without_owner(d.get(key)) for d in (found, document))
         if digest_of(ours) != digest_of(theirs):
             lines.append(f"{key}: {canonical(ours)}, recorded {canonical(theirs)}")

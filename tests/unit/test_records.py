@@ -187,3 +187,55 @@ def test_request_of_an_older_version_is_read() -> None:
     document = json.loads((FIXTURES / "request-1.json").read_text("utf-8"))
     validate(document, "request")
     assert ta.Request.from_dict(document).replace(cores=1) == BUSY.replace(cores=1)
+
+
+BATCHES = {
+    "placed": {"a": BUSY, "b": ta.Request(cores=8), "c": ta.Request(cores=8)},
+    "impossible": {
+        "a": ta.Request(cores=60),
+        "b": ta.Request(devices={"gpu": 3}),
+        "c": ta.Request(cores=60),
+    },
+    "empty": {},
+}
+
+
+@pytest.mark.parametrize("batch", BATCHES)
+def test_record_of_a_batch_is_complete_and_replays(
+    allocator: ta.Allocator, batch: str
+) -> None:
+    verdict = allocator.check_joint(BATCHES[batch])
+    record = json.loads(json.dumps(verdict.to_dict()))
+    validate(record, "decision")
+    assert record["operation"] == "check_joint"
+    assert [entry["owner"] for entry in record["requests"]] == [*BATCHES[batch]]
+    found = ta.replay(record)
+    assert found.differences == ()
+    assert found.verdict is not None
+    assert found.verdict.status is verdict.status
+
+
+def test_record_of_a_batch_is_of_the_state_that_was_asked(
+    allocator: ta.Allocator,
+) -> None:
+    snapshot = allocator.check(BUSY).to_dict()["state"]
+    wanted = {"b": ta.Request(cores=8), "a": ta.Request(devices={"gpu": 1})}
+    before = allocator.fork()
+    allocator.allocate_many(wanted)
+    with pytest.raises(ta.InfeasibleError) as caught:
+        allocator.allocate_many({"c": ta.Request(cores=500)})
+    refused = caught.value.verdict.to_dict()
+    assert refused["operation"] == "allocate_many"
+    assert ta.replay(json.loads(json.dumps(refused))).is_equal
+    assert before.check_joint(wanted).to_dict()["state"] == snapshot
+    assert refused["state"] != snapshot
+
+
+def test_replay_of_a_batch_names_what_differs(allocator: ta.Allocator) -> None:
+    record = allocator.check_joint(BATCHES["placed"]).to_dict()
+    record["placements"][1]["cpuset"] = "7"
+    (line,) = ta.replay(record).differences
+    assert line.startswith("placements: ")
+    record["requests"].append(record["requests"][0])
+    with pytest.raises(ta.FormatError, match=r"requests\[3\].owner: 'a' twice"):
+        ta.replay(record)

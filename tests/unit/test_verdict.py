@@ -220,3 +220,55 @@ def test_answers_hold_no_allocator_alive(allocator: ta.Allocator) -> None:
     assert alive() is None
     assert placement.cpuset == "0-1"
     assert not verdict
+
+
+def joint(requests: dict[str, ta.Request]) -> ta.BatchVerdict:
+    machine = ta.Machine.from_synthetic("pack:2 [numa(memory=8GiB)] core:4 pu:2")
+    return ta.Allocator(machine).check_joint(requests)
+
+
+def test_batch_explanation_is_a_minimal_set_of_owners() -> None:
+    near = [ta.Align("package")]
+    verdict = joint(
+        {
+            "small": ta.Request(cores=1),
+            "a": ta.Request(cores=3, require=near),
+            "b": ta.Request(cores=3, require=near),
+            "c": ta.Request(cores=2, require=near),
+        }
+    )
+    assert verdict.status is ta.Status.INFEASIBLE
+    found = verdict.explanation
+    assert found is verdict.explanation
+    assert found.conflict == ("a", "b", "c")
+    assert found.alone == {}
+    assert found.complete
+    assert "a, b, c cannot be placed together" in str(found)
+    assert found.to_dict()["conflict"] == ["a", "b", "c"]
+
+
+def test_batch_explanation_tells_who_fits_not_even_alone() -> None:
+    found = joint({"a": ta.Request(cores=2), "b": ta.Request(cores=9)}).explanation
+    assert found.conflict == ("b",)
+    assert found.alone["b"].reason == "NotEnoughCores"
+    assert "b alone: " in found.prose
+
+
+def test_batch_explanation_says_when_its_limit_came() -> None:
+    verdict = joint({name: ta.Request(cores=3) for name in "abc"})
+    assert verdict.status is ta.Status.INFEASIBLE
+    found = verdict.explain(max_steps=1)
+    assert not found.complete
+    assert {*found.conflict} <= {*"abc"}
+
+
+def test_batch_explanation_of_an_answer_is_short() -> None:
+    found = joint({"a": ta.Request(cores=2)}).explanation
+    assert (found.conflict, found.alone) == ((), {})
+    assert found.status is ta.Status.OPTIMAL
+
+
+def test_batch_verdict_made_by_hand_has_no_record() -> None:
+    verdict = ta.BatchVerdict(ta.Status.INFEASIBLE, "reason", None, 7, {})
+    with pytest.raises(ta.StateError, match="made by hand"):
+        verdict.to_dict()

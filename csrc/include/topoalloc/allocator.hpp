@@ -64,6 +64,9 @@ struct BatchVerdict {
     Cost cost;  ///< of the batch, docs/objective.md section 4
     std::uint64_t steps = 0;
     std::vector<Placement> placements;  ///< in the order of the requests
+    /// What was asked of, shared until a change: for the record and the explanation.
+    std::shared_ptr<const NodeState> state;
+    std::shared_ptr<const std::map<std::string, Holding>> holdings;
 };
 
 class Allocator {

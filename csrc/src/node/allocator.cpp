@@ -503,6 +503,8 @@ BatchVerdict Allocator::allocate_many(const std::vector<NamedRequest>& requests,
         demand_holds_nothing(owner);
     }
     BatchVerdict verdict = solve_joint(*state_, requests_of(requests), policy_, limits);
+    verdict.state = state_;
+    verdict.holdings = holdings_;
     if (is_placed(verdict.status)) {
         // Into copies, so that all is recorded or nothing.
         auto state = std::make_shared<NodeState>(*state_);
@@ -524,8 +526,17 @@ BatchVerdict Allocator::check_joint(const std::vector<NamedRequest>& requests,
     for (const auto& [owner, request] : requests) {
         demand_own(*request);
     }
-    const std::shared_ptr<const NodeState> now = state();
-    return solve_joint(*now, requests_of(requests), policy_, limits);
+    std::shared_ptr<const NodeState> now;
+    std::shared_ptr<const Holdings> held;
+    {
+        const std::scoped_lock lock(mutex_);
+        now = state_;
+        held = holdings_;
+    }
+    BatchVerdict verdict = solve_joint(*now, requests_of(requests), policy_, limits);
+    verdict.state = std::move(now);
+    verdict.holdings = std::move(held);
+    return verdict;
 }
 
 HeadroomResult Allocator::headroom(
