@@ -630,11 +630,10 @@ py::tuple joint(const AllocatorObject& self,
                 {std::move(verdict.placements.at(i)), self.machine, owner});
         }
     }
-    const py::cpp_function rows([state = std::move(verdict.state),
-                                 holdings = std::move(verdict.holdings),
-                                 machine = self.machine] {
-        return state_rows(*state, *holdings, machine);
-    });
+    const py::cpp_function rows(
+        [state = std::move(verdict.state),
+         holdings = std::move(verdict.holdings),
+         machine = self.machine] { return state_rows(*state, *holdings, machine); });
     return py::make_tuple(status_object(verdict.status),
                           std::string(reason_name(verdict.reason)),
                           cost,
