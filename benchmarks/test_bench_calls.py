@@ -178,6 +178,24 @@ def test_request_from_arguments(benchmark: BenchmarkFixture) -> None:
 
 
 @pytest.mark.benchmark(group="calls")
+def test_request_from_arguments_with_a_pair(benchmark: BenchmarkFixture) -> None:
+    require = PAIRED.require
+    made = ta.Request(cores=16, devices={"gpu": 2, "nic": 2}, require=require)
+    assert made == PAIRED
+    time_call(
+        benchmark,
+        lambda: ta.Request(cores=16, devices={"gpu": 2, "nic": 2}, require=require),
+    )
+
+
+@pytest.mark.benchmark(group="calls")
+def test_request_that_init_must_check(benchmark: BenchmarkFixture) -> None:
+    """A fraction is no plain form: what the others are spared."""
+    assert ta.Request(cores=16, memory="1.5Gi").memory == 3 * 2**29
+    time_call(benchmark, lambda: ta.Request(cores=16, memory="1.5Gi"))
+
+
+@pytest.mark.benchmark(group="calls")
 def test_read_a_placement(benchmark: BenchmarkFixture) -> None:
     placement = ta.Allocator(DGX).allocate(PAIRED, owner="pod-7")
     assert len(placement.pus) == 32

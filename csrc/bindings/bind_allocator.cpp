@@ -300,7 +300,7 @@ PyObject* check(PyObject* self,
 }
 
 // The end of allocate and resize: a Placement, or the error with its Verdict.
-PyObject* placed_or_throw(Verdict verdict,
+PyObject* placed_or_throw(Verdict&& verdict,
                           const MachineRef& machine,
                           Operation operation) {
     if (!is_placed(verdict.answer.status)) {

@@ -377,7 +377,7 @@ RequestTypes& request_types() {
 
 // Empty, for __init__ or what unpickles to fill.
 PyObject* new_request(PyTypeObject* type, PyObject* /*args*/, PyObject* /*kwargs*/) {
-    return guarded([type] { return box(type, RequestObject{}); });
+    return guarded([type] { return box<RequestObject>(type); });
 }
 
 void destroy_request(PyObject* self) {
@@ -556,8 +556,8 @@ const SharedRequest& request_from(PyObject* object) {
 
 py::object make_request(Request request) {
     return py::reinterpret_steal<py::object>(
-        box(request_types().face,
-            RequestObject{std::make_shared<const SharedRequest>(std::move(request))}));
+        box<RequestObject>(request_types().face,
+                           std::make_shared<const SharedRequest>(std::move(request))));
 }
 
 void bind_request(py::module_& m) {

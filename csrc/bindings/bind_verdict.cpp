@@ -434,28 +434,28 @@ py::tuple cost_terms(const Cost& cost) {
     return py::cast(cost.terms);
 }
 
-py::object make_placement(PlacementContent content) {
+py::object make_placement(PlacementContent&& content) {
     return py::reinterpret_steal<py::object>(
-        box(face_types().placement, std::move(content)));
+        box<PlacementContent>(face_types().placement, std::move(content)));
 }
 
-py::object make_verdict(Verdict verdict, MachineRef machine, Operation operation) {
-    return py::reinterpret_steal<py::object>(
-        box(face_types().verdict,
-            VerdictContent{
-                std::move(verdict), std::move(machine), operation, {}, nullptr, 0}));
+py::object make_verdict(Verdict&& verdict,
+                        const MachineRef& machine,
+                        Operation operation) {
+    return py::reinterpret_steal<py::object>(box<VerdictContent>(
+        face_types().verdict, std::move(verdict), machine, operation));
 }
 
 py::object make_verdict(const std::shared_ptr<const BatchAnswers>& batch,
                         std::size_t index,
-                        MachineRef machine) {
-    return py::reinterpret_steal<py::object>(box(face_types().verdict,
-                                                 VerdictContent{batch->verdicts[index],
-                                                                std::move(machine),
-                                                                Operation::allocate,
-                                                                {},
-                                                                batch,
-                                                                index}));
+                        const MachineRef& machine) {
+    return py::reinterpret_steal<py::object>(box<VerdictContent>(face_types().verdict,
+                                                                 batch->verdicts[index],
+                                                                 machine,
+                                                                 Operation::allocate,
+                                                                 py::object(),
+                                                                 batch,
+                                                                 index));
 }
 
 const PlacementContent* placement_from(PyObject* object) {
@@ -465,7 +465,9 @@ const PlacementContent* placement_from(PyObject* object) {
     return &unbox<PlacementContent>(object);
 }
 
-void throw_not_placed(Verdict verdict, MachineRef machine, Operation operation) {
+void throw_not_placed(Verdict&& verdict,
+                      const MachineRef& machine,
+                      Operation operation) {
     const bool is_proof = verdict.answer.status == Status::infeasible;
     std::string message = verdict.owner + ": " + (is_proof ? "INFEASIBLE" : "UNKNOWN") +
                           ", " + std::string(reason_name(verdict.answer.reason)) +
@@ -473,7 +475,7 @@ void throw_not_placed(Verdict verdict, MachineRef machine, Operation operation) 
     const py::object type =
         error_class(is_proof ? "InfeasibleError" : "UndecidedError");
     const py::object error =
-        type(message, make_verdict(std::move(verdict), std::move(machine), operation));
+        type(message, make_verdict(std::move(verdict), machine, operation));
     PyErr_SetObject(type.ptr(), error.ptr());
     throw py::error_already_set();
 }

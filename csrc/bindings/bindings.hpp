@@ -113,19 +113,19 @@ struct PlacementContent {
 
 enum class Operation : std::uint8_t { check, allocate, resize };
 
-[[nodiscard]] py::object make_placement(PlacementContent content);
-[[nodiscard]] py::object make_verdict(Verdict verdict,
-                                      MachineRef machine,
+[[nodiscard]] py::object make_placement(PlacementContent&& content);
+[[nodiscard]] py::object make_verdict(Verdict&& verdict,
+                                      const MachineRef& machine,
                                       Operation operation);
 /// Of one answer of a batch, which they share.
 [[nodiscard]] py::object make_verdict(const std::shared_ptr<const BatchAnswers>& batch,
                                       std::size_t index,
-                                      MachineRef machine);
+                                      const MachineRef& machine);
 /// Null when the object is no Placement.
 [[nodiscard]] const PlacementContent* placement_from(PyObject* object);
 /// Raises InfeasibleError or UndecidedError, as the status says, with the verdict.
-[[noreturn]] void throw_not_placed(Verdict verdict,
-                                   MachineRef machine,
+[[noreturn]] void throw_not_placed(Verdict&& verdict,
+                                   const MachineRef& machine,
                                    Operation operation);
 
 /// The member of topoalloc.Status.

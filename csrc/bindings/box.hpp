@@ -24,14 +24,16 @@ Value& unbox(PyObject* object) {
     return reinterpret_cast<Box<Value>*>(object)->value;
 }
 
-/// A new object of the type, or of one derived from it without storage of its own.
-template <class Value>
-PyObject* box(PyTypeObject* type, Value value) {
+/// A new object of the type, or of one derived from it without storage of its own. The
+/// value is made in its place: a Verdict is too large to be moved about.
+template <class Value, class... Parts>
+PyObject* box(PyTypeObject* type, Parts&&... parts) {
     PyObject* object = type->tp_alloc(type, 0);
     if (object == nullptr) {
         throw py::error_already_set();
     }
-    ::new (static_cast<void*>(&unbox<Value>(object))) Value(std::move(value));
+    ::new (static_cast<void*>(&unbox<Value>(object)))
+        Value{std::forward<Parts>(parts)...};
     return object;
 }
 
