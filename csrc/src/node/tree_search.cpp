@@ -225,6 +225,10 @@ class TreeSearch {
     // --- sets T ---
 
     void run_branch(const TreeBranch& branch) {
+        if (steps_ >= options_.limits.max_steps) {
+            limited_ = true;
+            return;
+        }
         branch_ = branch;
         ++steps_;
         chooser_.enter(branch.first_core, branch.last_core);
