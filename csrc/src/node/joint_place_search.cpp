@@ -50,6 +50,8 @@ PlaceSearch::PlaceSearch(JointPlaces& places,
       relaxed_(relaxed),
       budget_(places.budget_),
       rest_(members.size() + 1),
+      so_far_(members.size() + 1),
+      least_union_(members.size() + 1),
       below_(below),
       memory_(members.size()) {
     for (std::size_t i = 0; i < members.size(); ++i) {
@@ -80,18 +82,47 @@ PlaceSearch::PlaceSearch(JointPlaces& places,
 }
 
 std::optional<PlacePlan> PlaceSearch::run() {
+    note_opened(0);
     choose_set(0, {});
     return std::move(best_);
 }
 
-bool PlaceSearch::is_beaten(Cost sum) const {
+// True when no answer below the best is left once the members before `index` are placed
+// and the sum is a bound on terms 1 to 7.
+bool PlaceSearch::is_beaten(std::size_t index, Cost sum) const {
     if (!below_) {
         return false;
     }
     for (std::size_t term = first_union_term; term < sum.terms.size(); ++term) {
-        sum.terms[term] = relaxed_ ? 0 : places_.least_union_.terms[term];
+        sum.terms[term] = relaxed_ ? 0 : least_union_[index].terms[term];
     }
     return sum >= *below_;
+}
+
+// What the devices, and the PUs of the members before `index`, open in any answer.
+// Spreading, the more is opened the better, and the least is what it was.
+void PlaceSearch::note_opened(std::size_t index) {
+    least_union_[index] = places_.least_union_;
+    if (relaxed_ || places_.packing_ == Packing::spread) {
+        return;
+    }
+    Placement& all = so_far_[index];
+    if (index == 0) {
+        for (const Member& member : members_) {
+            const auto& devices = member.placement.devices;
+            all.devices.insert(all.devices.end(), devices.begin(), devices.end());
+        }
+    } else {
+        all.pus = so_far_[index - 1].pus | members_[index - 1].placement.pus;
+    }
+    Cost opened;
+    count_opened(places_.state_, all, Packing::pack, opened);
+    for (const Cost::Term term :
+         {Cost::opened_packages, Cost::opened_localities, Cost::opened_l3s}) {
+        std::int64_t& least = least_union_[index][term];
+        least = std::max(
+            {least, opened[term], index == 0 ? 0 : least_union_[index - 1][term]});
+    }
 }
 
 // What the member can not fall below with its T, its counts so far, and what is missing
@@ -202,7 +233,7 @@ void PlaceSearch::choose_set(std::size_t index, const Cost& sum) {
     for (member.set = first; member.set < sets.size(); ++member.set) {
         const Cost least = std::max(sets[member.set].cost, member.signature->alone);
         if (!budget_.spend() ||
-            is_beaten(sum_of(sum_of(sum, least), rest_[index + 1]))) {
+            is_beaten(index, sum_of(sum_of(sum, least), rest_[index + 1]))) {
             return;
         }
         begin_counts(index, sum);
@@ -346,7 +377,7 @@ void PlaceSearch::choose_count(std::size_t index,
     }
     const auto can_win = [&](std::uint32_t still_missing) {
         const Cost least = least_of(member, slot + 1, still_missing);
-        return !is_beaten(sum_of(sum_of(sum, least), rest_[index + 1]));
+        return !is_beaten(index, sum_of(sum_of(sum, least), rest_[index + 1]));
     };
     if (!budget_.spend() || member.room_after[slot] < missing) {
         return;
@@ -415,7 +446,8 @@ void PlaceSearch::finish_member(std::size_t index, const Cost& sum) {
     }
     member.cost = *cost;
     const Cost so_far = sum_of(sum, *cost);
-    if (!is_beaten(sum_of(so_far, rest_[index + 1]))) {
+    note_opened(index + 1);
+    if (!is_beaten(index + 1, sum_of(so_far, rest_[index + 1]))) {
         choose_set(index + 1, so_far);
     }
 }

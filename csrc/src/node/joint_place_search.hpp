@@ -71,7 +71,8 @@ class PlaceSearch {
     [[nodiscard]] std::int64_t least_remote(const Member& member,
                                             std::size_t slot) const;
     void measure_rooms(Member& member) const;
-    [[nodiscard]] bool is_beaten(Cost sum) const;
+    [[nodiscard]] bool is_beaten(std::size_t index, Cost sum) const;
+    void note_opened(std::size_t index);
 
     void finish_all(const Cost& sum);
     void give_bytes(const std::vector<std::uint32_t>& order, Cost cost);
@@ -84,6 +85,10 @@ class PlaceSearch {
     StepBudget& budget_;
     std::vector<Member> members_;
     std::vector<Cost> rest_;  // the least that the members from one on add
+    // Domains that the devices of all and the PUs of the members before one open; bytes
+    // may open more.
+    std::vector<Placement> so_far_;
+    std::vector<Cost> least_union_;
     std::optional<Cost> below_;
     std::optional<PlacePlan> best_;
     std::vector<std::uint32_t> whole_left_, pus_left_;    // by class, by cell
