@@ -40,7 +40,7 @@ def renumber_pus(instance: Instance) -> Instance:
         return frozenset(3 * pu + 5 for pu in pus)
 
     document = copy.deepcopy(instance.machine)
-    for kind in ("packages", "cores", "l3s", "numa_nodes"):
+    for kind in ("packages", "groups", "cores", "l3s", "numa_nodes"):
         for entry in document.get(kind, []):
             for key in ("cpuset", "parent_cpuset"):
                 if key in entry:
