@@ -4,24 +4,21 @@
 // neighbours have left holes everywhere?
 #include "questions.hpp"
 
-namespace topoalloc::bench {
-namespace {
-
-void choose_cores(benchmark::State& state) {
-    Question question;
-    question.machine = make_machine(wide());
-    question.request =
-        devices_and_cores(0, 0, static_cast<std::uint32_t>(state.range(0)));
-    question.fill.core_percent = static_cast<std::uint32_t>(state.range(1));
-    question.fill.largest = 2;
-    time_question(state, question, Call::check);
+int main(int argc, char** argv) {
+    using namespace topoalloc::bench;
+    benchmark::Initialize(&argc, argv);
+    const auto machine = make_machine(wide());
+    for (const std::uint32_t fill : {40U, 70U}) {
+        for (const std::uint32_t cores : {1U, 2U, 4U, 8U, 16U, 32U, 64U}) {
+            Question question = plain(machine, devices_and_cores(0, 0, cores));
+            question.fill.core_percent = fill;
+            question.fill.largest = 2;
+            add("cores/" + std::to_string(cores) + "_of_384/fill_" +
+                    std::to_string(fill),
+                question,
+                Call::check);
+        }
+    }
+    benchmark::RunSpecifiedBenchmarks();
+    return 0;
 }
-BENCHMARK(choose_cores)
-    ->ArgNames({"cores", "fill"})
-    ->ArgsProduct({{1, 2, 4, 8, 16, 32, 64}, {40, 70}})
-    ->UseManualTime();
-
-}  // namespace
-}  // namespace topoalloc::bench
-
-BENCHMARK_MAIN();

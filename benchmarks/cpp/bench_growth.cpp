@@ -1,94 +1,71 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // How does the time grow with the machine, yes and no alike: 1 to 16 GPUs, 2 to 64
-// NUMANodes, 8 to 768 PUs? A "no" must not cost more than the slowest "yes" of its
-// size.
+// NUMANodes, 8 to 768 PUs? The same Request is asked where it fits and where it is one
+// short everywhere: a "no" must not cost more than the slowest "yes" of its size.
 #include "questions.hpp"
 
 namespace topoalloc::bench {
 namespace {
 
-// Each machine is asked with `is_no` 0 and 1: a question that fits, and one that is one
-// short everywhere.
-Question question_of(const Shape& shape, Request request, std::vector<Leave> left) {
-    Question question;
-    question.machine = make_machine(shape);
-    question.request = std::move(request);
-    question.fill.core_percent = 20;
-    question.fill.spared_devices = Bitmap::range(0, question.machine->devices().size());
-    if (!left.empty()) {
-        question.want = Status::infeasible;
-        question.prepare = leave(std::move(left));
-    }
-    return question;
-}
-
-void gpus(benchmark::State& state) {
+void add_gpus(std::uint32_t gpus) {
     Shape shape;
     shape.cores_per_l3 = 56;
-    shape.gpus = static_cast<std::uint32_t>(state.range(0));
-    shape.nics = shape.gpus;
+    shape.gpus = gpus;
+    shape.nics = gpus;
     shape.link_mb_s = 450'000;
-    const std::uint32_t pairs = state.range(1) != 0 ? shape.gpus : (shape.gpus + 1) / 2;
-    std::vector<Leave> left;
-    if (state.range(1) != 0) {
-        left.push_back({"nic", shape.gpus - 1, false});
-    }
-    time_question(state, question_of(shape, paired(pairs, 4), left), Call::check);
+    const auto machine = make_machine(shape);
+    const std::uint32_t pairs = (gpus + 1) / 2;
+    const std::string name = "growth/" + std::to_string(gpus) + "_gpus/";
+    add(name + "yes", plain(machine, paired(pairs, 4)), Call::check);
+    add(name + "no", one_partner_short(machine, pairs, 4), Call::check);
 }
-BENCHMARK(gpus)
-    ->ArgNames({"gpus", "is_no"})
-    ->ArgsProduct({{1, 2, 4, 8, 16}, {0, 1}})
-    ->UseManualTime();
 
-void numa_nodes(benchmark::State& state) {
+// 4 of 6 cores of one NUMANode, and 9 cores of two.
+void add_numa_nodes(std::uint32_t nodes) {
     Shape shape;
-    shape.packages = state.range(0) < 8 ? 2 : 4;
-    shape.numa_per_package =
-        static_cast<std::uint32_t>(state.range(0)) / shape.packages;
+    shape.packages = nodes < 8 ? 2 : 4;
+    shape.numa_per_package = nodes / shape.packages;
     shape.cores_per_l3 = 6;
-    // 9 cores want two NUMANodes; 4 in one with 3 free in each is one short.
-    const bool is_no = state.range(1) != 0;
-    Request request = devices_and_cores(0, 0, is_no ? 4 : 9);
-    if (!is_no) {
-        time_question(state, question_of(shape, std::move(request), {}), Call::check);
-        return;
-    }
-    time_question(
-        state,
-        question_of(shape, in_one_numa_node(std::move(request)), {{"cores", 3, true}}),
-        Call::check);
+    const auto machine = make_machine(shape);
+    const Request aligned = in_one_numa_node(devices_and_cores(0, 0, 4));
+    const std::string name = "growth/" + std::to_string(nodes) + "_numa_nodes/";
+    add(name + "yes", plain(machine, aligned), Call::check);
+    add(name + "yes_of_two", plain(machine, devices_and_cores(0, 0, 9)), Call::check);
+    add(name + "no", one_short(machine, aligned, {"cores", 3, true}), Call::check);
 }
-BENCHMARK(numa_nodes)
-    ->ArgNames({"numa_nodes", "is_no"})
-    ->ArgsProduct({{2, 4, 8, 16, 32, 64}, {0, 1}})
-    ->UseManualTime();
 
-void pus(benchmark::State& state) {
+// A quarter of the cores, in one of the two NUMANodes.
+void add_pus(std::uint32_t pus) {
     Shape shape;
-    const auto cores = static_cast<std::uint32_t>(state.range(0)) / 4;  // a package
+    const std::uint32_t cores = pus / 4;  // of a package
     shape.l3_per_numa = cores < 16 ? 1 : cores / 16;
     shape.cores_per_l3 = cores / shape.l3_per_numa;
-    const bool is_no = state.range(1) != 0;
-    const std::uint32_t wanted = cores < 4 ? 1 : cores / 2;
-    if (!is_no) {
-        time_question(state,
-                      question_of(shape, devices_and_cores(0, 0, wanted), {}),
-                      Call::check);
-        return;
-    }
-    time_question(state,
-                  question_of(shape,
-                              in_one_numa_node(devices_and_cores(0, 0, wanted)),
-                              {{"cores", wanted - 1, true}}),
-                  Call::check);
+    const auto machine = make_machine(shape);
+    const std::uint32_t wanted = cores / 2;
+    const Request aligned = in_one_numa_node(devices_and_cores(0, 0, wanted));
+    const std::string name = "growth/" + std::to_string(pus) + "_pus/";
+    add(name + "yes", plain(machine, aligned), Call::check);
+    add(name + "no",
+        one_short(machine, aligned, {"cores", wanted - 1, true}),
+        Call::check);
 }
-BENCHMARK(pus)
-    ->ArgNames({"pus", "is_no"})
-    ->ArgsProduct({{8, 64, 128, 256, 512, 768}, {0, 1}})
-    ->UseManualTime();
 
 }  // namespace
 }  // namespace topoalloc::bench
 
-BENCHMARK_MAIN();
+int main(int argc, char** argv) {
+    using namespace topoalloc::bench;
+    benchmark::Initialize(&argc, argv);
+    for (const std::uint32_t gpus : {1U, 2U, 4U, 8U, 16U}) {
+        add_gpus(gpus);
+    }
+    for (const std::uint32_t nodes : {2U, 4U, 8U, 16U, 32U, 64U}) {
+        add_numa_nodes(nodes);
+    }
+    for (const std::uint32_t pus : {8U, 64U, 128U, 256U, 512U, 768U}) {
+        add_pus(pus);
+    }
+    benchmark::RunSpecifiedBenchmarks();
+    return 0;
+}

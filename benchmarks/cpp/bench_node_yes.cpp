@@ -1,42 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // How long do allocate and release of 2 GPUs, 2 NICs and 16 cores take? On a DGX H100
-// shape, on 8 localities and on 768 PUs; idle machines apart, each among neighbours
-// that hold about the named share of cores and devices at random.
+// shape, on 8 localities and on 768 PUs, each among neighbours that hold about the
+// named share of cores, and half of it of the devices, at random.
 #include "questions.hpp"
 
 #include <array>
+#include <utility>
 
-namespace topoalloc::bench {
-namespace {
-
-enum Place : std::int64_t { dgx_h100_shape, eight_locality_shape, wide_shape };
-
-const Question& question(std::int64_t place, std::int64_t fill, bool pair) {
-    static const std::array machines{make_machine(dgx_h100()),
-                                     make_machine(eight_localities()),
-                                     make_machine(wide())};
-    static Question asked;
-    asked.machine = machines.at(static_cast<std::size_t>(place));
-    asked.request = pair ? paired(2, 16) : devices_and_cores(2, 2, 16);
-    asked.fill.core_percent = static_cast<std::uint32_t>(fill);
-    asked.fill.device_percent = static_cast<std::uint32_t>(fill / 2);
-    return asked;
+int main(int argc, char** argv) {
+    using namespace topoalloc::bench;
+    benchmark::Initialize(&argc, argv);
+    const std::array machines{
+        std::pair("dgx_h100", make_machine(dgx_h100())),
+        std::pair("8_localities", make_machine(eight_localities())),
+        std::pair("768_pus", make_machine(wide()))};
+    for (const auto& [name, machine] : machines) {
+        for (const std::uint32_t fill : {10U, 30U, 50U}) {
+            for (const bool is_paired : {false, true}) {
+                Question question;
+                question.machine = machine;
+                question.request =
+                    is_paired ? paired(2, 16) : devices_and_cores(2, 2, 16);
+                question.fill.core_percent = fill;
+                question.fill.device_percent = fill / 2;
+                add(std::string("allocate_release/") + name + "/fill_" +
+                        std::to_string(fill) + (is_paired ? "/paired" : ""),
+                    question,
+                    Call::allocate_release);
+            }
+        }
+    }
+    benchmark::RunSpecifiedBenchmarks();
+    return 0;
 }
-
-void allocate_release(benchmark::State& state) {
-    time_question(state,
-                  question(state.range(0), state.range(1), state.range(2) != 0),
-                  Call::allocate_release);
-}
-BENCHMARK(allocate_release)
-    ->ArgNames({"machine", "fill", "pair"})
-    ->ArgsProduct({{dgx_h100_shape, eight_locality_shape, wide_shape},
-                   {10, 30, 50},
-                   {0, 1}})
-    ->UseManualTime();
-
-}  // namespace
-}  // namespace topoalloc::bench
-
-BENCHMARK_MAIN();

@@ -5,7 +5,8 @@
 //
 //   bench_read [--benchmark_...] [file.xml ...]
 //
-// `floor_ns` is one pass over the text that counts its tags.
+// `floor_ns` is one pass over the text that counts its tags; of a description, which
+// has none, one copy of the MachineSpec that is read.
 #include "topoalloc/errors.hpp"
 #include "topoalloc/machine.hpp"
 
@@ -18,6 +19,8 @@
 #include <iterator>
 #include <sstream>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 namespace topoalloc::bench {
@@ -39,8 +42,9 @@ std::string hex_range(std::uint32_t first, std::uint32_t count) {
 
 class XmlWriter {
   public:
-    // 2 packages of `cores` cores of 2 PUs, L3s of 8, in the manner of hwloc 2.
-    std::string write(std::uint32_t cores) {
+    // 2 packages of `cores` cores of 2 PUs, L3s of 8, in the manner of hwloc 2; with
+    // infos added until the text is as long as asked.
+    std::string write(std::uint32_t cores, std::size_t bytes = 0) {
         out_ << "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
                 "<!DOCTYPE topology SYSTEM \"hwloc2.dtd\">\n<topology "
                 "version=\"2.0\">\n";
@@ -61,7 +65,13 @@ class XmlWriter {
             }
             out_ << "</object>\n";
         }
-        out_ << "</object>\n</topology>\n";
+        const std::string end = "</object>\n</topology>\n";
+        for (const std::string info =
+                 "<info name=\"DMIBoardName\" value=\"some text\"/>\n";
+             out_.view().size() + end.size() + info.size() <= bytes;) {
+            out_ << info;
+        }
+        out_ << end;
         return out_.str();
     }
 
@@ -105,56 +115,89 @@ class XmlWriter {
     std::uint32_t gp_index_ = 0;
 };
 
-double count_tags_ns(const std::string& text) {
-    using Clock = std::chrono::steady_clock;
-    double least = 1e18;
-    for (int i = 0; i < 32; ++i) {
-        const auto begin = Clock::now();
-        benchmark::DoNotOptimize(std::ranges::count(text, '<'));
-        const std::chrono::duration<double, std::nano> time = Clock::now() - begin;
-        least = std::min(least, time.count());
-    }
-    return least;
+using Clock = std::chrono::steady_clock;
+
+constexpr int calls = 101;
+
+double nanoseconds(Clock::duration time) {
+    return std::chrono::duration<double, std::nano>(time).count();
+}
+
+double median_of(std::vector<double>& values) {
+    const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+    std::ranges::nth_element(values, middle);
+    return *middle;
 }
 
 using Reader = MachineSpec (*)(const std::string&);
 
-void read(benchmark::State& state, const std::string& text, Reader reader, bool build) {
+double floor_ns(const std::string& text, const MachineSpec& spec) {
+    std::vector<double> times;
+    for (int i = 0; i < calls; ++i) {
+        const auto begin = Clock::now();
+        if (text.starts_with('<')) {
+            benchmark::DoNotOptimize(std::ranges::count(text, '<'));
+        } else {
+            benchmark::DoNotOptimize(MachineSpec(spec));
+        }
+        times.push_back(nanoseconds(Clock::now() - begin));
+    }
+    return median_of(times);
+}
+
+struct Source {
+    std::string text;
+    Reader reader = nullptr;
+    std::size_t pus = 0;  ///< that it describes
+};
+
+// Returns an empty text, or what is wrong with the Machine that was read.
+std::string verify(const Source& source, MachineSpec& spec) {
     try {
-        Machine::build(reader(text))->check_consistency();
+        spec = source.reader(source.text);
+        const auto machine = Machine::build(spec);
+        machine->check_consistency();
+        return machine->pus().size() == source.pus
+                   ? ""
+                   : "a Machine of other PUs than its source";
     } catch (const Error& error) {
-        state.SkipWithError(error.what());
+        return error.what();
+    }
+}
+
+void read(benchmark::State& state, const Source& source, bool build) {
+    const auto& [text, reader, pus] = source;
+    MachineSpec first;
+    if (const std::string wrong = verify(source, first); !wrong.empty()) {
+        state.SkipWithError(wrong.c_str());
         return;
     }
-    double least = 1e18;
+    std::vector<double> times;
     for (auto _ : state) {
-        const auto begin = std::chrono::steady_clock::now();
+        const auto begin = Clock::now();
         MachineSpec spec = reader(text);
         if (build) {
             benchmark::DoNotOptimize(Machine::build(std::move(spec)));
         } else {
             benchmark::DoNotOptimize(spec);
         }
-        const std::chrono::duration<double, std::nano> time =
-            std::chrono::steady_clock::now() - begin;
-        least = std::min(least, time.count());
+        times.push_back(nanoseconds(Clock::now() - begin));
     }
     state.SetBytesProcessed(state.iterations() *
                             static_cast<std::int64_t>(text.size()));
-    const double floor = count_tags_ns(text);
+    const double floor = floor_ns(text, first);
     state.counters["bytes"] = static_cast<double>(text.size());
-    state.counters["least_ns"] = least;
+    state.counters["median_ns"] = median_of(times);
     state.counters["floor_ns"] = floor;
-    state.counters["ratio"] = least / floor;
+    state.counters["ratio"] = median_of(times) / floor;
 }
 
-void add(const std::string& name, std::string text, Reader reader) {
+void add(const std::string& name, const Source& source) {
     for (const bool build : {false, true}) {
         benchmark::RegisterBenchmark(
             ((build ? "read_and_build/" : "read/") + name).c_str(),
-            [text, reader, build](benchmark::State& state) {
-                read(state, text, reader, build);
-            })
+            [source, build](benchmark::State& state) { read(state, source, build); })
+            ->Iterations(calls)
             ->Unit(benchmark::kMicrosecond);
     }
 }
@@ -167,11 +210,24 @@ MachineSpec read_description(const std::string& text) {
     return read_synthetic(text);
 }
 
+std::size_t count_pus(std::string_view xml) {
+    constexpr std::string_view pu = "type=\"PU\"";
+    std::size_t count = 0;
+    for (auto at = xml.find(pu); at != xml.npos; at = xml.find(pu, at + pu.size())) {
+        ++count;
+    }
+    return count;
+}
+
+void add_xml(const std::string& name, std::string text) {
+    const std::size_t pus = count_pus(text);
+    add(name, {std::move(text), read_xml, pus});
+}
+
 void add_file(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
-    std::string text{std::istreambuf_iterator<char>(file),
-                     std::istreambuf_iterator<char>()};
-    add(path.substr(path.find_last_of('/') + 1), std::move(text), read_xml);
+    add_xml(path.substr(path.find_last_of('/') + 1),
+            {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()});
 }
 
 }  // namespace
@@ -180,16 +236,15 @@ void add_file(const std::string& path) {
 int main(int argc, char** argv) {
     using namespace topoalloc::bench;
     benchmark::Initialize(&argc, argv);
-    for (const std::uint32_t cores : {16U, 64U, 192U}) {
-        add("xml_of_" + std::to_string(cores * 4) + "_pus",
-            XmlWriter().write(cores),
-            read_xml);
-    }
-    for (const char* text : {"pack:2 l3:4 core:4 pu:2",
-                             "pack:2 numa:4 l3:2 core:8 pu:2",
-                             "pack:2 l3:12 core:16 pu:2"}) {
-        add(std::string("synthetic ") + text, text, read_description);
-    }
+    add_xml("xml_of_64_pus", XmlWriter().write(16));
+    add_xml("xml_of_256_pus", XmlWriter().write(64));
+    add_xml("xml_of_348_kb", XmlWriter().write(136, 348'000));
+    add_xml("xml_of_768_pus", XmlWriter().write(192));
+    add("pack:2 l3:4 core:4 pu:2", {"pack:2 l3:4 core:4 pu:2", read_description, 64});
+    add("pack:2 numa:4 l3:2 core:8 pu:2",
+        {"pack:2 numa:4 l3:2 core:8 pu:2", read_description, 256});
+    add("pack:2 l3:12 core:16 pu:2",
+        {"pack:2 l3:12 core:16 pu:2", read_description, 768});
     for (int i = 1; i < argc; ++i) {
         add_file(argv[i]);
     }

@@ -175,25 +175,4 @@ std::shared_ptr<const Machine> make_machine(const Shape& shape) {
     return Machine::build(Maker(shape).make());
 }
 
-void fill_at_random(NodeState& state, std::mt19937_64& random, double share) {
-    const Machine& machine = state.machine();
-    const auto limit = static_cast<std::uint64_t>(share * 1000.0);
-    for (std::size_t core = 0; core < machine.cores().size(); ++core) {
-        if (random() % 1000 < limit) {
-            Placement placement;
-            placement.pus = machine.cores()[core].pus;
-            placement.localities.set(machine.pus()[placement.pus.first()].locality);
-            state.take(placement);
-        }
-    }
-    for (std::uint32_t device = 0; device < machine.devices().size(); ++device) {
-        if (random() % 1000 < limit) {
-            Placement placement;
-            placement.devices.push_back({device, {}});
-            placement.localities = machine.devices()[device].localities;
-            state.take(placement);
-        }
-    }
-}
-
 }  // namespace topoalloc::bench

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Machines to measure on, made from a few numbers, and states filled from a fixed seed.
+// Machines to measure on, made from a few numbers.
 #pragma once
 
-#include "topoalloc/solver.hpp"
+#include "topoalloc/machine.hpp"
 
 #include <cstdint>
 #include <memory>
-#include <random>
-#include <vector>
 
 namespace topoalloc::bench {
 
@@ -29,8 +27,5 @@ struct Shape {
 [[nodiscard]] Shape dgx_h100();
 
 [[nodiscard]] std::shared_ptr<const Machine> make_machine(const Shape& shape);
-
-/// Fills about `share` of the cores, and of the devices, one owner each, at random.
-void fill_at_random(NodeState& state, std::mt19937_64& random, double share);
 
 }  // namespace topoalloc::bench

@@ -25,10 +25,9 @@ void uncordon_all(Allocator& allocator) {
 
 // What is free of a kind, by locality or all in one: first PUs of whole cores, or
 // devices.
-std::vector<std::vector<std::uint32_t>> free_of(const Allocator& allocator,
+std::vector<std::vector<std::uint32_t>> free_of(const NodeState& state,
                                                 const Leave& left) {
-    const auto state = allocator.state();
-    const Machine& machine = state->machine();
+    const Machine& machine = state.machine();
     std::vector<std::vector<std::uint32_t>> free(
         left.each_locality ? machine.localities().size() : 1);
     const auto add = [&](std::size_t locality, std::size_t member) {
@@ -36,7 +35,7 @@ std::vector<std::vector<std::uint32_t>> free_of(const Allocator& allocator,
             static_cast<std::uint32_t>(member));
     };
     if (left.kind == "cores") {
-        state->whole_cores().for_each([&](std::size_t core) {
+        state.whole_cores().for_each([&](std::size_t core) {
             const std::size_t pu = machine.cores()[core].pus.first();
             add(machine.pus()[pu].locality, pu);
         });
@@ -44,7 +43,7 @@ std::vector<std::vector<std::uint32_t>> free_of(const Allocator& allocator,
     }
     for (std::uint32_t d = 0; d < machine.devices().size(); ++d) {
         const Device& device = machine.devices()[d];
-        if (device.device_class == left.kind && state->is_available(d)) {
+        if (device.device_class == left.kind && state.is_available(d)) {
             add(device.localities.first(), d);
         }
     }
@@ -52,7 +51,7 @@ std::vector<std::vector<std::uint32_t>> free_of(const Allocator& allocator,
 }
 
 void cordon_down_to(Allocator& allocator, std::mt19937_64& random, const Leave& left) {
-    for (std::vector<std::uint32_t>& members : free_of(allocator, left)) {
+    for (std::vector<std::uint32_t>& members : free_of(*allocator.state(), left)) {
         while (members.size() > left.count) {
             const std::size_t at = random() % members.size();
             if (left.kind == "cores") {
@@ -65,34 +64,31 @@ void cordon_down_to(Allocator& allocator, std::mt19937_64& random, const Leave& 
     }
 }
 
-// Takes the NIC beside the first free GPU.
+bool has_free_partner(const NodeState& state, std::uint32_t gpu) {
+    const Machine& machine = state.machine();
+    for (std::uint32_t d = 0; d < machine.devices().size(); ++d) {
+        if (machine.devices()[d].device_class == "nic" && state.is_available(d) &&
+            machine.level(gpu, d) <= Level::bridges) {
+            return true;
+        }
+    }
+    return false;
+}
+
+std::vector<std::uint32_t> free_gpus(const NodeState& state) {
+    return free_of(state, {"gpu", 0, false}).front();
+}
+
+// Takes the NICs beside the first free GPU.
 void cordon_a_partner(Allocator& allocator) {
     const Machine& machine = *allocator.machine();
-    const Leave every{"gpu", 0, false};
-    const std::uint32_t gpu = free_of(allocator, every).front().front();
+    const std::uint32_t gpu = free_gpus(*allocator.state()).front();
     for (std::uint32_t d = 0; d < machine.devices().size(); ++d) {
         if (machine.devices()[d].device_class == "nic" &&
             machine.level(gpu, d) <= Level::bridges) {
             allocator.cordon_device(d, true);
         }
     }
-}
-
-Bitmap all_devices(const Machine& machine) {
-    return Bitmap::range(0, machine.devices().size());
-}
-
-Question question_on(const std::shared_ptr<const Machine>& machine,
-                     Request request,
-                     std::vector<Leave> left) {
-    Question question;
-    question.machine = machine;
-    question.request = std::move(request);
-    question.fill.core_percent = 10;
-    question.fill.spared_devices = all_devices(*machine);
-    question.want = Status::infeasible;
-    question.prepare = leave(std::move(left));
-    return question;
 }
 
 }  // namespace
@@ -144,13 +140,55 @@ Request in_one_numa_node(Request request) {
     return request;
 }
 
-std::function<void(Allocator&, std::mt19937_64&)> leave(std::vector<Leave> left) {
-    return [left = std::move(left)](Allocator& allocator, std::mt19937_64& random) {
+Question plain(std::shared_ptr<const Machine> machine, Request request) {
+    Question question;
+    question.fill.core_percent = 10;
+    question.fill.spared_devices = Bitmap::range(0, machine->devices().size());
+    question.machine = std::move(machine);
+    question.request = std::move(request);
+    return question;
+}
+
+Question one_short(std::shared_ptr<const Machine> machine,
+                   Request request,
+                   const Leave& left) {
+    Question question = plain(std::move(machine), std::move(request));
+    question.want = Status::infeasible;
+    question.prepare = [left](Allocator& allocator, std::mt19937_64& random) {
         uncordon_all(allocator);
-        for (const Leave& one : left) {
-            cordon_down_to(allocator, random, one);
-        }
+        cordon_down_to(allocator, random, left);
     };
+    std::size_t needed = question.request.cores;
+    for (const DeviceRequest& device : question.request.devices) {
+        if (device.device_class == left.kind) {
+            needed = device.count;
+        }
+    }
+    question.cannot_fit = [left, needed](const NodeState& state) {
+        return std::ranges::all_of(free_of(state, left), [needed](const auto& members) {
+            return members.size() < needed;
+        });
+    };
+    return question;
+}
+
+Question one_partner_short(std::shared_ptr<const Machine> machine,
+                           std::uint32_t pairs,
+                           std::uint32_t cores) {
+    Question question =
+        one_short(std::move(machine), paired(pairs, cores), {"gpu", pairs, false});
+    question.prepare = [leave_gpus = question.prepare](Allocator& allocator,
+                                                       std::mt19937_64& random) {
+        leave_gpus(allocator, random);
+        cordon_a_partner(allocator);
+    };
+    question.cannot_fit = [pairs](const NodeState& state) {
+        const auto gpus = free_gpus(state);
+        const auto paired = std::ranges::count_if(
+            gpus, [&](std::uint32_t gpu) { return has_free_partner(state, gpu); });
+        return static_cast<std::uint32_t>(paired) < pairs;
+    };
+    return question;
 }
 
 std::vector<NamedQuestion> slow_elsewhere() {
@@ -161,43 +199,33 @@ std::vector<NamedQuestion> slow_elsewhere() {
         [](std::uint32_t gpus, std::uint32_t nics, std::uint32_t cores) {
             return in_one_numa_node(devices_and_cores(gpus, nics, cores));
         };
+    const Leave three_gpus{"gpu", 3, true};
     const Leave three_nics{"nic", 3, true};
-    std::vector<NamedQuestion> out;
-    const auto add = [&](std::string name,
-                         const std::shared_ptr<const Machine>& machine,
-                         Request request,
-                         std::vector<Leave> left) {
-        out.push_back({std::move(name),
-                       question_on(machine, std::move(request), std::move(left))});
+    std::vector<NamedQuestion> out{
+        {"8_pairs_of_7_nics", one_short(dgx, paired(8, 0), {"nic", 7, false})},
+        {"8_gpus_of_7", one_short(dgx, devices_and_cores(8, 0, 0), {"gpu", 7, false})},
+        {"4_pairs_of_3", one_partner_short(dgx, 4, 0)},
+        {"4_gpus_4_nics_numa_of_3_gpus", one_short(dgx, aligned(4, 4, 0), three_gpus)},
+        {"4_gpus_4_nics_numa_of_3_nics", one_short(dgx, aligned(4, 4, 0), three_nics)},
     };
-    add("8_pairs_of_7_nics", dgx, paired(8, 0), {{"nic", 7, false}});
-    add("8_gpus_of_7", dgx, devices_and_cores(8, 0, 0), {{"gpu", 7, false}});
-    add("4_gpus_4_nics_numa_of_3_gpus", dgx, aligned(4, 4, 0), {{"gpu", 3, true}});
-    add("4_gpus_4_nics_numa_of_3_nics", dgx, aligned(4, 4, 0), {three_nics});
-    add("4_pairs_of_3_with_7_nics", dgx, paired(4, 0), {{"gpu", 4, false}});
-    out.back().question.prepare = [lift = out.back().question.prepare](
-                                      Allocator& allocator, std::mt19937_64& random) {
-        lift(allocator, random);
-        cordon_a_partner(allocator);
-    };
-    add("2_cores_2_gpus_4_nics_numa_of_3_nics", dgx, aligned(2, 4, 2), {three_nics});
-    add("3_cores_2_gpus_4_nics_numa_of_3_nics", dgx, aligned(2, 4, 3), {three_nics});
-    add("4_cores_2_gpus_4_nics_numa_of_3_nics", dgx, aligned(2, 4, 4), {three_nics});
-    for (const std::uint32_t cores : {8U, 12U, 13U, 16U, 20U, 24U, 32U}) {
-        add(std::to_string(cores) + "_cores_numa_one_short",
-            dgx,
-            aligned(0, 0, cores),
-            {{"cores", cores - 1, true}});
+    for (const std::uint32_t cores : {2U, 3U, 4U}) {
+        out.push_back({std::to_string(cores) + "_cores_2_gpus_4_nics_numa_of_3_nics",
+                       one_short(dgx, aligned(2, 4, cores), three_nics)});
     }
-    add("13_cores_1_gpu_numa_one_short", dgx, aligned(1, 0, 13), {{"cores", 12, true}});
-    add("12_cores_numa_one_short_on_8_localities",
-        eight,
-        aligned(0, 0, 12),
-        {{"cores", 11, true}});
-    add("32_cores_numa_one_short_on_768_pus",
-        many,
-        aligned(0, 0, 32),
-        {{"cores", 31, true}});
+    const auto add_cores = [&](const std::string& name,
+                               const std::shared_ptr<const Machine>& machine,
+                               std::uint32_t gpus,
+                               std::uint32_t cores) {
+        out.push_back(
+            {std::to_string(cores) + "_cores_" + name,
+             one_short(machine, aligned(gpus, 0, cores), {"cores", cores - 1, true})});
+    };
+    for (const std::uint32_t cores : {8U, 12U, 13U, 16U, 20U, 24U, 32U}) {
+        add_cores("numa_of_1_less", dgx, 0, cores);
+    }
+    add_cores("1_gpu_numa_of_1_less", dgx, 1, 13);
+    add_cores("numa_of_1_less_on_8_localities", eight, 0, 12);
+    add_cores("numa_of_1_less_on_768_pus", many, 0, 32);
     return out;
 }
 

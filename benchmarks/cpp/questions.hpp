@@ -34,9 +34,19 @@ struct Leave {
     std::size_t count = 0;
     bool each_locality = false;  ///< so many in each, not in all
 };
-/// A Question::prepare that lifts all cordons and sets those of each Leave.
-[[nodiscard]] std::function<void(Allocator&, std::mt19937_64&)> leave(
-    std::vector<Leave> left);
+
+/// A "yes" among neighbours that hold 10 % of the cores and no device.
+[[nodiscard]] Question plain(std::shared_ptr<const Machine> machine, Request request);
+/// The same as a "no": before each question all cordons are lifted and those of `left`
+/// set, one less than the Request needs, as counting confirms.
+[[nodiscard]] Question one_short(std::shared_ptr<const Machine> machine,
+                                 Request request,
+                                 const Leave& left);
+/// `pairs` pairs and `cores` cores: as many GPUs are left as pairs are asked for, but
+/// the NICs beside one of them are cordoned.
+[[nodiscard]] Question one_partner_short(std::shared_ptr<const Machine> machine,
+                                         std::uint32_t pairs,
+                                         std::uint32_t cores);
 
 struct NamedQuestion {
     std::string name;

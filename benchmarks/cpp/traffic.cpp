@@ -45,6 +45,8 @@ double clock_ns() {
     return median_of(values);
 }
 
+// The least that a thread-safe allocator does: a virtual call, a mutex, a block of heap
+// and one look at the free PUs.
 class Least {
   public:
     Least() = default;
@@ -113,6 +115,62 @@ class Fleet {
     std::vector<Lane> lanes_;
 };
 
+// Returns an empty text, or what is wrong with an answer of the wanted status.
+std::string verify_answer(const Question& question, const Verdict& verdict) {
+    const NodeState& node = *verdict.state;
+    const Placement& placement = verdict.answer.placement;
+    if (question.want == Status::infeasible) {
+        return question.cannot_fit && question.cannot_fit(node)
+                   ? ""
+                   : "a \"no\" that counting does not confirm";
+    }
+    if (evaluate(node, *verdict.request, placement, {}) != placement.cost) {
+        return "a cost that the definition does not confirm";
+    }
+    return {};
+}
+
+std::string verify_taking(Allocator& allocator, const Verdict& verdict) {
+    const std::size_t free = verdict.state->free_pus().count();
+    const Verdict taken = allocator.allocate(verdict.request, asker);
+    const Placement& placement = verdict.answer.placement;
+    if (taken.answer.placement != placement) {
+        return "allocate() places other than check() answers";
+    }
+    if (allocator.state()->free_pus().count() != free - placement.pus.count()) {
+        return "allocate() takes other PUs than it places";
+    }
+    allocator.release(asker);
+    allocator.check_consistency();
+    return allocator.state()->free_pus().count() == free
+               ? ""
+               : "release() does not give all back";
+}
+
+std::string verify_explanation(const Verdict& verdict) {
+    const Explanation explanation = explain(verdict, *verdict.holdings);
+    if (!explanation.complete) {
+        return "an Explanation that ends at its step limit";
+    }
+    const bool is_no = verdict.answer.status == Status::infeasible;
+    return is_no == explanation.conflict.empty() ? "an Explanation without its conflict"
+                                                 : "";
+}
+
+std::string verify(Allocator& allocator,
+                   const Question& question,
+                   const Verdict& verdict,
+                   Call call) {
+    std::string wrong = verify_answer(question, verdict);
+    if (wrong.empty() && call == Call::allocate_release) {
+        wrong = verify_taking(allocator, verdict);
+    }
+    if (wrong.empty() && call == Call::explain) {
+        wrong = verify_explanation(verdict);
+    }
+    return wrong;
+}
+
 // Which lanes of which round are answered as wanted; and how many steps that takes.
 struct Verified {
     std::array<std::array<bool, lanes>, rounds> as_wanted{};
@@ -122,25 +180,24 @@ struct Verified {
     std::string wrong;
 };
 
-Verified verify_all(Fleet& fleet, Status want) {
+Verified verify_all(Fleet& fleet, const Question& question, Call call) {
     Verified verified;
     fleet.restart();
     for (std::size_t round = 0; round < rounds; ++round) {
         fleet.move();
         for (std::size_t lane = 0; lane < lanes; ++lane) {
-            const Verdict verdict = fleet.allocator(lane).check(fleet.compiled());
+            Allocator& allocator = fleet.allocator(lane);
+            const Verdict verdict = allocator.check(fleet.compiled());
             const Status status = verdict.answer.status;
             if (status == Status::feasible || status == Status::unknown) {
                 verified.wrong = "a search that ends at its step limit";
                 return verified;
             }
-            if (status != want) {
+            if (status != question.want) {
                 continue;
             }
-            if (std::string wrong =
-                    verify(*verdict.state, *fleet.compiled(), verdict.answer, want);
-                !wrong.empty()) {
-                verified.wrong = std::move(wrong);
+            if (verified.wrong = verify(allocator, question, verdict, call);
+                !verified.wrong.empty()) {
                 return verified;
             }
             verified.as_wanted[round][lane] = true;
@@ -187,12 +244,28 @@ void ask(Fleet& fleet, std::size_t lane, const Verdict& verdict, Call call) {
 
 struct EachCall {
     std::vector<double> times_ns;
+    std::vector<double> floors_ns;  // of each round
     std::uint64_t blocks = 0;
 };
+
+double least_call_ns(Fleet& fleet, Least& least) {
+    std::array<std::shared_ptr<const NodeState>, lanes> states;
+    for (std::size_t lane = 0; lane < lanes; ++lane) {
+        states[lane] = fleet.allocator(lane).state();
+    }
+    const auto begin = Clock::now();
+    for (const auto& state : states) {
+        benchmark::DoNotOptimize(least.call(*state));
+    }
+    return nanoseconds(Clock::now() - begin) / lanes;
+}
 
 // Times each call alone, clock taken off, and counts its blocks of heap.
 EachCall time_each(Fleet& fleet, const Verified& verified, Call call) {
     const double clock = clock_ns();
+    LeastCall call_of_floor;
+    Least* least = &call_of_floor;
+    benchmark::DoNotOptimize(least);
     EachCall each;
     each.times_ns.reserve(verified.count);
     fleet.restart();
@@ -210,6 +283,7 @@ EachCall time_each(Fleet& fleet, const Verified& verified, Call call) {
                     std::max(0.0, nanoseconds(end - begin) - clock));
             }
         }
+        each.floors_ns.push_back(least_call_ns(fleet, *least));
     }
     return each;
 }
@@ -228,6 +302,49 @@ std::pair<std::size_t, Clock::duration> time_round(Fleet& fleet,
         }
     }
     return {calls, Clock::now() - begin};
+}
+
+void report(benchmark::State& state, const Verified& verified, EachCall& each) {
+    const double median = median_of(each.times_ns);
+    const double floor = median_of(each.floors_ns);
+    const auto count = static_cast<double>(verified.count);
+    state.counters["median_ns"] = median;
+    state.counters["p99_ns"] = percentile_99(each.times_ns);
+    state.counters["floor_ns"] = floor;
+    state.counters["ratio"] = median / floor;
+    state.counters["answered"] = count / static_cast<double>(lanes * rounds);
+    state.counters["heap_blocks"] = static_cast<double>(each.blocks) / count;
+    state.counters["steps"] = static_cast<double>(verified.steps) / count;
+    state.counters["most_steps"] = static_cast<double>(verified.most_steps);
+}
+
+void time_question(benchmark::State& state, const Question& question, Call call) {
+    Fleet fleet(question);
+    const Verified verified = verify_all(fleet, question, call);
+    if (!verified.wrong.empty()) {
+        state.SkipWithError(verified.wrong.c_str());
+        return;
+    }
+    EachCall each = time_each(fleet, verified, call);
+
+    std::size_t round = rounds;
+    while (state.KeepRunningBatch(lanes)) {
+        std::size_t calls = 0;
+        Clock::duration time{};
+        while (calls == 0) {
+            if (round == rounds) {
+                fleet.restart();
+                round = 0;
+            }
+            fleet.move();
+            std::tie(calls, time) = time_round(fleet, verified.as_wanted[round], call);
+            ++round;
+        }
+        // A round in which some lanes are not asked stands for a full one.
+        const double mean = nanoseconds(time) / static_cast<double>(calls);
+        state.SetIterationTime(mean * static_cast<double>(lanes) * 1e-9);
+    }
+    report(state, verified, each);
 }
 
 }  // namespace
@@ -288,74 +405,13 @@ void Traffic::come(std::size_t neighbour) {
     }
 }
 
-std::string verify(const NodeState& node,
-                   const CompiledRequest& request,
-                   const Answer& answer,
-                   Status want) {
-    if (answer.status != want) {
-        return "an answer of another status than wanted";
-    }
-    if (want == Status::optimal &&
-        evaluate(node, request, answer.placement, {}) != answer.placement.cost) {
-        return "a cost that the definition does not confirm";
-    }
-    return {};
-}
-
-double least_call_ns(const NodeState& node) {
-    LeastCall call;
-    Least* least = &call;
-    benchmark::DoNotOptimize(least);
-    std::vector<double> values(64);
-    for (double& value : values) {
-        constexpr int calls = 256;
-        const auto begin = Clock::now();
-        for (int i = 0; i < calls; ++i) {
-            benchmark::DoNotOptimize(least->call(node));
-        }
-        value = nanoseconds(Clock::now() - begin) / calls;
-    }
-    return median_of(values);
-}
-
-void time_question(benchmark::State& state, const Question& question, Call call) {
-    Fleet fleet(question);
-    const Verified verified = verify_all(fleet, question.want);
-    if (!verified.wrong.empty()) {
-        state.SkipWithError(verified.wrong.c_str());
-        return;
-    }
-    const double floor = least_call_ns(*fleet.allocator(0).state());
-    EachCall each = time_each(fleet, verified, call);
-    const double median = median_of(each.times_ns);
-    const double p99 = percentile_99(each.times_ns);
-
-    std::size_t round = rounds;
-    while (state.KeepRunningBatch(lanes)) {
-        std::size_t calls = 0;
-        Clock::duration time{};
-        while (calls == 0) {
-            if (round == rounds) {
-                fleet.restart();
-                round = 0;
-            }
-            fleet.move();
-            std::tie(calls, time) = time_round(fleet, verified.as_wanted[round], call);
-            ++round;
-        }
-        // A round in which some lanes are not asked stands for a full one.
-        const double mean = nanoseconds(time) / static_cast<double>(calls);
-        state.SetIterationTime(mean * static_cast<double>(lanes) * 1e-9);
-    }
-    const auto count = static_cast<double>(verified.count);
-    state.counters["median_ns"] = median;
-    state.counters["p99_ns"] = p99;
-    state.counters["floor_ns"] = floor;
-    state.counters["ratio"] = median / floor;
-    state.counters["answered"] = count / static_cast<double>(lanes * rounds);
-    state.counters["heap_blocks"] = static_cast<double>(each.blocks) / count;
-    state.counters["steps"] = static_cast<double>(verified.steps) / count;
-    state.counters["most_steps"] = static_cast<double>(verified.most_steps);
+void add(const std::string& name, const Question& question, Call call) {
+    benchmark::RegisterBenchmark(name.c_str(),
+                                 [question, call](benchmark::State& state) {
+                                     time_question(state, question, call);
+                                 })
+        ->Iterations(static_cast<benchmark::IterationCount>(lanes * rounds))
+        ->UseManualTime();
 }
 
 }  // namespace topoalloc::bench

@@ -60,28 +60,25 @@ struct Question {
     /// Makes the states that the question is about from what the neighbours left:
     /// cordons, mostly. Called after each move, before the clock starts.
     std::function<void(Allocator&, std::mt19937_64&)> prepare;
+    /// For a "no": whether counting alone, without the solver, shows that nothing fits.
+    std::function<bool(const NodeState&)> cannot_fit;
 };
 
 /// What is timed: check(); allocate() and release(); or the whole Explanation of a
 /// Verdict that check() gave before the clock started.
 enum class Call : std::uint8_t { check, allocate_release, explain };
 
-/// Verifies that states of the stream are answered as wanted (an answer's cost by
-/// evaluate(), from scratch), then times the call on those that are. The time column is
-/// the mean; `median_ns` and `p99_ns` come from a second pass that times each call
-/// alone and takes the clock's own time off. `floor_ns` is least_call() on the same
-/// state and `ratio` the median over it; `answered` the share of states asked that were
-/// timed.
-void time_question(benchmark::State& state, const Question& question, Call call);
-
-/// The least that a thread-safe allocator does: a virtual call, a mutex, a block of
-/// heap and one look at the free PUs.
-[[nodiscard]] double least_call_ns(const NodeState& node);
-
-/// Verifies one answer. Returns an empty text, or what is wrong.
-[[nodiscard]] std::string verify(const NodeState& node,
-                                 const CompiledRequest& request,
-                                 const Answer& answer,
-                                 Status want);
+/// Registers a benchmark that verifies, then times.
+///
+/// Verified: every state of the stream is asked once. No answer may end at a step
+/// limit. Of those as wanted, a "yes" has the cost that evaluate() finds, a "no" is
+/// shown by `cannot_fit`; allocate() places what check() answered and release() gives
+/// all of it back; an Explanation is complete and, of a "no", names a conflict.
+///
+/// Timed: the same states again. The time column is the mean. `median_ns` and `p99_ns`
+/// come from a pass that times each call alone and takes the clock's own time off.
+/// `floor_ns` is the median of LeastCall on the same states, asked between the rounds
+/// of that pass; `ratio` is the median over it; `answered` the share of states timed.
+void add(const std::string& name, const Question& question, Call call);
 
 }  // namespace topoalloc::bench
