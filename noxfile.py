@@ -317,10 +317,16 @@ def bench(session: nox.Session) -> None:
     """Measure the rows of docs/benchmarks.md, from C++ and from Python."""
     install_groups(session, "bench", "native")
     folder = build_native(session, "release", "-DTOPOALLOC_BUILD_BENCHMARKS=ON")
-    for program in sorted((folder / "benchmarks" / "cpp").glob("bench_*")):
-        session.run(str(program), *session.posargs, external=True)
     install_wheel(session, "[hwloc,cli]")
-    session.run("pytest", "benchmarks", "--benchmark-only", "-p", "no:cacheprovider")
+    # Arguments are hwloc XML files to read besides.
+    session.run(
+        "python",
+        "-m",
+        "benchmarks.table",
+        str(folder / "benchmarks" / "cpp"),
+        str(ROOT / "build" / "bench"),
+        *session.posargs,
+    )
 
 
 @nox.session

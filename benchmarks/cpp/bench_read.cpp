@@ -4,6 +4,9 @@
 // arguments, and synthetic descriptions; each with building the Machine, and without.
 //
 //   bench_read [--benchmark_...] [file.xml ...]
+//   bench_read --write_xml=FILE
+//
+// The second writes the document of 348 KB, for others to read.
 //
 // `floor_ns` is one pass over the text that counts its tags; of a description, which
 // has none, one copy of the MachineSpec that is read.
@@ -42,60 +45,71 @@ std::string hex_range(std::uint32_t first, std::uint32_t count) {
 
 class XmlWriter {
   public:
-    // 2 packages of `cores` cores of 2 PUs, L3s of 8, in the manner of hwloc 2; with
-    // infos added until the text is as long as asked.
+    // 2 packages of `cores` cores of 2 PUs, L3s of 8, as hwloc 2 writes and reads them;
+    // with infos until the text is as long as asked.
     std::string write(std::uint32_t cores, std::size_t bytes = 0) {
+        for (std::uint32_t p = 0; p < 2; ++p) {
+            write_package(p, cores);
+        }
+        const std::string body = std::exchange(out_, {}).str();
         out_ << "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
                 "<!DOCTYPE topology SYSTEM \"hwloc2.dtd\">\n<topology "
                 "version=\"2.0\">\n";
+        nodeset_ = "0x00000003";
         open("Machine", 0, 0, cores * 4);
-        for (std::uint32_t p = 0; p < 2; ++p) {
-            const std::uint32_t first = p * cores * 2;
-            open("Package", p, first, cores * 2);
-            for (int i = 0; i < 8; ++i) {
-                out_ << "<info name=\"CPUInfo" << i << "\" value=\"some text\"/>\n";
-            }
-            leaf("NUMANode", p, first, cores * 2, " local_memory=\"270000000000\"");
-            for (std::uint32_t l = 0; l < cores / 8; ++l) {
-                open("L3Cache", p * cores / 8 + l, first + l * 16, 16);
-                for (std::uint32_t c = 0; c < 8; ++c) {
-                    write_core(p * cores + l * 8 + c, first + l * 16 + c * 2);
-                }
-                out_ << "</object>\n";
-            }
-            out_ << "</object>\n";
-        }
         const std::string end = "</object>\n</topology>\n";
-        for (const std::string info =
-                 "<info name=\"DMIBoardName\" value=\"some text\"/>\n";
-             out_.view().size() + end.size() + info.size() <= bytes;) {
+        const std::string info = "<info name=\"DMIBoardName\" value=\"some text\"/>\n";
+        while (out_.view().size() + body.size() + end.size() + info.size() <= bytes) {
             out_ << info;
         }
-        out_ << end;
+        out_ << body << end;
         return out_.str();
     }
 
   private:
+    void write_package(std::uint32_t package, std::uint32_t cores) {
+        const std::uint32_t first = package * cores * 2;
+        nodeset_ = package == 0 ? "0x00000001" : "0x00000002";
+        open("Package", package, first, cores * 2);
+        for (int i = 0; i < 8; ++i) {
+            out_ << "<info name=\"CPUInfo" << i << "\" value=\"some text\"/>\n";
+        }
+        leaf("NUMANode", package, first, cores * 2, " local_memory=\"270000000000\"");
+        for (std::uint32_t l = 0; l < cores / 8; ++l) {
+            open("L3Cache", package * cores / 8 + l, first + l * 16, 16, cache(3, 0));
+            for (std::uint32_t c = 0; c < 8; ++c) {
+                write_core(package * cores + l * 8 + c, first + l * 16 + c * 2);
+            }
+            out_ << "</object>\n";
+        }
+        out_ << "</object>\n";
+    }
     void write_core(std::uint32_t core, std::uint32_t first) {
-        open("L2Cache", core, first, 2);
-        open("L1Cache", core, first, 2);
+        open("L2Cache", core, first, 2, cache(2, 0));
+        open("L1Cache", core, first, 2, cache(1, 1));
         open("Core", core, first, 2);
         leaf("PU", first, first, 1, "");
         leaf("PU", first + 1, first + 1, 1, "");
         out_ << "</object>\n</object>\n</object>\n";
     }
+    static std::string cache(int depth, int type) {
+        return " cache_size=\"1048576\" depth=\"" + std::to_string(depth) +
+               "\" cache_linesize=\"64\" cache_associativity=\"8\" cache_type=\"" +
+               std::to_string(type) + "\"";
+    }
     void open(const char* type,
               std::uint32_t index,
               std::uint32_t first,
-              std::uint32_t n) {
-        start(type, index, first, n, "");
+              std::uint32_t n,
+              const std::string& more = {}) {
+        start(type, index, first, n, more);
         out_ << ">\n";
     }
     void leaf(const char* type,
               std::uint32_t index,
               std::uint32_t first,
               std::uint32_t n,
-              const char* more) {
+              const std::string& more) {
         start(type, index, first, n, more);
         out_ << "/>\n";
     }
@@ -103,15 +117,16 @@ class XmlWriter {
                std::uint32_t index,
                std::uint32_t first,
                std::uint32_t n,
-               const char* more) {
+               const std::string& more) {
         const std::string set = hex_range(first, n);
         out_ << "<object type=\"" << type << "\" os_index=\"" << index << "\" cpuset=\""
-             << set << "\" complete_cpuset=\"" << set
-             << "\" nodeset=\"0x00000003\" complete_nodeset=\"0x00000003\" gp_index=\""
-             << ++gp_index_ << "\"" << more;
+             << set << "\" complete_cpuset=\"" << set << "\" nodeset=\"" << nodeset_
+             << "\" complete_nodeset=\"" << nodeset_ << "\" gp_index=\"" << ++gp_index_
+             << "\"" << more;
     }
 
     std::ostringstream out_;
+    const char* nodeset_ = "";
     std::uint32_t gp_index_ = 0;
 };
 
@@ -224,6 +239,10 @@ void add_xml(const std::string& name, std::string text) {
     add(name, {std::move(text), read_xml, pus});
 }
 
+std::string document_of_348_kb() {
+    return XmlWriter().write(136, 348'000);
+}
+
 void add_file(const std::string& path) {
     std::ifstream file(path, std::ios::binary);
     add_xml(path.substr(path.find_last_of('/') + 1),
@@ -236,9 +255,15 @@ void add_file(const std::string& path) {
 int main(int argc, char** argv) {
     using namespace topoalloc::bench;
     benchmark::Initialize(&argc, argv);
+    constexpr std::string_view writes = "--write_xml=";
+    if (argc == 2 && std::string_view(argv[1]).starts_with(writes)) {
+        std::ofstream(argv[1] + writes.size(), std::ios::binary)
+            << document_of_348_kb();
+        return 0;
+    }
     add_xml("xml_of_64_pus", XmlWriter().write(16));
     add_xml("xml_of_256_pus", XmlWriter().write(64));
-    add_xml("xml_of_348_kb", XmlWriter().write(136, 348'000));
+    add_xml("xml_of_348_kb", document_of_348_kb());
     add_xml("xml_of_768_pus", XmlWriter().write(192));
     add("pack:2 l3:4 core:4 pu:2", {"pack:2 l3:4 core:4 pu:2", read_description, 64});
     add("pack:2 numa:4 l3:2 core:8 pu:2",
