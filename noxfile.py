@@ -316,7 +316,12 @@ def oracle_milp(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Measure the rows of docs/benchmarks.md, from C++ and from Python."""
     install_groups(session, "bench", "native")
-    folder = build_native(session, "release", "-DTOPOALLOC_BUILD_BENCHMARKS=ON")
+    folder = build_native(
+        session,
+        "release",
+        "-DTOPOALLOC_BUILD_BENCHMARKS=ON",
+        targets=["benchmarks"],
+    )
     install_wheel(session, "[hwloc,cli]")
     # Arguments are hwloc XML files to read besides.
     session.run(
