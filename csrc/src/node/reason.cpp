@@ -58,6 +58,32 @@ bool is_to_be_had(const NodeState& state, const DeviceNeed& need, std::size_t in
         });
 }
 
+// True when no domain of a required Align of the cores has enough whole ones.
+bool lacks_cores_together(const NodeState& state,
+                          const CompiledRequest& request,
+                          const CompiledAlign& align) {
+    const Machine& machine = state.machine();
+    // Packages need not stand side by side.
+    if (!align.scope.pus || request.request.cores == 0 ||
+        align.level == AlignLevel::package || !machine.runs_are_joined()) {
+        return false;
+    }
+    std::uint32_t domain = no_index;
+    std::uint32_t cores = 0;
+    for (std::size_t i = 0; i < machine.core_runs().size(); ++i) {
+        const CoreRun& run = machine.core_runs()[i];
+        const std::uint32_t here =
+            align.level == AlignLevel::numa ? run.locality : run.l3;
+        cores = here == domain ? cores : 0;
+        domain = here;
+        cores += state.whole_cores_of_run()[i];
+        if (cores >= request.request.cores) {
+            return false;
+        }
+    }
+    return true;
+}
+
 Reason reason_of(const CompiledConstraint& constraint) {
     if (const auto* attribute = std::get_if<CompiledAttribute>(&constraint)) {
         return attribute->same ? Reason::same_unsatisfiable
@@ -91,6 +117,12 @@ std::optional<Reason> find_shortage(const NodeState& state,
         }
         if (found < need.count) {
             return Reason::not_enough_devices;
+        }
+    }
+    for (const CompiledConstraint& constraint : request.require) {
+        const auto* align = std::get_if<CompiledAlign>(&constraint);
+        if (align != nullptr && lacks_cores_together(state, request, *align)) {
+            return name_conflict(request);
         }
     }
     return std::nullopt;

@@ -10,8 +10,8 @@
 
 namespace topoalloc {
 
-/// The first amount of the Request that the state can not give, whatever the
-/// constraints.
+/// Why counting alone proves a "no": the first amount of the Request that the state can
+/// not give, be it for the cores of a required Align in one domain.
 [[nodiscard]] std::optional<Reason> find_shortage(const NodeState& state,
                                                   const CompiledRequest& request);
 
