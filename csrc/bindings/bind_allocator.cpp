@@ -41,19 +41,9 @@ using DeviceRows = std::vector<std::pair<std::string, Amounts>>;
 using Compiled = std::shared_ptr<const CompiledRequest>;
 using NamedRequests = std::vector<Allocator::NamedRequest>;
 
-Policy policy_from(const std::string& text) {
-    if (text == "pack") {
-        return {Packing::pack, 1};
-    }
-    if (text == "spread") {
-        return {Packing::spread, 1};
-    }
-    throw InvalidRequestError("policy: '" + text + "', want pack or spread");
-}
-
 std::unique_ptr<AllocatorObject> make_allocator(const py::object& machine,
                                                 const std::string& reserved_pus,
-                                                const std::string& policy) {
+                                                const PolicyRow& policy) {
     py::detail::make_caster<Machine> caster;
     if (!caster.load(machine, false)) {
         throw py::type_error(std::string("machine: ") +
@@ -779,12 +769,6 @@ py::dict state_dict(const AllocatorObject& self) {
     return state_rows(*copy->state(), holdings, self.machine);
 }
 
-py::tuple policy(const AllocatorObject& self) {
-    const Policy policy = self.core->policy();
-    return py::make_tuple(policy.packing == Packing::pack ? "pack" : "spread",
-                          policy.version);
-}
-
 void bind_state_methods(py::class_<AllocatorObject>& cls) {
     cls.def(
            "cordon_device",
@@ -837,7 +821,9 @@ void bind_allocator(py::module_& m) {
         .def(py::init(&fork_allocator), py::arg("other"))
         .def_property_readonly(
             "machine", [](const AllocatorObject& self) { return self.machine.object; })
-        .def_property_readonly("policy_name_version", &policy)
+        .def_property_readonly(
+            "policy_row",
+            [](const AllocatorObject& self) { return policy_row(self.core->policy()); })
         .def_property_readonly("placements", &placements)
         .def_property_readonly("free_pus", &free_pus)
         .def_property_readonly("free_devices", &free_devices)

@@ -193,9 +193,7 @@ std::uint64_t max_steps_of(const VerdictContent& content) {
 }
 
 py::tuple policy_of(const VerdictContent& content) {
-    const Policy& policy = content.verdict.policy;
-    return py::make_tuple(policy.packing == Packing::pack ? "pack" : "spread",
-                          policy.version);
+    return policy_row(content.verdict.policy);
 }
 
 py::str operation_of(const VerdictContent& content) {

@@ -21,6 +21,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -32,6 +33,7 @@ void bind_allocator(py::module_& m);
 void bind_errors(py::module_& m);
 void bind_explanation(py::module_& m);
 void bind_machine(py::module_& m);
+void bind_policy(py::module_& m);
 void bind_request(py::module_& m);
 void bind_verdict(py::module_& m);
 
@@ -53,6 +55,15 @@ PyObject* guarded(F&& body) noexcept {
         return nullptr;
     }
 }
+
+// Policies (bind_policy.cpp).
+
+/// Name, version, packing, order: as the constructor of topoalloc.Policy takes them.
+using PolicyRow =
+    std::tuple<std::string, std::uint32_t, std::string, std::vector<std::string>>;
+/// @throws InvalidRequestError when it is none
+[[nodiscard]] Policy policy_from(const PolicyRow& row);
+[[nodiscard]] py::tuple policy_row(const Policy& policy);
 
 // Requests (bind_request.cpp).
 

@@ -8,6 +8,7 @@ namespace topoalloc::bindings {
 PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
     bind_errors(m);
     bind_machine(m);
+    bind_policy(m);
     bind_request(m);
     bind_verdict(m);
     bind_explanation(m);

@@ -3,7 +3,9 @@
 // oracle_run: many random instances through the solver and the brute-force oracle.
 //
 //   oracle_run --instances N --seed S [--threads T] [--max-steps M] [--max-differences
-//   D]
+//   D] [--orders 1]
+//
+// With `--orders 1`, each instance has an order of the cost terms of its own.
 //
 // Instance i has the seed S + i, so `--instances 1 --seed X` repeats one. Exit codes: 0
 // all agree, 1 some differ (each is printed, shrunk), 2 bad arguments.
@@ -33,6 +35,7 @@ struct Arguments {
     std::uint64_t threads = 1;
     std::uint64_t max_steps = SearchLimits{}.max_steps;
     std::uint64_t max_differences = 1;
+    std::uint64_t orders = 0;
 };
 
 bool parse(const std::vector<std::string>& words, Arguments& arguments) {
@@ -41,7 +44,8 @@ bool parse(const std::vector<std::string>& words, Arguments& arguments) {
         {"--seed", &arguments.seed},
         {"--threads", &arguments.threads},
         {"--max-steps", &arguments.max_steps},
-        {"--max-differences", &arguments.max_differences}};
+        {"--max-differences", &arguments.max_differences},
+        {"--orders", &arguments.orders}};
     for (std::size_t i = 0; i < words.size(); i += 2) {
         const auto target = targets.find(words[i]);
         if (target == targets.end() || i + 1 == words.size()) {
@@ -176,7 +180,10 @@ class Runner {
             if (i >= arguments_.instances) {
                 break;
             }
-            const Instance instance = make_instance(arguments_.seed + i);
+            const std::uint64_t seed = arguments_.seed + i;
+            const Instance instance = arguments_.orders != 0
+                                          ? make_ordered_instance(seed)
+                                          : make_instance(seed);
             const Comparison result = compare(instance, limits);
             tally.add(instance, result);
             if (!result.difference.empty()) {
@@ -215,7 +222,8 @@ int main(int argc, char** argv) {
     Arguments arguments;
     if (!parse(std::vector<std::string>(argv + 1, argv + argc), arguments)) {
         std::cerr << "usage: oracle_run [--instances N] [--seed S] [--threads T] "
-                     "[--max-steps M] [--max-differences D]\n";
+                     "[--max-steps M] [--max-differences D] "
+                     "[--orders 1]\n";
         return 2;
     }
     return Runner(arguments).run();

@@ -38,6 +38,24 @@ TEST(SolverOracle, AgreesWhenTheLimitComesFirst) {
     EXPECT_GT(unknown, 20U);
 }
 
+void expect_agreement_of_orders(std::uint64_t first,
+                                std::uint64_t last,
+                                SearchLimits limits) {
+    for (std::uint64_t seed = first; seed < last; ++seed) {
+        const Instance instance = make_ordered_instance(seed);
+        const Comparison found = compare(instance, limits);
+        EXPECT_EQ(found.difference, "") << found.detail << "\n" << dump(instance);
+    }
+}
+
+TEST(SolverOracle, AgreesUnderOtherOrders) {
+    expect_agreement_of_orders(920'000'000, 920'004'000, SearchLimits{});
+}
+
+TEST(SolverOracle, AgreesUnderOtherOrdersWhenTheLimitComesFirst) {
+    expect_agreement_of_orders(930'000'000, 930'002'000, SearchLimits{30});
+}
+
 class OnceParted : public testing::TestWithParam<std::uint64_t> {};
 
 TEST_P(OnceParted, AgreesNow) {

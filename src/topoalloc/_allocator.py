@@ -51,7 +51,7 @@ class Allocator(_core.Allocator):
     reserved_pus : str or iterable of int, default ""
         PUs by os_index that are never handed out; a str is the kernel's list form.
     policy : str or Policy, default "pack"
-        ``"pack"`` or ``"spread"``.
+        ``"pack"``, ``"spread"``, or an order of your own.
 
     Raises
     ------
@@ -84,7 +84,7 @@ class Allocator(_core.Allocator):
                 f"machine: {type(machine).__name__}, want a Machine"
             )
         super().__init__(
-            machine, _cpuset("reserved_pus", reserved_pus), Policy.of(policy).name
+            machine, _cpuset("reserved_pus", reserved_pus), Policy.of(policy)._row
         )
 
     if TYPE_CHECKING:
@@ -96,7 +96,7 @@ class Allocator(_core.Allocator):
     @property
     def policy(self) -> Policy:
         """The order in which Placements are compared."""
-        return Policy(*self.policy_name_version)
+        return Policy._of_row(self.policy_row)
 
     # --- questions ---
 

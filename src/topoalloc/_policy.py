@@ -3,28 +3,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
+from topoalloc import _core
 from topoalloc._errors import InvalidRequestError
 
 __all__ = ["Cost", "Policy"]
 
-_NAMES = ("pack", "spread")
-_VERSION = 1
+_Row = tuple[str, int, str, tuple[str, ...]]
+
+_BUILT_IN = ("pack", "spread")
+_VERSIONS = range(1, 2**32)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, init=False)
 class Policy:
-    """The order of the cost terms, by name and version.
+    """How Placements are compared: an order of the cost terms and a packing.
+
+    Preferences are compared first, then the groups of terms in order, then indices. No
+    Policy changes what a term means. ``"pack"`` and ``"spread"`` are built in and have
+    the default order; a Policy with another name may have any order. Another order than
+    the default one is answered exactly too, but more slowly, and for one Request at a
+    time: `Allocator.allocate_many` and `Allocator.check_joint` refuse it.
 
     Parameters
     ----------
     name : str, default "pack"
+        Built in, or one of your own: 1 to 31 of a-z, 0-9, ``-``, ``_`` and ``.``.
+    version : int, default 1
+        A record made under one version is replayed under that version. Yours to choose,
+        from 1 on, for a name of your own.
+    packing : str, optional
         ``"pack"`` opens as few new domains as it can, ``"spread"`` as many: the terms
         `Cost.opened_packages` and after it change their sign, and nothing else changes.
-    version : int, default 1
-        A record made under one version is replayed under that version.
+        By default that of the name, if it is built in.
+    order : iterable of str, optional
+        Each of these once, by default as they stand here: ``"packages"``,
+        ``"localities"`` (with distance), ``"pair_levels"``, ``"missing_link"``,
+        ``"remote_devices"``, ``"l3s"``, ``"split_cores"``, ``"opened"`` (Packages,
+        localities, switches, devices, L3s).
 
     Raises
     ------
@@ -35,23 +54,93 @@ class Policy:
     --------
     >>> Policy("spread")
     Policy(name='spread', version=1)
+
+    Few L3s matter more than few NUMANodes:
+
+    >>> order = ["l3s", *(group for group in Policy().order if group != "l3s")]
+    >>> cache_first = Policy("cache-first", packing="pack", order=order)
+    >>> cache_first.terms[2:5]
+    ('l3s', 'packages', 'localities')
     """
 
-    name: str = "pack"
-    version: int = _VERSION
+    name: str
+    version: int
+    packing: str
+    order: tuple[str, ...]
 
-    def __post_init__(self) -> None:
-        """Check that the policy exists."""
-        if self.name not in _NAMES:
-            raise InvalidRequestError(f"policy: {self.name!r}, want pack or spread")
-        if self.version != _VERSION:
+    def __init__(
+        self,
+        name: str = "pack",
+        version: int = 1,
+        *,
+        packing: str | None = None,
+        order: Iterable[str] | None = None,
+    ) -> None:
+        if packing is None:
+            if name not in _BUILT_IN:
+                raise InvalidRequestError(
+                    f"policy: {name!r}, want pack or spread, or a packing as well"
+                )
+            packing = name
+        groups = _core.TERM_GROUPS if order is None else _groups(order)
+        _check("name", name, str)
+        _check("version", version, int)
+        _check("packing", packing, str)
+        if version not in _VERSIONS:
             raise InvalidRequestError(
-                f"policy: {self.name} version {self.version!r}, want version {_VERSION}"
+                f"policy.version: {version}, want {_VERSIONS.start} to "
+                f"{_VERSIONS.stop - 1}"
             )
+        _core.policy_terms((name, version, packing, groups))
+        # Frozen for all others.
+        object.__setattr__(self, "name", name)
+        object.__setattr__(self, "version", version)
+        object.__setattr__(self, "packing", packing)
+        object.__setattr__(self, "order", groups)
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """The terms of `Cost`, the one compared first in front."""
+        return tuple(_core.policy_terms(self._row))
+
+    def key(self, cost: Cost) -> tuple[int, ...]:
+        """Return the terms of a Cost in the order of this Policy.
+
+        Parameters
+        ----------
+        cost : Cost
+            Of a Placement or a Verdict.
+
+        Returns
+        -------
+        tuple of int
+            The smaller one is better; equal ones are told apart by indices.
+
+        Examples
+        --------
+        >>> Policy("pack").key(Cost(packages=1)) < Policy("pack").key(Cost(packages=2))
+        True
+        """
+        return tuple(getattr(cost, term) for term in self.terms)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form.
+
+        Returns
+        -------
+        dict
+            Plain values.
+        """
+        return {
+            "name": self.name,
+            "version": self.version,
+            "packing": self.packing,
+            "order": [*self.order],
+        }
 
     @classmethod
     def of(cls, policy: str | Policy) -> Policy:
-        """Return the Policy itself, or the one of that name.
+        """Return the Policy itself, or the one built in of that name.
 
         Parameters
         ----------
@@ -74,14 +163,55 @@ class Policy:
         """
         if isinstance(policy, Policy):
             return policy
+        if policy not in _BUILT_IN:
+            raise InvalidRequestError(
+                f"policy: {policy!r}, want pack or spread, or a Policy"
+            )
         return cls(policy)
+
+    @classmethod
+    def _of_row(cls, row: _Row) -> Policy:
+        name, version, packing, order = row
+        return cls(name, version, packing=packing, order=order)
+
+    @property
+    def _row(self) -> _Row:
+        return self.name, self.version, self.packing, self.order
+
+    def __repr__(self) -> str:
+        """Show what is not built in."""
+        own = (
+            ""
+            if self.name in _BUILT_IN
+            else f", packing={self.packing!r}, order={self.order!r}"
+        )
+        return f"Policy(name={self.name!r}, version={self.version!r}{own})"
+
+
+def _check(name: str, value: object, kind: type) -> None:
+    if not isinstance(value, kind) or isinstance(value, bool):
+        raise InvalidRequestError(
+            f"policy.{name}: {type(value).__name__}, want {kind.__name__}"
+        )
+
+
+def _groups(order: Iterable[str]) -> tuple[str, ...]:
+    groups = (order,) if isinstance(order, str) else tuple(order)
+    if not all(isinstance(group, str) for group in groups) or sorted(groups) != sorted(
+        _core.TERM_GROUPS
+    ):
+        raise InvalidRequestError(
+            f"policy.order: {groups!r}, want each of {', '.join(_core.TERM_GROUPS)} "
+            "once"
+        )
+    return groups
 
 
 class Cost(NamedTuple):
     """What a Placement was chosen by: terms in order, smaller is better.
 
-    A tuple, so that Costs compare as the solver compares them. ``docs/objective.md``
-    defines each term.
+    A tuple, so that Costs compare as the solver compares them in the default order;
+    `Policy.key` serves another one. ``docs/objective.md`` defines each term.
 
     Examples
     --------

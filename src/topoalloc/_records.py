@@ -196,7 +196,7 @@ class Verdict(_core.Verdict):
     @property
     def policy(self) -> Policy:
         """Under which the answer is the best."""
-        return Policy(*self._policy)
+        return Policy._of_row(self._policy)
 
     @property
     def explanation(self) -> Explanation:
@@ -257,7 +257,7 @@ class Verdict(_core.Verdict):
                 "state": digest_of(state),
                 "request": self.request.digest,
             },
-            "policy": {"name": self.policy.name, "version": self.policy.version},
+            "policy": self.policy.to_dict(),
             "versions": {"semantics": SEMANTICS, "library": library_version()},
             "max_steps": self.max_steps,
             "status": self.status.name,
@@ -432,7 +432,7 @@ class BatchVerdict:
                 "state": digest_of(state),
                 "requests": [request.digest for request in asked.requests.values()],
             },
-            "policy": {"name": asked.policy.name, "version": asked.policy.version},
+            "policy": asked.policy.to_dict(),
             "versions": {"semantics": SEMANTICS, "library": library_version()},
             "max_steps": asked.max_steps,
             "status": self.status.name,

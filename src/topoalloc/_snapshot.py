@@ -52,7 +52,7 @@ def encode(machine: dict[str, Any], policy: Policy, rows: dict[str, Any]) -> byt
             "apiVersion": API_VERSION,
             "kind": "Snapshot",
             "machine": machine,
-            "policy": {"name": policy.name, "version": policy.version},
+            "policy": policy.to_dict(),
             "state": state_document(rows),
         }
     ).encode()
@@ -104,10 +104,15 @@ def rebuild(
 
 
 def _policy(document: Mapping[str, Any], path: str) -> Policy:
+    # Before a Policy could have an order of its own, its name said all.
     entry = _field(document, path, "policy", dict)
+    at = f"{path}.policy"
+    own = {"packing", "order"} & {*entry}
     return Policy(
-        _field(entry, f"{path}.policy", "name", str),
-        _number(entry, f"{path}.policy", "version", _UNSIGNED_32),
+        _field(entry, at, "name", str),
+        _number(entry, at, "version", _UNSIGNED_32),
+        packing=_field(entry, at, "packing", str) if "packing" in own else None,
+        order=_field(entry, at, "order", list) if "order" in own else None,
     )
 
 
@@ -355,6 +360,7 @@ def _differences(
     found = verdict.to_dict(embed=False)
     answer = "placements" if "placements" in found else "placement"
     lines = []
+    document = {**document, "policy": _policy(document, "Decision").to_dict()}
     for key in ("status", "reason", "steps", "cost", answer, "policy", "digests"):
         ours, theirs = (_without_owner(d.get(key)) for d in (found, document))
         if digest_of(ours) != digest_of(theirs):

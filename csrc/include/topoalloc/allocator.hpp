@@ -74,6 +74,7 @@ class Allocator {
     using NamedRequest = std::pair<std::string, std::shared_ptr<const CompiledRequest>>;
 
     /// @param reserved_pus  logical; never handed out
+    /// @throws InvalidRequestError when a PU is not on the Machine, or validate() does
     explicit Allocator(std::shared_ptr<const Machine> machine,
                        const Bitmap& reserved_pus = {},
                        Policy policy = {});
@@ -137,6 +138,7 @@ class Allocator {
                                 SearchLimits limits = {});
     /// All or nothing, jointly.
     /// @throws StateError when an owner is named twice or holds something
+    /// @throws InvalidRequestError when the Policy has an order of its own
     BatchVerdict allocate_many(const std::vector<NamedRequest>& requests,
                                SearchLimits limits = {});
     [[nodiscard]] BatchVerdict check_joint(const std::vector<NamedRequest>& requests,

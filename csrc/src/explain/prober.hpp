@@ -24,6 +24,7 @@ class Prober {
     [[nodiscard]] const Request& request() const {
         return request_of(*verdict_.request);
     }
+    [[nodiscard]] const Policy& policy() const { return verdict_.policy; }
 
     /// Solves as the Verdict was: its policy, what its resize keeps. Status::unknown
     /// once the budget is spent.

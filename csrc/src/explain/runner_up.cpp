@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "explain/explain_internal.hpp"
 
+#include <algorithm>
 #include <utility>
 
 namespace topoalloc {
 namespace {
 
 // Less cost, then the index sets of term 10.
-bool is_better(const Placement& a, const Placement& b) {
-    if (a.cost != b.cost) {
-        return a.cost < b.cost;
+bool is_better(const Placement& a, const Placement& b, const Policy& policy) {
+    if (const auto order = compare_costs(a.cost, b.cost, policy); order != 0) {
+        return order < 0;
     }
     const auto devices_of = [](const Placement& p) {
         Bitmap out;
@@ -33,7 +34,7 @@ void offer(Prober& prober, const NodeState& state, RunnerUp& best) {
     if (Prober::fit_of(answer.status) != Fit::yes) {
         return;
     }
-    if (!best.exists || is_better(answer.placement, best.placement)) {
+    if (!best.exists || is_better(answer.placement, best.placement, prober.policy())) {
         best.exists = true;
         best.placement = std::move(answer.placement);
     }
@@ -63,11 +64,12 @@ RunnerUp find_runner_up(Prober& prober, const Placement& placement) {
             offer(prober, state, best);
         });
     }
-    for (std::size_t term = 0; best.exists && term < Cost::term_count; ++term) {
-        if (best.placement.cost.terms[term] != placement.cost.terms[term]) {
-            best.lost_on = static_cast<Cost::Term>(term);
-            break;
-        }
+    if (best.exists) {
+        const auto terms = terms_in_order(prober.policy());
+        const auto lost = std::ranges::find_if(terms, [&](Cost::Term term) {
+            return best.placement.cost[term] != placement.cost[term];
+        });
+        best.lost_on = lost == terms.end() ? Cost::term_count : *lost;
     }
     return best;
 }

@@ -229,6 +229,7 @@ Allocator::Allocator(std::shared_ptr<const Machine> machine,
       policy_(policy),
       state_(std::make_shared<NodeState>(machine_)),
       holdings_(std::make_shared<Holdings>()) {
+    validate(policy_);
     if (const std::size_t last = reserved_pus.last(); last != Bitmap::npos) {
         demand_index("reserved_pus", last, machine_->pus().size());
     }

@@ -4,11 +4,13 @@
 #include "node/joint_bound.hpp"
 #include "node/joint_search.hpp"
 #include "node/placement_cost.hpp"
+#include "topoalloc/errors.hpp"
 
 #include <algorithm>
 #include <numeric>
 #include <optional>
 #include <set>
+#include <string>
 #include <tuple>
 #include <utility>
 
@@ -361,6 +363,12 @@ BatchVerdict solve_joint(
     std::span<const std::shared_ptr<const CompiledRequest>> requests,
     Policy policy,
     SearchLimits limits) {
+    if (!policy.has_default_order()) {
+        throw InvalidRequestError("policy.order: not the default one of " +
+                                  std::string(name_of(policy)) +
+                                  ", want the default order for several Requests "
+                                  "together");
+    }
     return JointSolver(state, requests, policy, limits).run();
 }
 

@@ -14,6 +14,7 @@ namespace topoalloc {
 
 /// The best sum of costs that was found for all Requests at once; `optimal` and
 /// `infeasible` are proofs. Equal input: equal answer, equal steps.
+/// @throws InvalidRequestError when the Policy has another order than the default one
 [[nodiscard]] BatchVerdict solve_joint(
     const NodeState& state,
     std::span<const std::shared_ptr<const CompiledRequest>> requests,

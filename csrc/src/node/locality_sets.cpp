@@ -32,6 +32,9 @@ class Enumerator {
         const std::size_t least = least_size();
         for (std::size_t packages = 1; packages <= package_count; ++packages) {
             for (std::size_t size = least; size <= useful_count_; ++size) {
+                if (demand_.may_win && !demand_.may_win(packages, size)) {
+                    continue;
+                }
                 bool limited = false;
                 const bool goes_on =
                     for_each_class_counts(machine_,

@@ -29,6 +29,9 @@ struct LocalityDemand {
     /// By locality: what the search can tell of its state. Two of one class with equal
     /// signatures may be exchanged. Empty: it may not be exchanged with any.
     std::vector<std::vector<std::uint64_t>> signatures;
+    /// False when no set of so many Packages and localities needs a visit; asked before
+    /// each such lot. Empty: all do.
+    std::function<bool(std::size_t packages, std::size_t localities)> may_win{};
 };
 
 /// How many of each class, with the terms that follow from it.

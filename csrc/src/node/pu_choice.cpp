@@ -142,9 +142,17 @@ bool hits_all(const Machine& machine, const PuQuestion& question, const Bitmap& 
         question.hit_sets, [&](std::uint64_t set) { return (set & localities) != 0; });
 }
 
+// Counting takes the fewest L3s and only then looks at what they open. Whole cores are
+// never split, so where split cores stand in the order is of no account.
+bool counts_l3s_first(const PuQuestion& question) {
+    return std::ranges::find(question.order, TermGroup::l3s) <
+           std::ranges::find(question.order, TermGroup::opened);
+}
+
 bool counting_applies(const PuQuestion& question, const std::vector<CoreItem>& items) {
-    if (question.unit == PuUnit::pus || !question.forced.empty() ||
-        !question.charged_packages.empty() || !question.exact_counts.empty()) {
+    if (question.unit == PuUnit::pus || !counts_l3s_first(question) ||
+        !question.forced.empty() || !question.charged_packages.empty() ||
+        !question.exact_counts.empty()) {
         return false;
     }
     if (!scattered(items, [](const CoreItem& item) { return item.l3; }).empty()) {
@@ -170,6 +178,7 @@ class CoreProgramme {
         : state_(state),
           question_(question),
           items_(items),
+          units_(question.order),
           width_(question.wanted + 1U),
           l3s_(scattered(items, [](const CoreItem& item) { return item.l3; })),
           packages_(
@@ -183,6 +192,7 @@ class CoreProgramme {
     // A state of more marks would be too large; counts a locality need it side by side.
     [[nodiscard]] bool applies() const {
         return marks() <= max_marks &&
+               std::min<std::size_t>(items_.size(), question_.wanted) < most_cores &&
                (question_.exact_counts.empty() || !scattered_localities_);
     }
 
@@ -205,13 +215,31 @@ class CoreProgramme {
     }
 
   private:
-    // A value packs four sums, most significant first: L3s, split cores, opened
-    // Packages, opened L3s. The last two may be negative; each stays below 2^13 in size
-    // (MachineLimits and 64 localities bound the first, the others follow).
+    // A value packs four sums, in the order of the question; in the default one, most
+    // significant first: L3s, split cores, opened Packages, opened L3s. The last two
+    // may be negative. Each counts chosen cores, or fewer things, so applies() keeps it
+    // below 2^13 in size.
+    struct Units {
+        explicit Units(const std::array<TermGroup, 3>& order) {
+            std::int64_t next = 1;
+            for (std::size_t i = order.size(); i-- > 0;) {
+                if (order[i] == TermGroup::l3s) {
+                    l3 = next;
+                    next <<= 14;
+                } else if (order[i] == TermGroup::split_cores) {
+                    split = next;
+                    next <<= 16;
+                } else {
+                    opened_l3 = next;
+                    package = next << 14;
+                    next <<= 28;
+                }
+            }
+        }
+        std::int64_t l3 = 0, split = 0, package = 0, opened_l3 = 0;
+    };
     static constexpr std::size_t max_marks = 12;
-    static constexpr std::int64_t l3_unit = std::int64_t{1} << 44;
-    static constexpr std::int64_t split_unit = std::int64_t{1} << 28;
-    static constexpr std::int64_t package_unit = std::int64_t{1} << 14;
+    static constexpr std::size_t most_cores = 1U << 13;
     static constexpr std::int64_t unreachable =
         std::numeric_limits<std::int64_t>::max() / 2;
 
@@ -300,13 +328,14 @@ class CoreProgramme {
                                      std::uint32_t state,
                                      std::uint32_t pus) const {
         const std::int64_t sign = question_.packing == Packing::pack ? 1 : -1;
-        std::int64_t value = pus < item.size ? split_unit : 0;
+        std::int64_t value = pus < item.size ? units_.split : 0;
         if ((state & l3_bit(item)) == 0) {
-            value += l3_unit + (state_.l3_holds()[item.l3] == 0 ? sign : 0);
+            value += units_.l3 +
+                     (state_.l3_holds()[item.l3] == 0 ? sign * units_.opened_l3 : 0);
         }
         if ((state & package_bit(item)) == 0 &&
             question_.charged_packages.test(item.package)) {
-            value += sign * package_unit;
+            value += sign * units_.package;
         }
         return value;
     }
@@ -414,6 +443,7 @@ class CoreProgramme {
     const NodeState& state_;
     const PuQuestion& question_;
     const std::vector<CoreItem>& items_;
+    Units units_;
     std::size_t width_;
     std::vector<std::uint32_t> l3s_, packages_;  // scattered ones
     bool scattered_localities_;

@@ -3,14 +3,16 @@
 // The PU part of a Placement: of the usable cores or PUs, those with the fewest L3s,
 // then the fewest split cores, then the fewest (spread: the most) newly opened Packages
 // and L3s, then the least index set, such that every "hit set" of localities gets a PU.
+// A Policy may put these three in another order.
 //
-// Whole cores without hit sets: by counting, O(L3s^2) at worst. Everything else: a
-// dynamic programme over cores, O(cores * wanted * states), exact. Both read the same
-// question.
+// Whole cores without hit sets: by counting, O(L3s^2) at worst, as long as L3s come
+// before what they open. Everything else: a dynamic programme over cores, O(cores *
+// wanted * states), exact. Both read the same question.
 #pragma once
 
 #include "node/compiled_request.hpp"
 
+#include <array>
 #include <cstdint>
 #include <optional>
 #include <vector>
@@ -31,6 +33,9 @@ struct PuQuestion {
     std::vector<std::uint64_t> hit_sets;  ///< masks of localities
     Bitmap charged_packages;              ///< opening one by PUs alone counts (term 9a)
     Packing packing = Packing::pack;
+    /// The groups that PUs decide, in the order of the Policy.
+    std::array<TermGroup, 3> order{
+        TermGroup::l3s, TermGroup::split_cores, TermGroup::opened};
     /// Chosen units a locality must hold exactly; empty: free.
     std::vector<std::uint32_t> exact_counts;
 };

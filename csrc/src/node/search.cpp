@@ -8,7 +8,9 @@
 #include "node/pu_choice.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
+#include <functional>
 #include <map>
 #include <tuple>
 #include <utility>
@@ -122,7 +124,10 @@ class Search {
           ledger_(state),
           chosen_(request.needs.size()),
           positions_(request.needs.size()),
-          has_shared_node_(has_shared_node()) {}
+          has_shared_node_(has_shared_node()),
+          reordered_(!options.policy.has_default_order()),
+          terms_(terms_in_order(options.policy)),
+          opens_before_localities_(opens_before_localities()) {}
 
     SearchResult run() {
         for_each_branch(state_,
@@ -150,6 +155,12 @@ class Search {
                 localities.push_back(candidate.localities);
             }
         }
+        if (reordered_) {
+            collect_rooms();
+            demand.may_win = [this](std::size_t packages, std::size_t localities) {
+                return may_win(packages, localities);
+            };
+        }
         const bool ended = for_each_locality_set(
             state_,
             request_,
@@ -157,6 +168,9 @@ class Search {
             steps_,
             max_steps_,
             [this](const LocalitySet& set) {
+                if (reordered_) {
+                    return visit_reordered(set);
+                }
                 const Prefix prefix{set.packages, set.localities, set.distance};
                 if (result_.best && prefix > prefix_of(result_.best->cost)) {
                     return false;
@@ -176,6 +190,158 @@ class Search {
     [[nodiscard]] bool ties_best() const {
         return result_.best && Prefix{set_.packages, set_.localities, set_.distance} ==
                                    prefix_of(result_.best->cost);
+    }
+
+    // --- another order of the terms ---
+    //
+    // What decides nothing by itself stays: twins and equal PUs differ in no term. T,
+    // device sets and PU sets are cut by one bound, every term of it at most that of
+    // any Placement from here on: so is their order whatever the Policy says.
+
+    // Every T that may win comes, not the first ones only. None of them holds a
+    // locality idly: without one that has no chosen PU, no byte of a NUMANode attached
+    // to it and no device that has it alone of T, T is smaller in term 3, not larger in
+    // term 2, and nothing else changes.
+    [[nodiscard]] bool may_win(std::size_t packages, std::size_t localities) {
+        std::size_t users = branch_->wanted_units;
+        for (const DeviceNeed& need : request_.needs) {
+            users += need.count;
+        }
+        if (!request_.wants_bytes && localities > users) {
+            return false;
+        }
+        set_ = {~std::uint64_t{0},
+                static_cast<std::int64_t>(packages),
+                static_cast<std::int64_t>(localities),
+                0};
+        least_l3s_ = fewest_l3s(set_.mask);
+        return !exceeds_best(lower_bound());
+    }
+
+    bool visit_reordered(const LocalitySet& set) {
+        set_ = set;
+        least_l3s_ = fewest_l3s(set.mask);
+        if (exceeds_best(lower_bound())) {
+            return true;
+        }
+        pu_memo_.clear();
+        choose_need(0);
+        return !result_.limited;
+    }
+
+    // Of any Placement of T with the devices chosen so far.
+    [[nodiscard]] Cost lower_bound() const {
+        Cost lower;
+        lower[Cost::packages] = set_.packages;
+        lower[Cost::localities] = set_.localities;
+        lower[Cost::distance] = set_.distance;
+        lower[Cost::pair_levels] = bound_of_rest();
+        lower[Cost::missing_link] = missing_link_;
+        bound_pu_terms(lower);
+        return lower;
+    }
+
+    void bound_pu_terms(Cost& lower) const {
+        lower[Cost::l3s] = least_l3s_;
+        if (options_.policy.packing == Packing::spread) {
+            // Below what any Machine has to open.
+            constexpr std::int64_t most_opened = std::int64_t{1} << 32;
+            for (std::size_t term = Cost::opened_packages; term < Cost::term_count;
+                 ++term) {
+                lower.terms[term] = -most_opened;
+            }
+        }
+    }
+
+    [[nodiscard]] bool exceeds_best(const Cost& lower) const {
+        return result_.best && compare(lower, result_.best->cost) > 0;
+    }
+
+    [[nodiscard]] std::strong_ordering compare(const Cost& a, const Cost& b) const {
+        for (const Cost::Term term : terms_) {
+            if (a[term] != b[term]) {
+                return a[term] <=> b[term];
+            }
+        }
+        return std::strong_ordering::equal;
+    }
+
+    // What each L3 can give in each locality.
+    struct Room {
+        std::uint32_t l3 = 0, locality = 0, units = 0;
+    };
+
+    void collect_rooms() {
+        rooms_.clear();
+        for (const Domain& core : machine_.cores()) {
+            const std::size_t size = core.pus.count();
+            const std::size_t usable = (core.pus & branch_->usable_pus).count();
+            if (usable == 0 || (branch_->unit != PuUnit::pus && usable != size)) {
+                continue;
+            }
+            const Pu& pu = machine_.pus()[core.pus.first()];
+            if (rooms_.empty() || rooms_.back().l3 != pu.l3 ||
+                rooms_.back().locality != pu.locality) {
+                rooms_.push_back({pu.l3, pu.locality, 0});
+            }
+            rooms_.back().units += branch_->unit == PuUnit::cores
+                                       ? 1U
+                                       : static_cast<std::uint32_t>(usable);
+        }
+    }
+
+    // That hold the units wanted, were the largest of T taken.
+    [[nodiscard]] std::int64_t fewest_l3s(std::uint64_t mask) {
+        l3_units_.assign(machine_.l3s().size(), 0);
+        for (const Room& room : rooms_) {
+            if (((mask >> room.locality) & 1U) != 0) {
+                l3_units_[room.l3] += room.units;
+            }
+        }
+        std::ranges::sort(l3_units_, std::greater{});
+        std::int64_t count = 0;
+        std::uint64_t sum = 0;
+        for (const std::uint32_t units : l3_units_) {
+            if (sum >= branch_->wanted_units) {
+                break;
+            }
+            sum += units;
+            ++count;
+        }
+        return count;
+    }
+
+    // True when more localities touched can be worth more localities in T. Then PUs
+    // must be told to touch all of T; else a T that they leave idle loses to a smaller
+    // one.
+    [[nodiscard]] bool opens_before_localities() const {
+        const TermOrder& order = options_.policy.order;
+        return options_.policy.packing == Packing::spread &&
+               std::ranges::find(order, TermGroup::opened) <
+                   std::ranges::find(order, TermGroup::localities);
+    }
+
+    // Adds the localities of T that no chosen device has: each needs a PU. A group of
+    // devices that gets one so needs no other. False when PUs can not do it.
+    bool add_untouched(std::vector<std::uint64_t>& hit_sets) const {
+        std::uint64_t untouched = set_.mask;
+        for (std::size_t need = 0; need < chosen_.size(); ++need) {
+            for (const std::size_t position : positions_[need]) {
+                untouched &= ~branch_->needs[need][position].localities;
+            }
+        }
+        if (std::cmp_greater(std::popcount(untouched), branch_->wanted_units)) {
+            return false;
+        }
+        std::erase_if(hit_sets,
+                      [&](std::uint64_t set) { return (set & untouched) != 0; });
+        for (std::uint64_t rest = untouched; rest != 0; rest &= rest - 1) {
+            if (branch_->units[static_cast<std::size_t>(std::countr_zero(rest))] == 0) {
+                return false;
+            }
+            hit_sets.push_back(rest & (~rest + 1));
+        }
+        return true;
     }
 
     // --- devices ---
@@ -371,6 +537,9 @@ class Search {
     }
 
     [[nodiscard]] bool bound_exceeds_best() const {
+        if (reordered_) {
+            return exceeds_best(lower_bound());
+        }
         if (!ties_best()) {
             return false;
         }
@@ -393,7 +562,7 @@ class Search {
             return;
         }
         cost[Cost::missing_link] = missing_link_;
-        if (ties_best() &&
+        if (!reordered_ && ties_best() &&
             std::pair(cost[Cost::pair_levels], cost[Cost::missing_link]) >
                 std::pair(result_.best->cost[Cost::pair_levels],
                           result_.best->cost[Cost::missing_link])) {
@@ -478,10 +647,13 @@ class Search {
         std::ranges::sort(subsets);
         std::optional<std::int64_t> found;
         for (const auto& [uncovered, subset] : subsets) {
-            if (found && uncovered > *found) {
+            if (!reordered_ && found && uncovered > *found) {
                 break;
             }
             cost[Cost::remote_devices] = uncovered;
+            if (reordered_ && subset_exceeds_best(cost)) {
+                continue;
+            }
             if (consider_subset(cost, groups, subset)) {
                 found = uncovered;
             }
@@ -489,6 +661,13 @@ class Search {
                 return;
             }
         }
+    }
+
+    // Where other terms come before the sixth, a subset that leaves more uncovered may
+    // win.
+    [[nodiscard]] bool subset_exceeds_best(Cost cost) const {
+        bound_pu_terms(cost);
+        return exceeds_best(cost);
     }
 
     bool consider_subset(const Cost& cost,
@@ -501,11 +680,17 @@ class Search {
             }
         }
         const Bitmap charged = charged_packages();
-        if (memory_is_sensitive() || (!charged.empty() && request_.wants_bytes)) {
+        const bool touches_all =
+            opens_before_localities_ && std::popcount(set_.mask) > 1;
+        if (memory_is_sensitive() ||
+            ((!charged.empty() || touches_all) && request_.wants_bytes)) {
             // Counts of cores do not say how many PUs a locality gets where cores
             // differ.
             inexact_ = inexact_ || (branch_->unit == PuUnit::cores && cores_differ());
             return consider_counts(cost, hit_sets, charged);
+        }
+        if (touches_all && !add_untouched(hit_sets)) {
+            return false;
         }
         auto [it, is_new] = pu_memo_.try_emplace(
             std::pair(hit_sets, charged.to_vector()), std::nullopt);
@@ -534,6 +719,13 @@ class Search {
         question.charged_packages = charged;
         question.packing = options_.policy.packing;
         question.exact_counts = exact_counts;
+        if (reordered_) {
+            std::ranges::copy_if(
+                options_.policy.order, question.order.begin(), [](TermGroup group) {
+                    return group == TermGroup::l3s || group == TermGroup::split_cores ||
+                           group == TermGroup::opened;
+                });
+        }
         return choose_pus(state_, question, steps_, max_steps_, result_.limited);
     }
 
@@ -624,6 +816,9 @@ class Search {
             if (missing != 0) {
                 return false;
             }
+            if (reordered_ && !counts_hit(hit_sets, counts)) {
+                return false;
+            }
             const auto choice =
                 ask_pus(hit_sets, charged - packages_of_bytes(counts), counts);
             return choice && consider_pus(cost, *choice);
@@ -644,6 +839,16 @@ class Search {
         }
         counts[locality] = 0;
         return found;
+    }
+
+    static bool counts_hit(const std::vector<std::uint64_t>& hit_sets,
+                           const std::vector<std::uint32_t>& counts) {
+        std::uint64_t localities = 0;
+        for (std::size_t l = 0; l < counts.size(); ++l) {
+            localities |= counts[l] != 0 ? std::uint64_t{1} << l : 0;
+        }
+        return std::ranges::all_of(
+            hit_sets, [&](std::uint64_t set) { return (set & localities) != 0; });
     }
 
     // --- a whole Placement ---
@@ -679,8 +884,8 @@ class Search {
         return true;
     }
 
-    static bool is_better(const Placement& a, const Placement& b) {
-        const auto order = a.cost <=> b.cost;
+    [[nodiscard]] bool is_better(const Placement& a, const Placement& b) const {
+        const auto order = reordered_ ? compare(a.cost, b.cost) : a.cost <=> b.cost;
         return order != 0 ? order < 0 : compare_index_sets(a, b) < 0;
     }
 
@@ -702,6 +907,12 @@ class Search {
     std::vector<std::vector<std::size_t>> positions_;  // their positions in the branch
     std::int64_t missing_link_ = 0;                    // term 5 of chosen_
     bool has_shared_node_ = false;
+    bool reordered_ = false;  // the Policy has an order of its own
+    std::array<Cost::Term, Cost::term_count> terms_;
+    bool opens_before_localities_ = false;
+    std::vector<Room> rooms_;  // of the branch; for another order
+    std::vector<std::uint32_t> l3_units_;
+    std::int64_t least_l3s_ = 0;
     std::map<std::pair<std::vector<std::uint64_t>, std::vector<std::uint32_t>>,
              std::optional<PuChoice>>
         pu_memo_;  // by hit sets and charged packages, for the T at hand

@@ -7,7 +7,8 @@
 // each, a depth-first search over device sets in index order, bounded by terms 4 and 5;
 // for each device set the PU part (pu_choice.hpp). The best is kept over all branches;
 // T that cost more than it end the branch. Equal devices (twins) are taken lowest index
-// first.
+// first. Under another order of the terms, every T that could win is visited, and one
+// bound over all terms cuts T, devices and PUs.
 #pragma once
 
 #include "node/compiled_request.hpp"

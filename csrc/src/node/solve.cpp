@@ -54,7 +54,10 @@ SearchResult search_any(const NodeState& state,
                         std::uint32_t unmet,
                         const SolveOptions& options,
                         std::uint64_t& steps) {
-    if (const TreePlan* plan = request.tree->get(request)) {
+    // The tree search has the default order built in.
+    const TreePlan* plan =
+        options.policy.has_default_order() ? request.tree->get(request) : nullptr;
+    if (plan != nullptr) {
         // Most questions need no more, so they allocate nothing but their answer.
         std::array<std::byte, scratch_bytes> buffer;  // NOLINT: written before read
         std::pmr::monotonic_buffer_resource scratch(buffer.data(), buffer.size());
@@ -125,6 +128,9 @@ bool try_unmet(const NodeState& state,
 Answer solve(const NodeState& state,
              const CompiledRequest& request,
              const SolveOptions& options) {
+    if (!options.policy.has_default_order()) {
+        validate(options.policy);
+    }
     Answer answer;
     if (const auto shortage = find_shortage(state, request)) {
         answer.reason = *shortage;

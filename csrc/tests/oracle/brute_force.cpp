@@ -1036,10 +1036,57 @@ std::vector<DeviceFacts> device_choices(const Judge& judge,
     return found;
 }
 
-bool is_better(
-    const Cost& cost, Set devices, Set pus, Set t, const OracleAnswer& best) {
+// The terms of a cost as the order compares them: preferences first, then group after
+// group.
+std::vector<std::int64_t> key_of(const Cost& cost,
+                                 const std::vector<TermGroup>& order) {
+    std::vector<std::int64_t> key{cost[Cost::unmet_count], cost[Cost::unmet_vector]};
+    for (const TermGroup group : order) {
+        switch (group) {
+            case TermGroup::packages:
+                key.push_back(cost[Cost::packages]);
+                break;
+            case TermGroup::localities:
+                key.push_back(cost[Cost::localities]);
+                key.push_back(cost[Cost::distance]);
+                break;
+            case TermGroup::pair_levels:
+                key.push_back(cost[Cost::pair_levels]);
+                break;
+            case TermGroup::missing_link:
+                key.push_back(cost[Cost::missing_link]);
+                break;
+            case TermGroup::remote_devices:
+                key.push_back(cost[Cost::remote_devices]);
+                break;
+            case TermGroup::l3s:
+                key.push_back(cost[Cost::l3s]);
+                break;
+            case TermGroup::split_cores:
+                key.push_back(cost[Cost::split_cores]);
+                break;
+            case TermGroup::opened:
+                for (const Cost::Term term : {Cost::opened_packages,
+                                              Cost::opened_localities,
+                                              Cost::opened_switches,
+                                              Cost::opened_devices,
+                                              Cost::opened_l3s}) {
+                    key.push_back(cost[term]);
+                }
+                break;
+        }
+    }
+    return key;
+}
+
+bool is_better(const Cost& cost,
+               Set devices,
+               Set pus,
+               Set t,
+               const OracleAnswer& best,
+               const std::vector<TermGroup>& order) {
     if (!best.feasible || cost != best.cost) {
-        return !best.feasible || cost < best.cost;
+        return !best.feasible || costs_less(cost, best.cost, order);
     }
     if (devices != best.devices) {
         return is_less(devices, best.devices);
@@ -1049,12 +1096,16 @@ bool is_better(
 
 }  // namespace
 
+bool costs_less(const Cost& a, const Cost& b, const std::vector<TermGroup>& order) {
+    return order.empty() ? a < b : key_of(a, order) < key_of(b, order);
+}
+
 OracleAnswer brute_force(const MachineSpec& spec,
                          const OracleState& state,
                          const Request& request,
                          bool spread,
                          const Holding* keep_from,
-                         BruteForceOptions options) {
+                         const BruteForceOptions& options) {
     const Judge judge(spec, state, request, spread, keep_from);
     OracleAnswer best;
     const std::vector<DeviceFacts> choices =
@@ -1079,7 +1130,8 @@ OracleAnswer brute_force(const MachineSpec& spec,
             }
             for (const DeviceFacts& facts : choices) {
                 const auto cost = judge.cost(facts, pus, t, *grants);
-                if (cost && is_better(*cost, facts.devices, pus, t, best)) {
+                if (cost &&
+                    is_better(*cost, facts.devices, pus, t, best, options.order)) {
                     best.feasible = true;
                     best.cost = *cost;
                     best.devices = facts.devices;

@@ -8,6 +8,7 @@
 
 #include "model.hpp"
 
+#include "topoalloc/solver.hpp"
 #include "topoalloc/verdict.hpp"
 
 #include <cstdint>
@@ -184,9 +185,17 @@ class Judge {
     Set excluded_ = 0;
 };
 
+/// Less by the groups of terms in this order, preferences first. Empty: the default
+/// order.
+[[nodiscard]] bool costs_less(const Cost& a,
+                              const Cost& b,
+                              const std::vector<TermGroup>& order);
+
 struct BruteForceOptions {
     /// Sets that the definition can not tell apart but by their indices count as one.
     bool group = true;
+    /// Groups of terms, the first compared first. Empty: the default order.
+    std::vector<TermGroup> order{};
 };
 
 [[nodiscard]] OracleAnswer brute_force(const MachineSpec& spec,
@@ -194,6 +203,6 @@ struct BruteForceOptions {
                                        const Request& request,
                                        bool spread,
                                        const Holding* keep_from,
-                                       BruteForceOptions options = {});
+                                       const BruteForceOptions& options = {});
 
 }  // namespace topoalloc::oracle

@@ -344,13 +344,14 @@ void compare_unproved(const OracleAnswer& expected,
                       const Placement& expected_again,
                       const Placement& found,
                       const Machine& machine,
+                      const std::vector<TermGroup>& order,
                       Comparison& result) {
     if (!remade.feasible) {
         result.difference = "no placement";
     } else {
         result.difference = difference_of(expected_again, found);
     }
-    if (result.difference.empty() && remade.cost < expected.cost) {
+    if (result.difference.empty() && costs_less(remade.cost, expected.cost, order)) {
         result.difference = "better than best";
     }
     if (!result.difference.empty()) {
@@ -407,6 +408,7 @@ void compare_found(const Instance& instance,
                          core.placement(instance, m, remade),
                          answer.placement,
                          machine,
+                         instance.order,
                          result);
     }
 }
@@ -417,11 +419,20 @@ void compare_answers(const Instance& instance,
                      Comparison& result) {
     const OracleMachine m = derive(instance.spec);
     const Holding* keep_from = instance.keep_from ? &*instance.keep_from : nullptr;
-    const OracleAnswer expected = brute_force(
-        instance.spec, instance.state, instance.request, instance.spread, keep_from);
+    const OracleAnswer expected = brute_force(instance.spec,
+                                              instance.state,
+                                              instance.request,
+                                              instance.spread,
+                                              keep_from,
+                                              {true, instance.order});
     const auto compiled = compile(core.machine, instance.request);
     SolveOptions options;
     options.policy.packing = instance.spread ? Packing::spread : Packing::pack;
+    if (!instance.order.empty()) {
+        std::copy(
+            instance.order.begin(), instance.order.end(), options.policy.order.begin());
+        options.policy.name = PolicyName("random");
+    }
     options.limits = limits;
     Placement before;
     if (keep_from != nullptr) {

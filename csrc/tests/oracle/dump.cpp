@@ -199,8 +199,11 @@ void dump_request(const Request& request, std::ostream& out) {
 
 std::string dump(const Instance& instance) {
     std::ostringstream out;
-    out << "instance seed=" << instance.seed << (instance.spread ? " spread" : " pack")
-        << "\nmachine\n";
+    out << "instance seed=" << instance.seed << (instance.spread ? " spread" : " pack");
+    for (std::size_t i = 0; i < instance.order.size(); ++i) {
+        out << (i == 0 ? " order=" : ",") << term_group_name(instance.order[i]);
+    }
+    out << "\nmachine\n";
     for (const ObjectSpec& object : instance.spec.objects) {
         out << "  " << object_names[static_cast<std::size_t>(object.kind)] << " "
             << object.os_index << " cpuset=" << object.cpuset.to_list() << "\n";

@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::uint64_t mebi = std::uint64_t{1} << 20;
 constexpr std::uint64_t group_stream = 0xa54ff53a5f1d36f1;
+constexpr std::uint64_t order_stream = 0x510e527fade682d1;
 
 // Fills the state of one instance and asks a Request of it, and knows what is left.
 class InstanceMaker {
@@ -639,6 +640,19 @@ class InstanceMaker {
 
 Instance make_instance(std::uint64_t seed) {
     return InstanceMaker(seed).make();
+}
+
+Instance make_ordered_instance(std::uint64_t seed) {
+    Instance instance = make_instance(seed);
+    Rng rng(seed ^ order_stream);
+    instance.order.assign(default_order.begin(), default_order.end());
+    if (rng.percent(70)) {
+        rng.shuffle(instance.order);
+    } else {
+        const auto group = instance.order.begin() + rng.below(term_group_count);
+        std::rotate(instance.order.begin(), group, group + 1);
+    }
+    return instance;
 }
 
 BatchInstance make_batch_instance(std::uint64_t seed) {

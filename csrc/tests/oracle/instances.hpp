@@ -65,6 +65,7 @@ struct Instance {
     OracleState state;
     Request request;
     bool spread = false;
+    std::vector<TermGroup> order{};  ///< empty: the default one
     std::optional<Holding> keep_from;
 };
 
@@ -76,6 +77,9 @@ struct BatchInstance {
 
 [[nodiscard]] MachineSpec make_machine(Rng& rng);
 [[nodiscard]] Instance make_instance(std::uint64_t seed);
+/// The instance of that seed under an order of the terms: any, or the default one with
+/// one group moved to the front.
+[[nodiscard]] Instance make_ordered_instance(std::uint64_t seed);
 
 /// Two or three Requests, some of them equal, most of them less than half of what there
 /// is.

@@ -227,6 +227,21 @@ class Shrinker {
         attempt([](Instance& i) { return i.request.cores-- > 0; });
         attempt([](Instance& i) { return i.request.pus-- > 0; });
         attempt([](Instance& i) { return std::exchange(i.spread, false); });
+        shrink_order();
+    }
+
+    // Towards the default order, one exchange of neighbours after the other.
+    void shrink_order() {
+        attempt([](Instance& i) { return !std::exchange(i.order, {}).empty(); });
+        for (std::size_t k = 1; k < now_.order.size(); ++k) {
+            attempt([k](Instance& i) {
+                if (i.order[k - 1] < i.order[k]) {
+                    return false;
+                }
+                std::swap(i.order[k - 1], i.order[k]);
+                return true;
+            });
+        }
     }
 
     void shrink_state() {
