@@ -85,22 +85,35 @@ void CoreChooser::enter(std::uint32_t first_core, std::uint32_t last_core) {
         return;
     }
     std::ranges::fill(units_, 0);
+    std::ranges::fill(run_units_, 0);
     all_units_ = 0;
-    for (std::uint32_t run = 0; run < run_units_.size(); ++run) {
+    for (std::uint32_t run = first_run(); run <= last_run(); ++run) {
         count_run(run);
         units_[machine_.core_runs()[run].locality] += run_units_[run];
         all_units_ += run_units_[run];
     }
-    sum_most();
+    if (!machine_.locality_sets().empty()) {
+        sum_most();
+    }
+}
+
+bool CoreChooser::may_suffice(std::uint32_t first_core, std::uint32_t last_core) const {
+    const std::uint32_t last = machine_.run_of_core()[last_core - 1];
+    std::uint64_t units = 0;
+    for (std::uint32_t run = machine_.run_of_core()[first_core]; run <= last; ++run) {
+        const CoreRun& cores = machine_.core_runs()[run];
+        units += by_pus_ ? count_free_pus(cores.first_core,
+                                          cores.first_core + cores.core_count)
+                         : state_.whole_cores_of_run()[run];
+    }
+    return units >= wanted_;
 }
 
 void CoreChooser::count_run(std::uint32_t index) {
     const CoreRun& run = machine_.core_runs()[index];
     const std::uint32_t first = std::max(run.first_core, first_core_);
     const std::uint32_t last = std::min(run.first_core + run.core_count, last_core_);
-    if (first >= last) {
-        run_units_[index] = 0;
-    } else if (by_pus_) {
+    if (by_pus_) {
         run_units_[index] = count_free_pus(first, last);
     } else if (last - first == run.core_count) {
         run_units_[index] = state_.whole_cores_of_run()[index];

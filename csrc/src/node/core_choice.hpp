@@ -48,7 +48,11 @@ class CoreChooser {
     [[nodiscard]] std::uint32_t wanted() const { return wanted_; }
     [[nodiscard]] bool by_pus() const { return by_pus_; }
 
-    /// Counts what the cores [first, last) can give.
+    /// A bound: false when the runs that the cores [first, last) lie in hold too
+    /// little.
+    [[nodiscard]] bool may_suffice(std::uint32_t first_core,
+                                   std::uint32_t last_core) const;
+    /// Counts what the cores [first, last) can give, at least one.
     void enter(std::uint32_t first_core, std::uint32_t last_core);
     /// By locality: units that it can give.
     [[nodiscard]] std::span<const std::uint32_t> units() const { return units_; }
@@ -57,7 +61,8 @@ class CoreChooser {
     [[nodiscard]] std::span<const std::uint32_t> run_units() const {
         return run_units_;
     }
-    /// A bound: no set of so many localities can give more.
+    /// A bound: no set of so many localities can give more. Where all sets stand in a
+    /// table of the Machine.
     [[nodiscard]] std::uint64_t most_units(std::int64_t localities) const {
         return most_units_[static_cast<std::size_t>(localities)];
     }
@@ -67,6 +72,12 @@ class CoreChooser {
     [[nodiscard]] Bitmap pus_of(const CoreChoice& choice) const;
 
   private:
+    [[nodiscard]] std::uint32_t first_run() const {
+        return machine_.run_of_core()[first_core_];
+    }
+    [[nodiscard]] std::uint32_t last_run() const {
+        return machine_.run_of_core()[last_core_ - 1];
+    }
     void count_run(std::uint32_t run);
     void sum_most();
     [[nodiscard]] std::uint32_t count_free_pus(std::uint32_t first,

@@ -170,7 +170,8 @@ class TreeSearch {
             const std::uint32_t last = machine_.pus()[pus->last()].core + 1;
             branch.first_core = std::max(branch.first_core, first);
             branch.last_core = std::min(branch.last_core, last);
-            if (branch.first_core >= branch.last_core) {
+            if (branch.first_core >= branch.last_core ||
+                !chooser_.may_suffice(branch.first_core, branch.last_core)) {
                 return false;
             }
         }
@@ -245,11 +246,28 @@ class TreeSearch {
         }
         if (!plan_.devices_of_set.empty()) {
             visit_tabled_sets();
+        } else if (const std::uint64_t useful = useful_localities();
+                   std::has_single_bit(useful)) {
+            visit({useful, 1, 1, 0});
         } else if (sets_differ_in_cores_alone()) {
             choose_by_class();
         } else {
             enumerate_sets();
         }
+    }
+
+    // Those that can give a core, a device or a byte: no other is in the best T.
+    [[nodiscard]] std::uint64_t useful_localities() const {
+        std::uint64_t useful =
+            request_.wants_bytes
+                ? branch_.byte_localities & low_bits(machine_.localities().size())
+                : 0;
+        for (std::uint32_t l = 0; l < machine_.localities().size(); ++l) {
+            const bool gives = chooser_.units()[l] != 0 ||
+                               (plan_.tree.locality_mask(l) & branch_.devices) != 0;
+            useful |= gives ? bit(l) : 0;
+        }
+        return useful;
     }
 
     void visit_tabled_sets() {
