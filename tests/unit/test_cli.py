@@ -401,6 +401,31 @@ def test_saved_state_is_taken_into_account(shell: Shell, tmp_path: Path) -> None
     assert "want them as it says" in refused.err
 
 
+def test_order_of_the_terms_decides(shell: Shell) -> None:
+    plain = ("plan", "-i", "pack:2 numa:1 l3:3 core:2 pu:1", "--cores", "2")
+    for words, cpuset in (
+        (("--policy", "spread"), "0-1"),
+        (("--policy", "spread", "--order", "opened"), "0,6"),
+        (("--order", "opened,packages"), "0-1"),
+    ):
+        (slot,) = shell.json(*plain, *words)["slots"]
+        assert slot["placement"]["cpuset"] == cpuset
+    for order in ("l3", "l3s,l3s", ""):
+        refused = shell(*plain, "--order", order)
+        assert refused.code == 2
+        assert "policy.order: " in refused.err
+        assert "want each of packages, localities" in refused.err
+
+
+def test_order_stands_in_the_record(shell: Shell, tmp_path: Path) -> None:
+    record = tmp_path / "record"
+    words = ("plan", "-i", SMALL, "--cores", "2", "--record", str(record))
+    assert shell(*words, "--order", "l3s").code == 0
+    policy = json.loads(record.read_text("utf-8"))["policy"]
+    assert (policy["name"], policy["order"][0]) == ("command-line", "l3s")
+    assert shell("replay", str(record)).code == 0
+
+
 def test_a_no_saves_nothing(shell: Shell, tmp_path: Path) -> None:
     state = tmp_path / "state"
     assert shell("plan", "-i", SMALL, "--cores", "9", "--save", str(state)).code == 1

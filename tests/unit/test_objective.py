@@ -52,6 +52,14 @@ def test_cost_terms_are_numbered_in_order(page: str) -> None:
     assert len(code_words(table[numbers.index("9a-e")][0])) == len("abcde")
 
 
+def test_groups_of_terms_are_those_of_a_policy(page: str) -> None:
+    start = page.index("**Policy.**")
+    text = page[start : page.index("Each is in it once", start)]
+    groups = re.findall(r"`(\w+)` \(([^)]*)\)", text)
+    assert tuple(name for name, _ in groups) == ta.Policy().order
+    assert [numbers for _, numbers in groups] == ["2", "3a, 3b", *"45678", "9a-e"]
+
+
 def test_spread_changes_the_sign_of_the_terms_of_row_9(page: str) -> None:
     (row,) = (r for r in rows(page, "| term | meaning |") if r[0].startswith("9a-e"))
     machine = ta.Machine.preset("dgx-h100")

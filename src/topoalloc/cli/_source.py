@@ -14,6 +14,7 @@ import typer
 from topoalloc._allocator import Allocator
 from topoalloc._errors import FormatError, InvalidRequestError
 from topoalloc._machine import Machine
+from topoalloc._policy import Policy
 from topoalloc.cli._locations import device_key, pus_of
 
 __all__ = ["Source", "State", "read_document", "read_machine"]
@@ -49,7 +50,9 @@ class Source:
         """Return the machine meant."""
         return self.allocator().machine if self.state else read_machine(self.input)
 
-    def allocator(self, reserved_pus: str = "", policy: str = "pack") -> Allocator:
+    def allocator(
+        self, reserved_pus: str = "", policy: str | Policy = "pack"
+    ) -> Allocator:
         """Return an Allocator with what the snapshot says is taken.
 
         Reserved PUs may be locations, as `pus_of` reads them.
@@ -64,7 +67,7 @@ class Source:
             content = Path(self.state).read_bytes()
         if reserved_pus or policy != "pack":
             raise InvalidRequestError(
-                "--reserved-pus and --policy: given beside a snapshot, "
+                "--reserved-pus, --policy and --order: given beside a snapshot, "
                 "want them as it says"
             )
         allocator = Allocator.restore(content)
@@ -103,13 +106,30 @@ class State:
         str,
         typer.Option(metavar="pack|spread", help="Open few new domains, or many."),
     ] = "pack"
+    order: Annotated[
+        str | None,
+        typer.Option(
+            metavar="GROUP,...",
+            help="Groups of cost terms to compare first; the others follow as they "
+            "stand: packages, localities, pair_levels, missing_link, remote_devices, "
+            "l3s, split_cores, opened.",
+        ),
+    ] = None
 
     def apply(self, source: Source) -> Allocator:
         """Return the Allocator of a source with these changes."""
-        allocator = source.allocator(self.reserved_pus, self.policy)
+        allocator = source.allocator(self.reserved_pus, self._policy())
         for what in self.cordon or ():
             allocator.cordon(device_key(what))
         return allocator
+
+    def _policy(self) -> str | Policy:
+        if self.order is None:
+            return self.policy
+        packing = Policy.of(self.policy).packing
+        first = self.order.split(",")
+        rest = (group for group in Policy().order if group not in first)
+        return Policy("command-line", packing=packing, order=(*first, *rest))
 
 
 def read_machine(text: str | None) -> Machine:
