@@ -118,8 +118,7 @@ def ask(instance: Instance, allocator: ta.Allocator | None = None) -> Reply:
         found = allocator.fork().resize(instance.keep_from.owner, request)
     except ta.NotPlacedError as error:
         return Reply(error.verdict.status.name, None, None, error.verdict.steps)
-    # A resize that succeeds says no status; the oracle knows whether it is the best.
-    return Reply("PLACED", tuple(found.cost), found, 0)
+    return Reply(found.status.name, tuple(found.cost), found, 0)
 
 
 def describe(instance: Instance) -> str:

@@ -296,8 +296,10 @@ PyObject* placed_or_throw(Verdict&& verdict,
     if (!is_placed(verdict.answer.status)) {
         throw_not_placed(std::move(verdict), machine, operation);
     }
-    return make_placement(
-               {std::move(verdict.answer.placement), machine, std::move(verdict.owner)})
+    return make_placement({std::move(verdict.answer.placement),
+                           machine,
+                           std::move(verdict.owner),
+                           verdict.answer.status})
         .release()
         .ptr();
 }
@@ -616,8 +618,11 @@ py::tuple joint(const AllocatorObject& self,
         cost = cost_terms(verdict.cost);
         for (std::size_t i = 0; i < named.size(); ++i) {
             const std::string& owner = named[i].first;
-            placements[py::str(owner)] = make_placement(
-                {std::move(verdict.placements.at(i)), self.machine, owner});
+            placements[py::str(owner)] =
+                make_placement({std::move(verdict.placements.at(i)),
+                                self.machine,
+                                owner,
+                                verdict.status});
         }
     }
     const py::cpp_function rows(
@@ -712,8 +717,8 @@ py::dict placements(const AllocatorObject& self) {
     }();
     py::dict result;
     for (auto& [owner, holding] : holdings) {
-        result[py::str(owner)] =
-            make_placement({std::move(holding.placement), self.machine, owner});
+        result[py::str(owner)] = make_placement(
+            {std::move(holding.placement), self.machine, owner, holding.status});
     }
     return result;
 }

@@ -48,6 +48,10 @@ const Device& device_of(const PlacementContent& content, std::uint32_t device) {
 
 // Placement: each reads one thing, in OS indices and names.
 
+py::object placement_status_of(const PlacementContent& content) {
+    return status_object(content.status);
+}
+
 std::string cpuset_of(const PlacementContent& content) {
     return content.machine.core->pus_to_os(content.placement.pus).to_list();
 }
@@ -168,8 +172,11 @@ py::object placement_of(const VerdictContent& content) {
     if (!is_placed(content.verdict)) {
         return py::none();
     }
-    return make_placement(
-        {content.verdict.answer.placement, content.machine, content.verdict.owner});
+    const Verdict& verdict = content.verdict;
+    return make_placement({verdict.answer.placement,
+                           content.machine,
+                           verdict.owner,
+                           verdict.answer.status});
 }
 
 py::object verdict_cost_of(const VerdictContent& content) {
@@ -299,6 +306,7 @@ int verdict_bool(PyObject* self) {
 }
 
 std::array placement_properties = {
+    property<PlacementContent, &placement_status_of>("status"),
     property<PlacementContent, &cpuset_of>("cpuset"),
     property<PlacementContent, &pus_of>("pus"),
     property<PlacementContent, &devices_of>("devices"),
@@ -492,11 +500,11 @@ py::dict state_rows(const NodeState& state,
         if (holding.request) {
             request = make_request(*holding.request);
         }
-        owners.append(
-            py::make_tuple(owner,
-                           request,
-                           status_object(holding.status),
-                           make_placement({holding.placement, machine, owner})));
+        owners.append(py::make_tuple(
+            owner,
+            request,
+            status_object(holding.status),
+            make_placement({holding.placement, machine, owner, holding.status})));
     }
     py::dict rows;
     rows["reserved_pus"] = core.pus_to_os(state.reserved_pus()).to_list();

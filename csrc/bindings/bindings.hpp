@@ -120,6 +120,7 @@ struct PlacementContent {
     Placement placement;
     MachineRef machine;
     std::string owner;  ///< empty: of a check
+    Status status = Status::feasible;
 };
 
 enum class Operation : std::uint8_t { check, allocate, resize };

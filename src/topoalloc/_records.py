@@ -61,6 +61,9 @@ class Placement(_core.Placement):
         Who holds it; None for the answer of a check.
     machine : Machine
         Of the Allocator.
+    status : Status
+        ``OPTIMAL`` when it was proved the best as it was chosen; ``FEASIBLE`` when a
+        step limit came first or it was chosen elsewhere (`Allocator.take`).
 
     Examples
     --------

@@ -64,7 +64,7 @@ class BranchMaker {
     BranchMaker(const NodeState& state,
                 const CompiledRequest& request,
                 Enforced& enforced,
-                std::uint64_t& steps,
+                BranchSteps steps,
                 const std::function<bool(Branch&)>& visit)
         : state_(state),
           machine_(*request.machine),
@@ -167,9 +167,14 @@ class BranchMaker {
         return found == before.count();
     }
 
+    bool is_out_of_steps() const {
+        steps_.limited = steps_.limited || steps_.taken >= steps_.most;
+        return steps_.limited;
+    }
+
     // Counts by locality, and whether they can suffice at all.
     bool counts_suffice(Branch& branch) {
-        ++steps_;
+        ++steps_.taken;
         count_units(branch);
         std::uint64_t units = 0;
         for (const std::uint32_t u : branch.units) {
@@ -235,7 +240,8 @@ class BranchMaker {
         for (const Place& place : places_of(machine_, align.level)) {
             Branch inner = branch;
             narrow(inner, align.scope, place);
-            if (counts_suffice(inner) && !fix_align(index + 1, inner)) {
+            if (is_out_of_steps() ||
+                (counts_suffice(inner) && !fix_align(index + 1, inner))) {
                 return false;
             }
         }
@@ -281,7 +287,8 @@ class BranchMaker {
                     });
                 }
             }
-            if (counts_suffice(inner) && !fix_same(index + 1, inner)) {
+            if (is_out_of_steps() ||
+                (counts_suffice(inner) && !fix_same(index + 1, inner))) {
                 return false;
             }
         }
@@ -431,7 +438,7 @@ class BranchMaker {
     const Machine& machine_;
     const CompiledRequest& request_;
     Enforced& enforced_;
-    std::uint64_t& steps_;
+    BranchSteps steps_;
     const std::function<bool(Branch&)>& visit_;
 };
 
@@ -468,7 +475,7 @@ bool for_each_branch(const NodeState& state,
                      const CompiledRequest& request,
                      Enforced& enforced,
                      const Placement* keep_from,
-                     std::uint64_t& steps,
+                     BranchSteps steps,
                      const std::function<bool(Branch&)>& visit) {
     return BranchMaker(state, request, enforced, steps, visit).run(keep_from);
 }

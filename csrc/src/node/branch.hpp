@@ -59,6 +59,13 @@ struct Enforced {
     const CompiledRequest& request,
     const std::vector<const CompiledConstraint*>& enforced);
 
+/// The steps of a search and their limit; `limited` becomes true when it came first.
+struct BranchSteps {
+    std::uint64_t& taken;
+    std::uint64_t most;
+    bool& limited;
+};
+
 /// Calls visit(branch) for every branch that passes the counts; visit returns false to
 /// stop.
 /// @returns false when visit did
@@ -66,7 +73,7 @@ bool for_each_branch(const NodeState& state,
                      const CompiledRequest& request,
                      Enforced& enforced,
                      const Placement* keep_from,
-                     std::uint64_t& steps,
+                     BranchSteps steps,
                      const std::function<bool(Branch&)>& visit);
 
 }  // namespace topoalloc

@@ -134,7 +134,7 @@ class Search {
                         request_,
                         enforced_,
                         options_.keep_from,
-                        steps_,
+                        {steps_, max_steps_, result_.limited},
                         [this](Branch& branch) {
                             branch_ = &branch;
                             run_branch();

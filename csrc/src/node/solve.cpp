@@ -144,6 +144,10 @@ Answer solve(const NodeState& state,
         }
     } else {
         for (const std::uint32_t unmet : unmet_sets(request.prefer.size())) {
+            if (answer.steps >= options.limits.max_steps) {
+                limited = true;
+                break;
+            }
             if (try_unmet(state, request, options, unmet, limited, answer)) {
                 return answer;
             }
