@@ -314,8 +314,7 @@ TEST(OracleModel, test_every_level_and_the_switch) {
     EXPECT_EQ(m.devices[4].switch_bridge, no_index);
 }
 
-TEST(OracleModel,
-     test_links_are_the_smaller_direction_and_parts_have_those_of_the_root) {
+TEST(OracleModel, test_links_are_the_smaller_direction_and_parts_have_none) {
     MachineSpec spec = grid();
     spec.links = {{0, 1, 50}, {1, 0, 40}, {0, 2, 70}};
     DeviceSpec part;
@@ -329,7 +328,7 @@ TEST(OracleModel,
     EXPECT_EQ(m.link[0][2], 0U);
     EXPECT_EQ(m.largest_link, 40U);
     EXPECT_EQ(m.level[4][5], 0);  // two parts of gpu0 follow gpu3
-    EXPECT_EQ(m.link[4][1], 40U);
+    EXPECT_EQ(m.link[4][1], 0U);
     EXPECT_EQ(m.link[4][5], 0U);
     EXPECT_EQ(m.devices[4].name, "gpu0/0");
     EXPECT_EQ(m.devices[4].localities, set({0}));
