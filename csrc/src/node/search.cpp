@@ -127,7 +127,9 @@ class Search {
           has_shared_node_(has_shared_node()),
           reordered_(!options.policy.has_default_order()),
           terms_(terms_in_order(options.policy)),
-          opens_before_localities_(opens_before_localities()) {}
+          opens_before_localities_(opens_before_localities()),
+          sign_(options.policy.packing == Packing::pack ? 1 : -1),
+          stays_in_set_(!reordered_ || stays_in_set()) {}
 
     SearchResult run() {
         for_each_branch(state_,
@@ -214,13 +216,19 @@ class Search {
                 static_cast<std::int64_t>(packages),
                 static_cast<std::int64_t>(localities),
                 0};
-        least_l3s_ = fewest_l3s(set_.mask);
+        bound_set();
+        // Which localities they are is open yet.
+        least_[Cost::opened_packages] = sign_ > 0 ? 0 : -set_.packages;
+        least_[Cost::opened_localities] = sign_ > 0 ? 0 : -set_.localities;
+        if (sign_ < 0 && !stays_in_set_) {
+            bound_all_opened();
+        }
         return !exceeds_best(lower_bound());
     }
 
     bool visit_reordered(const LocalitySet& set) {
         set_ = set;
-        least_l3s_ = fewest_l3s(set.mask);
+        bound_set();
         if (exceeds_best(lower_bound())) {
             return true;
         }
@@ -242,15 +250,76 @@ class Search {
     }
 
     void bound_pu_terms(Cost& lower) const {
-        lower[Cost::l3s] = least_l3s_;
-        if (options_.policy.packing == Packing::spread) {
-            // Below what any Machine has to open.
-            constexpr std::int64_t most_opened = std::int64_t{1} << 32;
-            for (std::size_t term = Cost::opened_packages; term < Cost::term_count;
-                 ++term) {
-                lower.terms[term] = -most_opened;
+        lower[Cost::l3s] = least_[Cost::l3s];
+        for (std::size_t term = Cost::opened_packages; term < Cost::term_count;
+             ++term) {
+            lower.terms[term] = least_.terms[term];
+        }
+    }
+
+    // Terms 7 and 9 of any Placement that holds no locality of T idly: the least, or
+    // what it can open at most when that is a gain.
+    void bound_set() {
+        const auto [fewest, fewest_closed] = fewest_l3s(set_.mask);
+        least_[Cost::l3s] = fewest;
+        if (sign_ > 0) {
+            least_[Cost::opened_packages] = closed_packages(set_.mask, true);
+            least_[Cost::opened_localities] = closed_localities(set_.mask);
+            least_[Cost::opened_l3s] = fewest_closed;
+            return;
+        }
+        std::int64_t devices = 0;
+        for (const DeviceNeed& need : request_.needs) {
+            devices += need.count;
+        }
+        least_[Cost::opened_packages] = -closed_packages(set_.mask, false);
+        least_[Cost::opened_localities] = -closed_localities(set_.mask);
+        least_[Cost::opened_switches] = -devices;
+        least_[Cost::opened_devices] = -devices;
+        least_[Cost::opened_l3s] = -std::int64_t{branch_->wanted_units};
+        if (!stays_in_set_) {
+            bound_all_opened();
+        }
+    }
+
+    // Devices and NUMANodes of several localities open some beside T.
+    void bound_all_opened() {
+        least_[Cost::opened_packages] =
+            -static_cast<std::int64_t>(machine_.packages().size());
+        least_[Cost::opened_localities] =
+            -static_cast<std::int64_t>(machine_.localities().size());
+    }
+
+    [[nodiscard]] bool stays_in_set() const {
+        return std::ranges::all_of(
+                   machine_.numa_nodes(),
+                   [](const NumaNode& node) { return node.localities.count() <= 1; }) &&
+               std::ranges::all_of(machine_.devices(), [](const Device& device) {
+                   return device.localities.count() <= 1;
+               });
+    }
+
+    [[nodiscard]] std::int64_t closed_localities(std::uint64_t mask) const {
+        std::int64_t count = 0;
+        for (std::size_t l = 0; l < machine_.localities().size(); ++l) {
+            count += ((mask >> l) & 1U) != 0 && state_.locality_holds()[l] == 0 ? 1 : 0;
+        }
+        return count;
+    }
+
+    // That the localities meet; `alone`: that one of them meets and no other Package.
+    [[nodiscard]] std::int64_t closed_packages(std::uint64_t mask, bool alone) const {
+        Bitmap packages;
+        for (std::size_t l = 0; l < machine_.localities().size(); ++l) {
+            const Bitmap& met = machine_.localities()[l].packages;
+            if (((mask >> l) & 1U) != 0 && (!alone || met.count() == 1)) {
+                packages |= met;
             }
         }
+        std::int64_t count = 0;
+        packages.for_each(
+            [&](std::size_t p) { count += state_.package_holds()[p] == 0 ? 1 : 0; });
+        return count;
     }
 
     [[nodiscard]] bool exceeds_best(const Cost& lower) const {
@@ -290,22 +359,36 @@ class Search {
         }
     }
 
-    // That hold the units wanted, were the largest of T taken.
-    [[nodiscard]] std::int64_t fewest_l3s(std::uint64_t mask) {
+    // That hold the units wanted, were the largest of T taken; and of those not open,
+    // were all that are open used first.
+    [[nodiscard]] std::pair<std::int64_t, std::int64_t> fewest_l3s(std::uint64_t mask) {
         l3_units_.assign(machine_.l3s().size(), 0);
         for (const Room& room : rooms_) {
             if (((mask >> room.locality) & 1U) != 0) {
                 l3_units_[room.l3] += room.units;
             }
         }
-        std::ranges::sort(l3_units_, std::greater{});
+        closed_units_.clear();
+        std::uint64_t in_open = 0;
+        for (std::size_t l3 = 0; l3 < l3_units_.size(); ++l3) {
+            if (state_.l3_holds()[l3] == 0) {
+                closed_units_.push_back(l3_units_[l3]);
+            } else {
+                in_open += l3_units_[l3];
+            }
+        }
+        return {fewest(l3_units_, 0), fewest(closed_units_, in_open)};
+    }
+
+    [[nodiscard]] std::int64_t fewest(std::vector<std::uint32_t>& units,
+                                      std::uint64_t sum) const {
+        std::ranges::sort(units, std::greater{});
         std::int64_t count = 0;
-        std::uint64_t sum = 0;
-        for (const std::uint32_t units : l3_units_) {
+        for (const std::uint32_t more : units) {
             if (sum >= branch_->wanted_units) {
                 break;
             }
-            sum += units;
+            sum += more;
             ++count;
         }
         return count;
@@ -911,8 +994,10 @@ class Search {
     std::array<Cost::Term, Cost::term_count> terms_;
     bool opens_before_localities_ = false;
     std::vector<Room> rooms_;  // of the branch; for another order
-    std::vector<std::uint32_t> l3_units_;
-    std::int64_t least_l3s_ = 0;
+    std::vector<std::uint32_t> l3_units_, closed_units_;
+    Cost least_;  // terms 7 and 9, of any Placement of T
+    std::int64_t sign_ = 1;
+    bool stays_in_set_ = true;  // what opens localities opens those of T alone
     std::map<std::pair<std::vector<std::uint64_t>, std::vector<std::uint32_t>>,
              std::optional<PuChoice>>
         pu_memo_;  // by hit sets and charged packages, for the T at hand
