@@ -30,8 +30,12 @@ class Enumerator {
         visit_ = &visit;
         const std::size_t package_count = machine_.packages().size();
         const std::size_t least = least_size();
-        for (std::size_t packages = 1; packages <= package_count; ++packages) {
-            for (std::size_t size = least; size <= useful_count_; ++size) {
+        for (std::size_t i = 1; i <= package_count; ++i) {
+            const std::size_t packages =
+                demand_.largest_first ? package_count + 1 - i : i;
+            for (std::size_t k = least; k <= useful_count_; ++k) {
+                const std::size_t size =
+                    demand_.largest_first ? useful_count_ + least - k : k;
                 if (demand_.may_win && !demand_.may_win(packages, size)) {
                     continue;
                 }

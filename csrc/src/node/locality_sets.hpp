@@ -32,6 +32,8 @@ struct LocalityDemand {
     /// False when no set of so many Packages and localities needs a visit; asked before
     /// each such lot. Empty: all do.
     std::function<bool(std::size_t packages, std::size_t localities)> may_win{};
+    /// Sets of most Packages and localities come first, where many are the better.
+    bool largest_first = false;
 };
 
 /// How many of each class, with the terms that follow from it.

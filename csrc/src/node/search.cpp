@@ -159,6 +159,7 @@ class Search {
         }
         if (reordered_) {
             collect_rooms();
+            demand.largest_first = opens_before_localities_;
             demand.may_win = [this](std::size_t packages, std::size_t localities) {
                 return may_win(packages, localities);
             };
@@ -404,15 +405,14 @@ class Search {
                    std::ranges::find(order, TermGroup::localities);
     }
 
+    [[nodiscard]] bool touches_all() const {
+        return opens_before_localities_ && std::popcount(set_.mask) > 1;
+    }
+
     // Adds the localities of T that no chosen device has: each needs a PU. A group of
     // devices that gets one so needs no other. False when PUs can not do it.
     bool add_untouched(std::vector<std::uint64_t>& hit_sets) const {
-        std::uint64_t untouched = set_.mask;
-        for (std::size_t need = 0; need < chosen_.size(); ++need) {
-            for (const std::size_t position : positions_[need]) {
-                untouched &= ~branch_->needs[need][position].localities;
-            }
-        }
+        const std::uint64_t untouched = set_.mask & ~touched_by_devices();
         if (std::cmp_greater(std::popcount(untouched), branch_->wanted_units)) {
             return false;
         }
@@ -718,6 +718,11 @@ class Search {
             result_.limited = true;
             return;
         }
+        if (touches_all() && request_.wants_bytes && !memory_is_sensitive() &&
+            charged_packages().empty()) {
+            consider_pu_localities(cost, groups, never);
+            return;
+        }
         // Subsets of groups to cover, by devices left uncovered.
         std::vector<std::pair<std::int64_t, std::uint32_t>> subsets;
         for (std::uint32_t subset = 0; subset < (1U << groups.size()); ++subset) {
@@ -763,16 +768,14 @@ class Search {
             }
         }
         const Bitmap charged = charged_packages();
-        const bool touches_all =
-            opens_before_localities_ && std::popcount(set_.mask) > 1;
         if (memory_is_sensitive() ||
-            ((!charged.empty() || touches_all) && request_.wants_bytes)) {
+            ((!charged.empty() || touches_all()) && request_.wants_bytes)) {
             // Counts of cores do not say how many PUs a locality gets where cores
             // differ.
             inexact_ = inexact_ || (branch_->unit == PuUnit::cores && cores_differ());
             return consider_counts(cost, hit_sets, charged);
         }
-        if (touches_all && !add_untouched(hit_sets)) {
+        if (touches_all() && !add_untouched(hit_sets)) {
             return false;
         }
         auto [it, is_new] = pu_memo_.try_emplace(
@@ -787,11 +790,12 @@ class Search {
 
     std::optional<PuChoice> ask_pus(const std::vector<std::uint64_t>& hit_sets,
                                     const Bitmap& charged,
-                                    const std::vector<std::uint32_t>& exact_counts) {
+                                    const std::vector<std::uint32_t>& exact_counts,
+                                    std::uint64_t within = ~std::uint64_t{0}) {
         PuQuestion question;
         question.unit = branch_->unit;
         question.wanted = branch_->wanted_units;
-        for (std::uint64_t rest = set_.mask; rest != 0; rest &= rest - 1) {
+        for (std::uint64_t rest = set_.mask & within; rest != 0; rest &= rest - 1) {
             question.usable |=
                 machine_.localities()[static_cast<std::size_t>(std::countr_zero(rest))]
                     .pus;
@@ -932,6 +936,74 @@ class Search {
         }
         return std::ranges::all_of(
             hit_sets, [&](std::uint64_t set) { return (set & localities) != 0; });
+    }
+
+    // Where every byte of T may be used and lies in one locality, the localities that
+    // get bytes without a PU follow from those that get a PU, not from how many. So for
+    // each set of these that makes T be used whole, its best PUs.
+    void consider_pu_localities(Cost cost,
+                                const std::vector<CoverGroup>& groups,
+                                std::int64_t never) {
+        std::uint64_t usable = 0;
+        for (std::size_t l = 0; l < branch_->units.size(); ++l) {
+            usable |= branch_->units[l] != 0 ? std::uint64_t{1} << l : 0;
+        }
+        usable &= set_.mask;
+        const std::uint64_t touched = touched_by_devices();
+        // All first: it opens the most.
+        for (std::uint64_t with_pu = usable; with_pu != 0;
+             with_pu = (with_pu - 1) & usable) {
+            if (steps_ >= max_steps_) {
+                result_.limited = true;
+                return;
+            }
+            ++steps_;
+            cost[Cost::remote_devices] = never;
+            for (const CoverGroup& group : groups) {
+                cost[Cost::remote_devices] +=
+                    (group.localities & with_pu) == 0 ? group.devices : 0;
+            }
+            if (std::cmp_greater(std::popcount(with_pu), branch_->wanted_units) ||
+                (set_.mask & ~(with_pu | touched | bytes_beside(with_pu))) != 0 ||
+                subset_exceeds_best(cost)) {
+                continue;
+            }
+            std::vector<std::uint64_t> hit_sets;
+            for (std::uint64_t rest = with_pu; rest != 0; rest &= rest - 1) {
+                hit_sets.push_back(rest & (~rest + 1));
+            }
+            const auto choice = ask_pus(hit_sets, {}, {}, with_pu);
+            if (choice) {
+                consider_pus(cost, *choice);
+            }
+            if (result_.limited) {
+                return;
+            }
+        }
+    }
+
+    // Localities of the bytes, when those of `with_pu` have a PU and no others.
+    [[nodiscard]] std::uint64_t bytes_beside(std::uint64_t with_pu) const {
+        std::vector<std::uint32_t> counts(machine_.localities().size(), 0);
+        for (std::size_t l = 0; l < counts.size(); ++l) {
+            counts[l] = static_cast<std::uint32_t>((with_pu >> l) & 1U);
+        }
+        std::uint64_t localities = 0;
+        const auto memory = fill_memory(state_, request_, bitmap_of(set_.mask), counts);
+        for (const MemoryGrant& grant : memory.value_or(std::vector<MemoryGrant>{})) {
+            localities |= machine_.numa_nodes()[grant.numa_node].localities.word(0);
+        }
+        return localities;
+    }
+
+    [[nodiscard]] std::uint64_t touched_by_devices() const {
+        std::uint64_t touched = 0;
+        for (std::size_t need = 0; need < chosen_.size(); ++need) {
+            for (const std::size_t position : positions_[need]) {
+                touched |= branch_->needs[need][position].localities;
+            }
+        }
+        return touched;
     }
 
     // --- a whole Placement ---
