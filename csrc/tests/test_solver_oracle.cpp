@@ -87,5 +87,10 @@ INSTANTIATE_TEST_SUITE_P(Seeds,
                                          1080278,
                                          3285801));
 
+// A locality of two Packages whose cores differ, alone in T: left unproved for nothing.
+TEST(SolverOracle, ProvesWhatOneLocalityDecides) {
+    expect_agreement_of_orders(50'276'038, 50'276'039, SearchLimits{});
+}
+
 }  // namespace
 }  // namespace topoalloc::oracle

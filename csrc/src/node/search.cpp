@@ -770,9 +770,10 @@ class Search {
         const Bitmap charged = charged_packages();
         if (memory_is_sensitive() ||
             ((!charged.empty() || touches_all()) && request_.wants_bytes)) {
-            // Counts of cores do not say how many PUs a locality gets where cores
-            // differ.
-            inexact_ = inexact_ || (branch_->unit == PuUnit::cores && cores_differ());
+            // Counts of cores do not say how many PUs each of several localities gets
+            // where cores differ.
+            inexact_ = inexact_ || (branch_->unit == PuUnit::cores && cores_differ() &&
+                                    std::popcount(set_.mask) > 1);
             return consider_counts(cost, hit_sets, charged);
         }
         if (touches_all() && !add_untouched(hit_sets)) {
