@@ -851,7 +851,7 @@ TEST(OracleTerm, test_10_devices_then_pus_then_localities) {
 
 constexpr std::uint64_t property_instances = 1500;
 
-OracleAnswer ask(const Instance& i, BruteForceOptions options = {}) {
+OracleAnswer ask(const Instance& i, const BruteForceOptions& options = {}) {
     return brute_force(i.spec,
                        i.state,
                        i.request,

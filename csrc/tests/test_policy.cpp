@@ -19,7 +19,7 @@ namespace {
 
 TermOrder with_first(TermGroup first) {
     TermOrder order = default_order;
-    const auto it = std::ranges::find(order, first);
+    auto* const it = std::ranges::find(order, first);
     std::rotate(order.begin(), it, it + 1);
     return order;
 }

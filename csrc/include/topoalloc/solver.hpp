@@ -67,6 +67,7 @@ struct Policy {
     std::uint32_t version = 1;
     TermOrder order = default_order;
     /// Empty: built in, "pack" or "spread".
+    // NOLINTNEXTLINE(readability-redundant-member-init): GCC warns without it.
     PolicyName name{};
 
     /// One comparison of eight bytes: every question asks it.

@@ -66,7 +66,7 @@ RunnerUp find_runner_up(Prober& prober, const Placement& placement) {
     }
     if (best.exists) {
         const auto terms = terms_in_order(prober.policy());
-        const auto lost = std::ranges::find_if(terms, [&](Cost::Term term) {
+        const auto* const lost = std::ranges::find_if(terms, [&](Cost::Term term) {
             return best.placement.cost[term] != placement.cost[term];
         });
         best.lost_on = lost == terms.end() ? Cost::term_count : *lost;

@@ -167,7 +167,7 @@ class BranchMaker {
         return found == before.count();
     }
 
-    bool is_out_of_steps() const {
+    [[nodiscard]] bool is_out_of_steps() const {
         steps_.limited = steps_.limited || steps_.taken >= steps_.most;
         return steps_.limited;
     }

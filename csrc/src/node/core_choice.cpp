@@ -159,9 +159,10 @@ void CoreChooser::choose(std::uint64_t set, std::uint64_t hit, CoreChoice& out) 
     out.split_cores = 0;
     out.opened_l3s = 0;
     const bool pack = options_.policy.packing == Packing::pack;
+    const std::int64_t opened = pack ? 1 : -1;
     for (const std::uint32_t position : chosen) {
         out.rooms.push_back(rooms_[position]);
-        out.opened_l3s += rooms_[position].favoured != pack ? (pack ? 1 : -1) : 0;
+        out.opened_l3s += rooms_[position].favoured != pack ? opened : 0;
     }
     note_localities(out);
 }

@@ -78,7 +78,7 @@ class CoreChooser {
     [[nodiscard]] std::uint32_t last_run() const {
         return machine_.run_of_core()[last_core_ - 1];
     }
-    void count_run(std::uint32_t run);
+    void count_run(std::uint32_t index);
     void sum_most();
     [[nodiscard]] std::uint32_t count_free_pus(std::uint32_t first,
                                                std::uint32_t last) const;

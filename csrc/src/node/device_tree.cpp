@@ -50,10 +50,7 @@ bool DeviceTree::collect(const CompiledRequest& request) {
         if (localities.count() > 1) {
             return false;
         }
-        if (runs_.empty() || runs_.back().device + runs_.back().count != device) {
-            runs_.push_back({device, static_cast<std::uint32_t>(rank), 0});
-        }
-        ++runs_.back().count;
+        add_to_runs(device, static_cast<std::uint32_t>(rank));
         devices_.push_back(device);
         need_of_.push_back(need);
         need_masks_[need] |= bit;
@@ -64,6 +61,13 @@ bool DeviceTree::collect(const CompiledRequest& request) {
         }
     }
     return true;
+}
+
+void DeviceTree::add_to_runs(std::uint32_t device, std::uint32_t rank) {
+    if (runs_.empty() || runs_.back().device + runs_.back().count != device) {
+        runs_.push_back({device, rank, 0});
+    }
+    ++runs_.back().count;
 }
 
 bool DeviceTree::is_in_one_locality(std::uint64_t members) const {

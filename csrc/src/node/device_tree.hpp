@@ -61,6 +61,7 @@ class DeviceTree {
 
   private:
     bool collect(const CompiledRequest& request);
+    void add_to_runs(std::uint32_t device, std::uint32_t rank);
     bool check_links(const CompiledRequest& request);
     void grow(const Machine& machine);
     [[nodiscard]] std::vector<std::uint64_t> split(const Machine& machine,

@@ -148,15 +148,7 @@ class DeviceChoices {
                 add_levels(constraint, choice.cost);
             }
         }
-        for (std::size_t i = 0; i < request_.prefer.size(); ++i) {
-            const bool fails =
-                !constraint_holds(request_, request_.prefer[i], {}, chosen_);
-            const bool is_decided = !speaks_beyond_devices(request_.prefer[i]);
-            choice.cost[Cost::unmet_count] += fails && is_decided ? 1 : 0;
-            choice.cost[Cost::unmet_vector] =
-                choice.cost[Cost::unmet_vector] * 2 + (fails && is_decided ? 1 : 0);
-            choice.broken |= std::uint64_t{fails && !is_decided ? 1U : 0U} << i;
-        }
+        note_preferences(choice);
         choice.cost[Cost::missing_link] = missing_links();
         choice.chosen = chosen_;
         for (const DeviceUse& use : uses_) {
@@ -172,6 +164,19 @@ class DeviceChoices {
             }
         }
         visit_(std::move(choice));
+    }
+
+    // What fails by devices alone is unmet for good; the rest is for the place to mend.
+    void note_preferences(DeviceChoice& choice) const {
+        for (std::size_t i = 0; i < request_.prefer.size(); ++i) {
+            const bool fails =
+                !constraint_holds(request_, request_.prefer[i], {}, chosen_);
+            const bool is_decided = !speaks_beyond_devices(request_.prefer[i]);
+            choice.cost[Cost::unmet_count] += fails && is_decided ? 1 : 0;
+            choice.cost[Cost::unmet_vector] =
+                choice.cost[Cost::unmet_vector] * 2 + (fails && is_decided ? 1 : 0);
+            choice.broken |= std::uint64_t{fails && !is_decided ? 1U : 0U} << i;
+        }
     }
 
     void add_levels(const CompiledConstraint& constraint, Cost& cost) const {

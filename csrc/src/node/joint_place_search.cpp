@@ -272,7 +272,7 @@ void PlaceSearch::find_twins(Member& member) const {
     }
 }
 
-bool PlaceSearch::may_use(const Member& member, const JointSlot& slot) const {
+bool PlaceSearch::may_use(const Member& member, const JointSlot& slot) {
     const std::uint64_t set = member.signature->sets[member.set].mask;
     return (slot.localities & ~set) == 0 &&
            std::ranges::all_of(slot.takes, [&](const auto& take) {
@@ -411,7 +411,7 @@ bool PlaceSearch::repeats_earlier(std::size_t index) const {
 }
 
 // Without bytes, T holds only what PUs and devices lie in: a smaller T costs less.
-bool PlaceSearch::needs_all_localities(const Member& member) const {
+bool PlaceSearch::needs_all_localities(const Member& member) {
     if (member.signature->request->wants_bytes) {
         return true;
     }
@@ -455,7 +455,7 @@ void PlaceSearch::finish_member(std::size_t index, const Cost& sum) {
 // Terms 1 to 7, but for what devices alone decide; nullopt when a required constraint
 // does not hold.
 std::optional<Cost> PlaceSearch::cost_of(const Member& member,
-                                         const Placement& placement) const {
+                                         const Placement& placement) {
     const PlaceSignature& signature = *member.signature;
     const CompiledRequest& request = *signature.request;
     const auto holds = [&](const CompiledConstraint& constraint) {

@@ -49,18 +49,18 @@ class PlaceSearch {
                       std::size_t slot,
                       std::uint32_t missing,
                       const Cost& sum);
-    [[nodiscard]] std::uint32_t most_of(const Member& member, std::size_t slot) const;
-    [[nodiscard]] std::uint32_t room_of(const Member& member, std::size_t slot) const;
+    [[nodiscard]] std::uint32_t most_of(const Member& member, std::size_t index) const;
+    [[nodiscard]] std::uint32_t room_of(const Member& member, std::size_t index) const;
     [[nodiscard]] bool repeats_earlier(std::size_t index) const;
     void find_twins(Member& member) const;
-    void take(Member& member, std::size_t slot, std::uint32_t count, bool give_back);
-    [[nodiscard]] bool may_use(const Member& member, const JointSlot& slot) const;
+    void take(Member& member, std::size_t index, std::uint32_t count, bool give_back);
+    [[nodiscard]] static bool may_use(const Member& member, const JointSlot& slot);
     [[nodiscard]] bool stays_aligned(const Member& member) const;
     void use_cells(Member& member, const JointSlot& slot) const;
     void finish_member(std::size_t index, const Cost& sum);
-    [[nodiscard]] bool needs_all_localities(const Member& member) const;
-    [[nodiscard]] std::optional<Cost> cost_of(const Member& member,
-                                              const Placement& placement) const;
+    [[nodiscard]] static bool needs_all_localities(const Member& member);
+    [[nodiscard]] static std::optional<Cost> cost_of(const Member& member,
+                                                     const Placement& placement);
     [[nodiscard]] Cost least_of(const Member& member,
                                 std::size_t slot,
                                 std::uint64_t missing) const;

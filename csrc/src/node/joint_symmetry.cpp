@@ -109,13 +109,15 @@ bool DeviceSymmetry::are_equal(const Block& a, const Block& b) const {
         image[x] = y;
         image[y] = x;
     }
+    return moves_whole(image) && keeps_distances(image);
+}
+
+bool DeviceSymmetry::keeps_distances(
+    const std::map<std::uint32_t, std::uint32_t>& image) const {
     const auto of = [&](std::uint32_t device) {
         const auto entry = image.find(device);
         return entry == image.end() ? device : entry->second;
     };
-    if (!moves_whole(image)) {
-        return false;
-    }
     for (const auto& [x, y] : image) {
         for (const std::uint32_t other : relevant_) {
             const std::uint32_t moved = of(other);

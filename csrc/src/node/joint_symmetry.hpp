@@ -39,6 +39,8 @@ class DeviceSymmetry {
     [[nodiscard]] bool are_equal(const Block& a, const Block& b) const;
     [[nodiscard]] bool moves_whole(
         const std::map<std::uint32_t, std::uint32_t>& image) const;
+    [[nodiscard]] bool keeps_distances(
+        const std::map<std::uint32_t, std::uint32_t>& image) const;
     [[nodiscard]] bool are_alike(std::uint32_t a, std::uint32_t b) const;
     [[nodiscard]] bool have_same_state(std::uint32_t a, std::uint32_t b) const;
     [[nodiscard]] bool same_in_requests(std::uint32_t a, std::uint32_t b) const;

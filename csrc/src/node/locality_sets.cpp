@@ -39,23 +39,8 @@ class Enumerator {
                 if (demand_.may_win && !demand_.may_win(packages, size)) {
                     continue;
                 }
-                bool limited = false;
-                const bool goes_on =
-                    for_each_class_counts(machine_,
-                                          most_,
-                                          packages,
-                                          size,
-                                          steps_,
-                                          max_steps_,
-                                          limited,
-                                          [this](const ClassCounts& counts) {
-                                              return choose_members(counts);
-                                          });
-                if (limited || limited_) {
-                    return false;
-                }
-                if (!goes_on) {
-                    return true;
+                if (!visit_sets(packages, size)) {
+                    return !limited_;
                 }
             }
         }
@@ -63,6 +48,22 @@ class Enumerator {
     }
 
   private:
+    // All sets of so many. False: visit() stopped, or the step limit came first.
+    bool visit_sets(std::size_t packages, std::size_t size) {
+        bool limited = false;
+        const bool goes_on = for_each_class_counts(
+            machine_,
+            most_,
+            packages,
+            size,
+            steps_,
+            max_steps_,
+            limited,
+            [this](const ClassCounts& counts) { return choose_members(counts); });
+        limited_ = limited_ || limited;
+        return goes_on && !limited_;
+    }
+
     void prepare() {
         const std::size_t count = machine_.localities().size();
         bytes_.assign(count, std::vector<std::uint64_t>(request_.bytes.size(), 0));

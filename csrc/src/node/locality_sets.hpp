@@ -31,6 +31,7 @@ struct LocalityDemand {
     std::vector<std::vector<std::uint64_t>> signatures;
     /// False when no set of so many Packages and localities needs a visit; asked before
     /// each such lot. Empty: all do.
+    // NOLINTNEXTLINE(readability-redundant-member-init): GCC warns without it.
     std::function<bool(std::size_t packages, std::size_t localities)> may_win{};
     /// Sets of most Packages and localities come first, where many are the better.
     bool largest_first = false;

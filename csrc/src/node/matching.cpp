@@ -163,6 +163,8 @@ class NestedMatching {
         return machine.levels_are_ultrametric() && sides.many.size() <= max_size;
     }
 
+    // Rows beyond `many` stay unset.
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init)
     NestedMatching(const Machine& machine, const MatchingSides& sides, Level within)
         : machine_(machine), sides_(sides), within_(static_cast<std::size_t>(within)) {
         const std::uint64_t columns = low_bits(sides.ratio);

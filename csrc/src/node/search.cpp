@@ -723,18 +723,8 @@ class Search {
             consider_pu_localities(cost, groups, never);
             return;
         }
-        // Subsets of groups to cover, by devices left uncovered.
-        std::vector<std::pair<std::int64_t, std::uint32_t>> subsets;
-        for (std::uint32_t subset = 0; subset < (1U << groups.size()); ++subset) {
-            std::int64_t uncovered = never;
-            for (std::size_t g = 0; g < groups.size(); ++g) {
-                uncovered += ((subset >> g) & 1U) != 0 ? 0 : groups[g].devices;
-            }
-            subsets.emplace_back(uncovered, subset);
-        }
-        std::ranges::sort(subsets);
         std::optional<std::int64_t> found;
-        for (const auto& [uncovered, subset] : subsets) {
+        for (const auto& [uncovered, subset] : subsets_to_cover(groups, never)) {
             if (!reordered_ && found && uncovered > *found) {
                 break;
             }
@@ -749,6 +739,21 @@ class Search {
                 return;
             }
         }
+    }
+
+    // Subsets of groups to cover, by devices left uncovered.
+    static std::vector<std::pair<std::int64_t, std::uint32_t>> subsets_to_cover(
+        const std::vector<CoverGroup>& groups, std::int64_t never) {
+        std::vector<std::pair<std::int64_t, std::uint32_t>> subsets;
+        for (std::uint32_t subset = 0; subset < (1U << groups.size()); ++subset) {
+            std::int64_t uncovered = never;
+            for (std::size_t g = 0; g < groups.size(); ++g) {
+                uncovered += ((subset >> g) & 1U) != 0 ? 0 : groups[g].devices;
+            }
+            subsets.emplace_back(uncovered, subset);
+        }
+        std::ranges::sort(subsets);
+        return subsets;
     }
 
     // Where other terms come before the sixth, a subset that leaves more uncovered may

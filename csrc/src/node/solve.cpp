@@ -17,7 +17,7 @@
 namespace topoalloc {
 namespace {
 
-constexpr std::size_t scratch_bytes = 24 * 1024;
+constexpr std::size_t scratch_bytes = 24576;
 
 // Which preferences stay unmet (bit i is prefer[i]), best first: fewest, then the 0/1
 // vector with the first entry most significant.
@@ -123,6 +123,24 @@ bool try_unmet(const NodeState& state,
     return true;
 }
 
+// The same for each set of preferences, the best first.
+bool try_all_unmet(const NodeState& state,
+                   const CompiledRequest& request,
+                   const SolveOptions& options,
+                   bool& limited,
+                   Answer& answer) {
+    for (const std::uint32_t unmet : unmet_sets(request.prefer.size())) {
+        if (answer.steps >= options.limits.max_steps) {
+            limited = true;
+            return false;
+        }
+        if (try_unmet(state, request, options, unmet, limited, answer)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 }  // namespace
 
 Answer solve(const NodeState& state,
@@ -138,20 +156,11 @@ Answer solve(const NodeState& state,
         return answer;
     }
     bool limited = false;
-    if (request.prefer.empty()) {
-        if (try_unmet(state, request, options, 0, limited, answer)) {
-            return answer;
-        }
-    } else {
-        for (const std::uint32_t unmet : unmet_sets(request.prefer.size())) {
-            if (answer.steps >= options.limits.max_steps) {
-                limited = true;
-                break;
-            }
-            if (try_unmet(state, request, options, unmet, limited, answer)) {
-                return answer;
-            }
-        }
+    const bool is_found = request.prefer.empty()
+                              ? try_unmet(state, request, options, 0, limited, answer)
+                              : try_all_unmet(state, request, options, limited, answer);
+    if (is_found) {
+        return answer;
     }
     answer.status = limited ? Status::unknown : Status::infeasible;
     answer.reason = limited ? Reason::step_limit : name_conflict(request);

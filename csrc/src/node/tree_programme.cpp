@@ -44,10 +44,10 @@ std::uint64_t mirrored_bit(std::uint32_t rank) {
 
 // --- tables ---
 
-TreeTables::TreeTables(const DeviceTree& tree,
+TreeTables::TreeTables(DeviceTree tree,
                        const std::vector<TreePair>& pairs,
                        const std::vector<std::uint32_t>& counts)
-    : tree_(tree) {
+    : tree_(std::move(tree)) {
     number_cells(counts);
     price_classes(pairs);
     bundle_classes();
@@ -100,7 +100,7 @@ void TreeTables::price_classes(const std::vector<TreePair>& pairs) {
 // up the tree that is the level of the class in which the device is first matched.
 TreeTables::Price TreeTables::price_of(const DeviceTree::Node& node,
                                        const std::vector<TreePair>& pairs,
-                                       std::uint32_t packed) const {
+                                       std::uint32_t packed) {
     Price price;
     for (std::size_t i = 0; i < pairs.size(); ++i) {
         const TreePair& pair = pairs[i];
@@ -293,13 +293,13 @@ TreeProgramme::Parts TreeProgramme::parts_of(std::uint32_t index, std::size_t de
         return bundle_parts(index, out);
     }
     const Table table = fill(index, depth, false);
-    TreePart* end = out;
+    std::size_t count = 0;
     for (std::uint32_t offset = 1; offset <= table.last; ++offset) {
         if (table.cells[offset].cost < unreachable / 2) {
-            *end++ = {offset, tables_.packed_[offset], 0, table.cells[offset]};
+            out[count++] = {offset, tables_.packed_[offset], 0, table.cells[offset]};
         }
     }
-    return {out, end};
+    return {out, out + count};
 }
 
 TreeProgramme::Parts TreeProgramme::leaf_parts(const DeviceTree::Node& node,

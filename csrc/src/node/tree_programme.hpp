@@ -51,7 +51,7 @@ class TreeTables {
     static constexpr std::size_t max_pairs = 32;  // bits of TreePart::broken
 
     TreeTables() = default;
-    TreeTables(const DeviceTree& tree,
+    TreeTables(DeviceTree tree,
                const std::vector<TreePair>& pairs,
                const std::vector<std::uint32_t>& counts);
 
@@ -74,9 +74,9 @@ class TreeTables {
 
     void number_cells(const std::vector<std::uint32_t>& counts);
     void price_classes(const std::vector<TreePair>& pairs);
-    [[nodiscard]] Price price_of(const DeviceTree::Node& node,
-                                 const std::vector<TreePair>& pairs,
-                                 std::uint32_t packed) const;
+    [[nodiscard]] static Price price_of(const DeviceTree::Node& node,
+                                        const std::vector<TreePair>& pairs,
+                                        std::uint32_t packed);
     void bundle_classes();
     [[nodiscard]] bool can_bundle(const DeviceTree::Node& node) const;
     // Runs in prices_, or no_index.

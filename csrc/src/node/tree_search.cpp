@@ -584,7 +584,7 @@ class TreeSearch {
                             std::uint64_t remote,
                             std::uint64_t footprint) {
         const bool covered = (footprint & ~free_choice_.localities) == 0;
-        CoreChoice& cores = covered ? free_choice_ : hit_choice_;
+        const CoreChoice& cores = covered ? free_choice_ : hit_choice_;
         if (!covered) {
             chooser_.choose(set.mask, footprint, hit_choice_);
         }

@@ -214,9 +214,9 @@ class BatchBrute {
         }
     }
 
-    [[nodiscard]] bool fits_beside(const Member& member,
-                                   const DeviceSide& side,
-                                   const Sofar& sofar) const {
+    [[nodiscard]] static bool fits_beside(const Member& member,
+                                          const DeviceSide& side,
+                                          const Sofar& sofar) {
         if ((side.whole & sofar.whole) != 0 || (side.parts & sofar.parts) != 0) {
             return false;
         }

@@ -195,6 +195,7 @@ struct BruteForceOptions {
     /// Sets that the definition can not tell apart but by their indices count as one.
     bool group = true;
     /// Groups of terms, the first compared first. Empty: the default order.
+    // NOLINTNEXTLINE(readability-redundant-member-init): GCC warns without it.
     std::vector<TermGroup> order{};
 };
 

@@ -141,8 +141,8 @@ class InstanceMaker {
     // The largest sets inside `outer`.
     static std::vector<Bitmap> children_of(const Bitmap& outer,
                                            const std::vector<Bitmap>& family) {
-        const auto is_within = [](const Bitmap& inner, const Bitmap& set) {
-            return inner.is_subset_of(set) && !(inner == set);
+        const auto is_within = [](const Bitmap& one, const Bitmap& other) {
+            return one.is_subset_of(other) && !(one == other);
         };
         std::vector<Bitmap> children;
         for (const Bitmap& set : family) {

@@ -65,6 +65,7 @@ struct Instance {
     OracleState state;
     Request request;
     bool spread = false;
+    // NOLINTNEXTLINE(readability-redundant-member-init): GCC warns without it.
     std::vector<TermGroup> order{};  ///< empty: the default one
     std::optional<Holding> keep_from;
 };
