@@ -292,16 +292,19 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session
 def oracle_brute(session: nox.Session) -> None:
-    """Compare a million instances with the brute-force oracle."""
-    arguments = session.posargs or ["--instances", "1000000", "--seed", "1"]
+    """Compare a million instances with the brute-force oracle, and batches of them."""
     folder = build_native(session, "release")
-    session.run(
-        str(folder / "csrc" / "tests" / "oracle_run"),
-        "--threads",
-        JOBS,
-        *arguments,
-        external=True,
-    )
+    for program, instances in (
+        ("oracle_run", "1000000"),
+        ("oracle_batch_run", "100000"),
+    ):
+        session.run(
+            str(folder / "csrc" / "tests" / program),
+            "--threads",
+            JOBS,
+            *(session.posargs or ["--instances", instances, "--seed", "1"]),
+            external=True,
+        )
 
 
 @nox.session
