@@ -57,7 +57,13 @@ def test_pictures_are_shown() -> None:
 
 
 @pytest.mark.parametrize("line", shell_lines())
-def test_shell_line_runs(line: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_shell_line_runs(
+    line: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.chdir(tmp_path)  # Some lines write a file.
     assert main(shlex.split(line, comments=True)) in (EXIT_YES, EXIT_NO)
     written = capsys.readouterr()
     assert (written.out + written.err).strip()
