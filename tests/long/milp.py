@@ -76,8 +76,9 @@ def compare(seed: int) -> Outcome:
 
 def report(outcomes: Counter[str], terms: Counter[str]) -> None:
     """Print the figures."""
-    for line in tables.lines_of(tables.TABLES[TITLE]):
-        print(line)
+    if TITLE in tables.TABLES:  # Not where no answer was a proof.
+        for line in tables.lines_of(tables.TABLES[TITLE]):
+            print(line)
     print("answers in which a term is not 0:")
     for name in ta.Cost._fields:
         print(f"  {name:18} {terms[name]:8}")
