@@ -33,21 +33,28 @@ class Enumerator {
         for (std::size_t i = 1; i <= package_count; ++i) {
             const std::size_t packages =
                 demand_.largest_first ? package_count + 1 - i : i;
-            for (std::size_t k = least; k <= useful_count_; ++k) {
-                const std::size_t size =
-                    demand_.largest_first ? useful_count_ + least - k : k;
-                if (demand_.may_win && !demand_.may_win(packages, size)) {
-                    continue;
-                }
-                if (!visit_sets(packages, size)) {
-                    return !limited_;
-                }
+            if (!visit_sizes(packages, least)) {
+                return !limited_;
             }
         }
         return true;
     }
 
   private:
+    // All sets over so many Packages. False: as visit_sets().
+    bool visit_sizes(std::size_t packages, std::size_t least) {
+        for (std::size_t k = least; k <= useful_count_; ++k) {
+            const std::size_t size =
+                demand_.largest_first ? useful_count_ + least - k : k;
+            const bool needs_visit =
+                !demand_.may_win || demand_.may_win(packages, size);
+            if (needs_visit && !visit_sets(packages, size)) {
+                return false;
+            }
+        }
+        return true;
+    }
+
     // All sets of so many. False: visit() stopped, or the step limit came first.
     bool visit_sets(std::size_t packages, std::size_t size) {
         bool limited = false;

@@ -964,21 +964,13 @@ class Search {
                 return;
             }
             ++steps_;
-            cost[Cost::remote_devices] = never;
-            for (const CoverGroup& group : groups) {
-                cost[Cost::remote_devices] +=
-                    (group.localities & with_pu) == 0 ? group.devices : 0;
-            }
+            cost[Cost::remote_devices] = never + uncovered_by(groups, with_pu);
             if (std::cmp_greater(std::popcount(with_pu), branch_->wanted_units) ||
                 (set_.mask & ~(with_pu | touched | bytes_beside(with_pu))) != 0 ||
                 subset_exceeds_best(cost)) {
                 continue;
             }
-            std::vector<std::uint64_t> hit_sets;
-            for (std::uint64_t rest = with_pu; rest != 0; rest &= rest - 1) {
-                hit_sets.push_back(rest & (~rest + 1));
-            }
-            const auto choice = ask_pus(hit_sets, {}, {}, with_pu);
+            const auto choice = ask_pus(each_of(with_pu), {}, {}, with_pu);
             if (choice) {
                 consider_pus(cost, *choice);
             }
@@ -986,6 +978,24 @@ class Search {
                 return;
             }
         }
+    }
+
+    static std::int64_t uncovered_by(const std::vector<CoverGroup>& groups,
+                                     std::uint64_t localities) {
+        std::int64_t devices = 0;
+        for (const CoverGroup& group : groups) {
+            devices += (group.localities & localities) == 0 ? group.devices : 0;
+        }
+        return devices;
+    }
+
+    // A hit set for each locality.
+    static std::vector<std::uint64_t> each_of(std::uint64_t localities) {
+        std::vector<std::uint64_t> sets;
+        for (std::uint64_t rest = localities; rest != 0; rest &= rest - 1) {
+            sets.push_back(rest & (~rest + 1));
+        }
+        return sets;
     }
 
     // Localities of the bytes, when those of `with_pu` have a PU and no others.
