@@ -124,8 +124,12 @@ def test_missing_extra_says_what_to_install(
     ("words", "complaint"),
     [
         (["plan", "--bogus"], "--bogus: no such option"),
-        (["plan", "--cores", "x"], "--cores: "),
-        (["plan", "--format", "x"], "--format: "),
+        (["doctor", "-i", "x"], "-i: no such option, want one that the help names"),
+        (["plan", "--cores", "1.5"], "--cores: '1.5', want a whole number ("),
+        (["plan", "0"], "slots: '0', want a whole number, 1 or more ("),
+        (["plan", "10001"], "slots: '10001', want a whole number, 10000 or less ("),
+        (["plan", "--max-steps=-5"], "--max-steps: '-5', want a whole number, 0 or"),
+        (["plan", "--format", "x"], "--format: 'x', want one of 'table', 'env', "),
         (["run"], "COMMAND: missing"),
         (["replay"], "FILE: missing"),
         (["show", "extra"], "got unexpected extra argument"),
@@ -138,6 +142,68 @@ def test_words_that_cannot_be_read(
     assert (result.code, result.out) == (2, "")
     assert result.err.startswith(f"topoalloc: {complaint}")
     assert result.err.endswith(f"(topoalloc {words[0]} --help)\n")
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        (["show", "-i", ""], "-i: '', want this host, which is -i left out, a file"),
+        (
+            ["plan", "-i", SMALL, "--cores", "1", "--memory-kind", "hbm"],
+            "--memory-kind: hbm of no memory, want --memory or --hugepages with it",
+        ),
+        (
+            ["plan", "-i", SMALL, "--memory", "1Gi", "--memory-kind", "gpu"],
+            "--memory-kind: 'gpu', want one of dram, hbm, cxl, nvm",
+        ),
+        (
+            ["plan", "-i", SMALL, "--device", "gpu=1", "--gpus", "2"],
+            "--gpus: 2 beside --device gpu=1, want one of the two",
+        ),
+        (
+            ["plan", "-i", SMALL, "--json", "--format", "taskset"],
+            "--format: taskset beside --json, want one of the two",
+        ),
+        (
+            ["show", "-i", SMALL, "--json", "--svg", "-"],
+            "--svg: - beside --json, want a file",
+        ),
+        (
+            ["show", "-i", "dgx-h100", "--matrix", "--class", "foo"],
+            "--class: 'foo', want one of ",
+        ),
+        (
+            ["show", "-i", SMALL, "--matrix", "--class", "foo"],
+            "--class: 'foo', want none: no devices",
+        ),
+    ],
+)
+def test_options_that_would_go_unheard_are_refused(
+    words: list[str], complaint: str, shell: Shell
+) -> None:
+    result = shell(*words)
+    assert (result.code, result.out) == (2, "")
+    assert result.err.startswith(f"topoalloc: {complaint}")
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        (["plan", "-i", SMALL, "--request"], "--request"),
+        (["plan", "-i", SMALL, "--cores", "1", "--save"], "--save"),
+        (["plan", "-i", SMALL, "--cores", "1", "--record"], "--record"),
+        (["show", "-i", SMALL, "--svg"], "--svg"),
+        (["replay"], "FILE"),
+    ],
+)
+def test_file_error_names_the_option(
+    words: list[str], name: str, shell: Shell, tmp_path: Path
+) -> None:
+    path = tmp_path / "none" / "file"
+    result = shell(*words, str(path))
+    assert (result.code, result.out) == (2, "")
+    start = f"topoalloc: {name}: {path}: No such file or directory, want a "
+    assert result.err.startswith(start)
 
 
 def test_closed_pipe_ends_quietly() -> None:
@@ -231,7 +297,10 @@ def test_input_that_names_nothing(source: str, shell: Shell) -> None:
 def test_file_that_cannot_be_read(shell: Shell, tmp_path: Path) -> None:
     result = shell("show", "--state", str(tmp_path / "none"))
     assert (result.code, result.out) == (2, "")
-    assert result.err == f"topoalloc: {tmp_path / 'none'}: No such file or directory\n"
+    assert result.err == (
+        f"topoalloc: --state: {tmp_path / 'none'}: "
+        "No such file or directory, want a snapshot\n"
+    )
 
 
 def test_state_of_another_machine_is_refused(shell: Shell, tmp_path: Path) -> None:
@@ -335,7 +404,7 @@ def test_slots_one_by_one_prove_no_only_by_a_bound(
     monkeypatch.setattr(ta.Allocator, "headroom", lambda *_, **__: loose)
     result = shell(*words)
     assert result.code == 3
-    assert "slot 8 of 9: INFEASIBLE" in result.err
+    assert "slot-8 of 9 slots: INFEASIBLE" in result.err
 
 
 def test_step_limit_is_undecided(shell: Shell) -> None:
@@ -410,11 +479,14 @@ def test_order_of_the_terms_decides(shell: Shell) -> None:
     ):
         (slot,) = shell.json(*plain, *words)["slots"]
         assert slot["placement"]["cpuset"] == cpuset
-    for order in ("l3", "l3s,l3s", ""):
+    for order, complaint in (
+        ("l3", "'l3', want each of packages, localities"),
+        ("l3s,l3s", "'l3s' twice, want it once"),
+        ("", "'', want each of packages, localities"),
+    ):
         refused = shell(*plain, "--order", order)
         assert refused.code == 2
-        assert "policy.order: " in refused.err
-        assert "want each of packages, localities" in refused.err
+        assert f"--order: {complaint}" in refused.err
 
 
 def test_order_stands_in_the_record(shell: Shell, tmp_path: Path) -> None:

@@ -169,17 +169,41 @@ def _sentence(text: str) -> str:
 def _usage_text(error: Any) -> str:  # noqa: ANN401 - The kinds have no common fields.
     """Say an error of the command line as topoalloc says its own."""
     option = getattr(error, "option_name", None)
-    if option is not None and getattr(error, "possibilities", None) is not None:
-        near = ", ".join(sorted(error.possibilities)) or "one that the help names"
+    if option is not None and hasattr(error, "possibilities"):
+        near = ", ".join(sorted(error.possibilities or ())) or "one that the help names"
         return f"{option}: no such option, want {near}"
     parameter = getattr(error, "param", None)
     if parameter is not None:
         is_option = parameter.param_type_name == "option"
         hint = parameter.opts[-1] if is_option else parameter.metavar or parameter.name
+        value = _value_text(error)
+        if value:
+            return f"{hint}: {value}"
         # Without a message of its own it is one that is missing.
         return f"{hint}: {error.message or 'missing, want it'}".rstrip(".")
     text = str(error.format_message()).rstrip(".")
     return text[0].lower() + text[1:]
+
+
+def _value_text(error: Exception) -> str:
+    """Say a value that cannot be read; empty where typer does not tell it."""
+    errors = getattr(error.__cause__, "errors", None)
+    if errors is None:
+        return ""
+    (first, *_) = errors()
+    bounds = first.get("ctx", {})
+    match first["type"]:
+        case "int_parsing" | "int_parsing_size":
+            want = "a whole number"
+        case "greater_than_equal":
+            want = f"a whole number, {bounds['ge']} or more"
+        case "less_than_equal":
+            want = f"a whole number, {bounds['le']} or less"
+        case "value_error" if " is not one of " in first["msg"]:
+            want = first["msg"].partition(" is not ")[2].rstrip(".")
+        case _:
+            return ""
+    return f"{str(first['input'])!r}, want {want}"
 
 
 def _complain(message: str) -> int:

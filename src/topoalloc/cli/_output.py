@@ -3,15 +3,40 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+from topoalloc._errors import InvalidRequestError, TopoallocError
 from topoalloc._policy import Cost
 from topoalloc._quantity import format_quantity
 from topoalloc._records import Placement
 
-__all__ = ["cost_text", "memory_text", "print_json", "print_table", "warn"]
+__all__ = [
+    "cost_text",
+    "memory_text",
+    "naming",
+    "print_json",
+    "print_table",
+    "warn",
+]
+
+
+@contextlib.contextmanager
+def naming(option: str, want: str) -> Iterator[None]:
+    """Name the option of which a file cannot be read or written, and what it wants."""
+    try:
+        yield
+    except TopoallocError:
+        raise
+    except OSError as error:
+        # Without a name it is no file of the option: a closed pipe, for one.
+        if error.filename is None or error.strerror is None:
+            raise
+        raise InvalidRequestError(
+            f"{option}: {error.filename}: {error.strerror}, want {want}"
+        ) from None
 
 
 def print_json(document: object) -> None:

@@ -20,7 +20,14 @@ from topoalloc._records import Placement, Status, Verdict
 from topoalloc._request import API_VERSION, Request
 from topoalloc.cli import EXIT_NO, EXIT_UNDECIDED, EXIT_YES
 from topoalloc.cli._formats import environment, format_slots
-from topoalloc.cli._output import cost_text, memory_text, print_json, print_table, warn
+from topoalloc.cli._output import (
+    cost_text,
+    memory_text,
+    naming,
+    print_json,
+    print_table,
+    warn,
+)
 from topoalloc.cli._question import Question
 from topoalloc.cli._source import Source, State
 
@@ -132,6 +139,10 @@ def command(
     ] = None,
 ) -> int:
     """Answer and print."""
+    if json_ and format is not Format.TABLE:
+        raise InvalidRequestError(
+            f"--format: {format.value} beside --json, want one of the two"
+        )
     allocator, request = state.apply(source), question.make()
     if record is not None:
         if slots != 1:
@@ -149,7 +160,8 @@ def command(
         else format_slots(format.value, [*plan.placements.values()], host)
     )
     if save is not None and code == EXIT_YES:
-        Path(save).write_bytes(allocator.snapshot())
+        with naming("--save", "a file that can be written"):
+            Path(save).write_bytes(allocator.snapshot())
     if json_:
         print_json(plan.to_dict(allocator, request))
     elif code != EXIT_YES:
@@ -178,7 +190,8 @@ def write_record(verdict: Verdict, path: str) -> None:
     if path == "-":
         sys.stdout.write(text)
     else:
-        Path(path).write_text(text, encoding="utf-8")
+        with naming("--record", "a file that can be written"):
+            Path(path).write_text(text, encoding="utf-8")
 
 
 def _owners(allocator: Allocator, stem: str, slots: int) -> list[str]:
@@ -239,11 +252,7 @@ def _place_each(
                 # The slots before it stand in the way: no proof about all of them.
                 most = before.headroom(request, max_steps=max_steps).upper
                 status = Status.INFEASIBLE if most < len(owners) else Status.UNKNOWN
-            what = (
-                "request"
-                if len(owners) == 1
-                else f"slot {len(placements)} of {len(owners)}"
-            )
+            what = "request" if len(owners) == 1 else f"{owner} of {len(owners)} slots"
             complaint = _reason(what, verdict)
             return Plan(how, status, verdict.reason, steps, None, {}, complaint)
         is_optimal = is_optimal and verdict.status is Status.OPTIMAL

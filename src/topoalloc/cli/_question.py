@@ -31,6 +31,7 @@ from topoalloc._constraints import (
 from topoalloc._errors import FormatError, InvalidRequestError
 from topoalloc._request import DeviceRequest, Request
 from topoalloc.cli._locations import device_key
+from topoalloc.cli._output import naming
 from topoalloc.cli._source import read_document
 
 __all__ = ["Question", "parse_constraint"]
@@ -38,6 +39,8 @@ __all__ = ["Question", "parse_constraint"]
 _CONDITION: Final = re.compile(
     r"(?P<cls>[^.=<>!]+)\.(?P<name>[^=<>!]+)(?P<op>>=|<=|!=|=)(?P<value>.*)", re.DOTALL
 )
+# The memory of GPUs is never handed out, so it is none of these.
+_MEMORY_KINDS: Final = ("dram", "hbm", "cxl", "nvm")
 _GRAMMAR: Final = {
     "align": "align:LEVEL[:OF,...]",
     "pair": "pair:A:B[:WITHIN[:N:M]]",
@@ -164,15 +167,33 @@ class Question:
             if texts:
                 changes[name] = [parse_constraint(f"--{name}", text) for text in texts]
         base = self._base()
+        self._check_memory_kind(base)
         devices = self._devices({} if base is None else base.devices)
         if devices:
             changes["devices"] = devices
         return Request(**changes) if base is None else base.replace(**changes)
 
+    def _check_memory_kind(self, base: Request | None) -> None:
+        if self.memory_kind is None:
+            return
+        if self.memory_kind not in _MEMORY_KINDS:
+            raise InvalidRequestError(
+                f"--memory-kind: {self.memory_kind!r}, want one of "
+                + ", ".join(_MEMORY_KINDS)
+            )
+        has_own = self.memory is not None or bool(self.hugepages)
+        if not has_own and (base is None or not (base.memory or base.hugepages)):
+            raise InvalidRequestError(
+                f"--memory-kind: {self.memory_kind} of no memory, want --memory or "
+                "--hugepages with it"
+            )
+
     def _base(self) -> Request | None:
         if self.request is None:
             return None
-        document = read_document(Path(self.request).read_bytes(), self.request)
+        with naming("--request", "a Request in JSON"):
+            content = Path(self.request).read_bytes()
+        document = read_document(content, self.request)
         try:
             return Request.from_dict(document)
         except FormatError as error:
@@ -180,9 +201,14 @@ class Question:
 
     def _devices(self, base: Mapping[str, DeviceRequest]) -> dict[str, DeviceRequest]:
         counts = {name: wanted.count for name, wanted in base.items()}
-        for cls, text in _assignments("--device", self.device or ()):
-            counts[cls] = _integer("--device", text)
         short = {"gpu": self.gpus, "nic": self.nics}
+        for cls, text in _assignments("--device", self.device or ()):
+            if short.get(cls) is not None:
+                raise InvalidRequestError(
+                    f"--{cls}s: {short[cls]} beside --device {cls}={text}, want one of "
+                    "the two"
+                )
+            counts[cls] = _integer("--device", text)
         counts |= {cls: count for cls, count in short.items() if count is not None}
         # Asking for none of a class is as not asking.
         counts = {cls: count for cls, count in counts.items() if count != 0}

@@ -13,7 +13,7 @@ from topoalloc._errors import FormatError
 from topoalloc._request import API_VERSION
 from topoalloc._snapshot import replay
 from topoalloc.cli import EXIT_NO, EXIT_YES
-from topoalloc.cli._output import print_json
+from topoalloc.cli._output import naming, print_json
 from topoalloc.cli._source import read_document
 
 __all__ = ["EXAMPLES", "HELP", "command"]
@@ -40,7 +40,8 @@ def command(
 ) -> int:
     """Replay and print what differs."""
     is_stdin = file == "-"
-    content = sys.stdin.buffer.read() if is_stdin else Path(file).read_bytes()
+    with naming("FILE", "a Decision record, or - for standard input"):
+        content = sys.stdin.buffer.read() if is_stdin else Path(file).read_bytes()
     name = "stdin" if is_stdin else file
     document = read_document(content, name)
     try:

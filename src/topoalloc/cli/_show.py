@@ -9,8 +9,10 @@ from typing import Annotated
 
 import typer
 
+from topoalloc._errors import InvalidRequestError
+from topoalloc._machine import Machine
 from topoalloc.cli import EXIT_YES
-from topoalloc.cli._output import print_json
+from topoalloc.cli._output import naming, print_json
 from topoalloc.cli._source import Source
 from topoalloc.draw import (
     device_matrix,
@@ -74,14 +76,22 @@ def command(
     ] = None,
 ) -> int:
     """Print."""
+    if svg == "-" and (json_ or matrix):
+        other = "--json" if json_ else "--matrix"
+        raise InvalidRequestError(
+            f"--svg: - beside {other}, want a file: both go to standard output"
+        )
     allocator = source.allocator()
     machine, classes = allocator.machine, tuple(class_ or ())
+    if matrix:
+        _require_known(machine, classes)
     if svg is not None:
         picture = machine_svg(machine, allocator)
         if svg == "-":
             sys.stdout.write(picture)
             return EXIT_YES
-        Path(svg).write_text(picture, encoding="utf-8")
+        with naming("--svg", "a file that can be written, or -"):
+            Path(svg).write_text(picture, encoding="utf-8")
         if not (matrix or json_):
             return EXIT_YES
     if json_:
@@ -96,3 +106,11 @@ def command(
     else:
         sys.stdout.write(machine_tree(machine, allocator, collapse=collapse))
     return EXIT_YES
+
+
+def _require_known(machine: Machine, classes: tuple[str, ...]) -> None:
+    known = {d.device_class for d in machine.devices if d.parent is None}
+    unknown = [name for name in classes if name not in known]
+    if unknown:
+        want = f"one of {', '.join(sorted(known))}" if known else "none: no devices"
+        raise InvalidRequestError(f"--class: {unknown[0]!r}, want {want}")

@@ -16,6 +16,7 @@ from topoalloc._errors import FormatError, InvalidRequestError
 from topoalloc._machine import Machine
 from topoalloc._policy import Policy
 from topoalloc.cli._locations import device_key, pus_of
+from topoalloc.cli._output import naming
 
 __all__ = ["Source", "State", "read_document", "read_machine"]
 
@@ -64,7 +65,8 @@ class Source:
                 reserved = pus_of(machine, reserved_pus)
                 return Allocator(machine, reserved_pus=reserved, policy=policy)
         else:
-            content = Path(self.state).read_bytes()
+            with naming("--state", "a snapshot"):
+                content = Path(self.state).read_bytes()
         if reserved_pus or policy != "pack":
             raise InvalidRequestError(
                 "--reserved-pus, --policy and --order: given beside a snapshot, "
@@ -128,7 +130,15 @@ class State:
             return self.policy
         packing = Policy.of(self.policy).packing
         first = self.order.split(",")
-        rest = (group for group in Policy().order if group not in first)
+        known = Policy().order
+        for number, group in enumerate(first):
+            if group not in known:
+                raise InvalidRequestError(
+                    f"--order: {group!r}, want each of {', '.join(known)} at most once"
+                )
+            if group in first[:number]:
+                raise InvalidRequestError(f"--order: {group!r} twice, want it once")
+        rest = (group for group in known if group not in first)
         return Policy("command-line", packing=packing, order=(*first, *rest))
 
 
@@ -153,6 +163,10 @@ def read_machine(text: str | None) -> Machine:
     """
     if text is None:
         return Machine.discover()
+    if not text:
+        raise InvalidRequestError(
+            f"-i: '', want this host, which is -i left out, {_KINDS}"
+        )
     if text == "-":
         return _machine_from(sys.stdin.buffer.read(), "stdin")
     # A preset first: its name is no path that anybody would give to a recording.
@@ -162,7 +176,9 @@ def read_machine(text: str | None) -> Machine:
     if path.is_dir():
         raise InvalidRequestError(f"-i: {text!r} is a folder, want {_KINDS}")
     if path.exists():
-        return _machine_from(path.read_bytes(), text)
+        with naming("-i", _KINDS):
+            content = path.read_bytes()
+        return _machine_from(content, text)
     # Synthetic descriptions have a colon in every word.
     if ":" in text and "/" not in text:
         return Machine.from_synthetic(text)
