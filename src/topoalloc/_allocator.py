@@ -237,7 +237,11 @@ class Allocator(_core.Allocator):
         ------
         StateError
             An owner holds another Request; nothing of the batch is taken.
+        InvalidRequestError
+            The owners are no list.
         """
+        if isinstance(owners, str) or not isinstance(owners, Iterable):
+            raise InvalidRequestError(f"owners: {owners!r}, want a list of names")
         return self.allocate_each(request, list(owners), max_steps)
 
     def take(
@@ -369,7 +373,7 @@ class Allocator(_core.Allocator):
         """
         pu = _pu_of(what)
         if pu is None:
-            return tuple(self.owners_of_device(device_names("device", what)[0]))
+            return tuple(self.owners_of_device(_device_name(what)))
         owner = self.owner_of_pu(pu)
         return () if owner is None else (owner,)
 
@@ -498,7 +502,7 @@ class Allocator(_core.Allocator):
     def _set_cordon(self, what: str | int | Device, *, cordoned: bool) -> None:
         pu = _pu_of(what)
         if pu is None:
-            self.cordon_device(device_names("device", what)[0], cordoned)
+            self.cordon_device(_device_name(what), cordoned)
         else:
             self.cordon_pu(pu, cordoned)
 
@@ -515,7 +519,8 @@ def _cpuset(name: str, pus: object) -> str:
             # A lone surrogate cannot cross into the core, which reads all the rest.
             raise FormatError(f"{name}: {pus!a}, want a list of PUs such as 0-3,8")
         return pus
-    if not isinstance(pus, Iterable):
+    if isinstance(pus, bytes | bytearray) or not isinstance(pus, Iterable):
+        # The members of bytes are character codes, which nobody means.
         raise InvalidRequestError(f"{name}: {pus!r}, want a list of PUs")
     return ",".join(str(_index(name, pu)) for pu in pus)
 
@@ -530,6 +535,13 @@ def _pu_of(what: object) -> int | None:
     if isinstance(what, int):
         return _index("pu", what)
     return None
+
+
+def _device_name(what: object) -> str:
+    names = device_names("device", what)
+    if len(names) != 1:
+        raise InvalidRequestError(f"device: {what!r}, want one device")
+    return names[0]
 
 
 def _device_shares(devices: object) -> list[tuple[str, dict[str, int]]]:

@@ -496,3 +496,28 @@ def test_many_threads_share_one_allocator(allocator: ta.Allocator) -> None:
 
 def test_repr_says_what_is_free(allocator: ta.Allocator) -> None:
     assert "free PUs '0-15'" in repr(allocator)
+
+
+@pytest.mark.parametrize("pus", [b"1", bytearray(b"1"), 5])
+def test_pus_that_are_no_list_are_refused(pus: Any) -> None:
+    machine = ta.Machine.preset("dgx-h100")
+    with pytest.raises(ta.InvalidRequestError, match=r"^reserved_pus: .* want a list"):
+        ta.Allocator(machine, reserved_pus=pus)
+    with pytest.raises(ta.InvalidRequestError, match=r"^pus: .* want a list of PUs"):
+        ta.Allocator(machine).take(owner="pod-7", pus=pus)
+
+
+@pytest.mark.parametrize("owners", ["rank", None, 5])
+def test_owners_that_are_no_list_are_refused(owners: Any) -> None:
+    allocator = ta.Allocator(ta.Machine.preset("dgx-h100"))
+    with pytest.raises(ta.InvalidRequestError, match=r"^owners: .* want a list"):
+        allocator.allocate_batch(ta.Request(cores=1), owners)
+    assert allocator.placements == {}
+
+
+@pytest.mark.parametrize("what", [[], ["gpu0", "gpu1"]])
+@pytest.mark.parametrize("call", ["cordon", "uncordon", "owner_of", "owners_of"])
+def test_other_than_one_device_is_refused(call: str, what: Any) -> None:
+    allocator = ta.Allocator(ta.Machine.preset("dgx-h100"))
+    with pytest.raises(ta.InvalidRequestError, match=r"^device: .* want one device$"):
+        getattr(allocator, call)(what)
