@@ -122,7 +122,7 @@ class Allocator(_core.Allocator):
         InvalidRequestError
             A Request names what the Machine lacks.
         """
-        return self.check_all(list(requests), max_steps)
+        return self.check_all(list(requests), _steps(max_steps))
 
     def check_joint(
         self, requests: Mapping[str, Request], *, max_steps: int = DEFAULT_MAX_STEPS
@@ -166,7 +166,7 @@ class Allocator(_core.Allocator):
         >>> allocator.headroom(ta.Request(cores=2))
         Headroom(n=2, upper=2)
         """
-        count, upper, _ = self.headroom_of(request, max_steps)
+        count, upper, _ = self.headroom_of(request, _steps(max_steps))
         return Headroom(count, upper)
 
     # --- taking and giving back ---
@@ -242,7 +242,7 @@ class Allocator(_core.Allocator):
         """
         if isinstance(owners, str) or not isinstance(owners, Iterable):
             raise InvalidRequestError(f"owners: {owners!r}, want a list of names")
-        return self.allocate_each(request, list(owners), max_steps)
+        return self.allocate_each(request, list(owners), _steps(max_steps))
 
     def take(
         self,
@@ -481,7 +481,7 @@ class Allocator(_core.Allocator):
                 f"requests: {type(requests).__name__}, want owners and Requests"
             )
         status, reason, terms, steps, placements, rows = self.joint(
-            dict(requests), max_steps, takes
+            dict(requests), _steps(max_steps), takes
         )
         return BatchVerdict(
             status,
@@ -505,6 +505,14 @@ class Allocator(_core.Allocator):
             self.cordon_device(_device_name(what), cordoned)
         else:
             self.cordon_pu(pu, cordoned)
+
+
+def _steps(max_steps: object) -> int:
+    if not isinstance(max_steps, int) or not 0 <= max_steps < 2**64:
+        is_huge = isinstance(max_steps, int) and abs(max_steps) >= 2**128
+        shown = "a huge integer" if is_huge else repr(max_steps)
+        raise InvalidRequestError(f"max_steps: {shown}, want an int of 0 to 2^64 - 1")
+    return max_steps
 
 
 def _index(name: str, index: object) -> int:

@@ -521,3 +521,19 @@ def test_other_than_one_device_is_refused(call: str, what: Any) -> None:
     allocator = ta.Allocator(ta.Machine.preset("dgx-h100"))
     with pytest.raises(ta.InvalidRequestError, match=r"^device: .* want one device$"):
         getattr(allocator, call)(what)
+
+
+@pytest.mark.parametrize("max_steps", [-1, 2**64, 2**200, "x", None, 1.5])
+def test_step_limits_that_are_none_are_refused(max_steps: Any) -> None:
+    allocator = ta.Allocator(ta.Machine.preset("dgx-h100"))
+    request = ta.Request(cores=1)
+    for ask in (
+        lambda: allocator.headroom(request, max_steps=max_steps),
+        lambda: allocator.check_many([request], max_steps=max_steps),
+        lambda: allocator.check_joint({"a": request}, max_steps=max_steps),
+        lambda: allocator.allocate_many({"a": request}, max_steps=max_steps),
+        lambda: allocator.allocate_batch(request, ["a"], max_steps=max_steps),
+    ):
+        with pytest.raises(ta.InvalidRequestError, match=r"^max_steps: .* 2\^64 - 1$"):
+            ask()
+    assert allocator.placements == {}
