@@ -8,6 +8,7 @@
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -133,6 +134,8 @@ TEST(HwlocXml, ReadsCpusAndMemory) {
     EXPECT_EQ(spec.numa_nodes[1].cpuset.to_list(), "2-3,6-7");
     ASSERT_TRUE(spec.allowed_pus.has_value());
     EXPECT_EQ(spec.allowed_pus->to_list(), "0-6");
+    ASSERT_TRUE(spec.allowed_numa_nodes.has_value());
+    EXPECT_EQ(spec.allowed_numa_nodes->to_list(), "0");
     ASSERT_TRUE(spec.distances.has_value());
     EXPECT_EQ(spec.distances->numa_nodes, (std::vector<std::uint32_t>{0, 8}));
     EXPECT_EQ(spec.distances->values, (std::vector<std::uint64_t>{10, 21, 22, 10}));
@@ -226,7 +229,10 @@ std::string shown(const MachineSpec& spec) {
     for (const BridgeSpec& each : spec.bridges) {
         all += each.name + ' ' + std::to_string(each.parent) + '\n';
     }
-    return all + (spec.allowed_pus ? spec.allowed_pus->to_list() : "all");
+    const auto listed = [](const std::optional<Bitmap>& set) {
+        return set ? set->to_list() : "all";
+    };
+    return all + listed(spec.allowed_pus) + '\n' + listed(spec.allowed_numa_nodes);
 }
 
 void expect_equal_devices(const MachineSpec& a, const MachineSpec& b) {
@@ -370,6 +376,55 @@ TEST(HwlocXml, OfflineObjectsAreSkipped) {
         read(machine_of("<object type=\"Package\" os_index=\"1\" cpuset=\"0x0\" "
                         "complete_cpuset=\"0xc\"/>"));
     EXPECT_TRUE(sets_of(spec).empty());
+}
+
+// `sets`: attributes of the Machine. NUMANodes 0 and 8, the second without PUs.
+MachineSpec with_node_eight(const std::string& sets,
+                            const std::string& version = " version=\"2.0\"") {
+    std::string text = machine_of(
+        "<object type=\"NUMANode\" os_index=\"8\" cpuset=\"0x0\" "
+        "nodeset=\"0x100\"/>",
+        "",
+        version);
+    text.replace(text.find("nodeset=\"0x1\""), 13, "nodeset=\"0x101\" " + sets);
+    return read(text);
+}
+
+TEST(HwlocXml, ReadsTheAllowedNumaNodes) {
+    for (const std::string version : {"", " version=\"2.0\"", " version=\"3.0\""}) {
+        const MachineSpec spec = with_node_eight("allowed_nodeset=\"0x100\"", version);
+        ASSERT_TRUE(spec.allowed_numa_nodes.has_value()) << version;
+        EXPECT_EQ(spec.allowed_numa_nodes->to_list(), "8");
+        EXPECT_FALSE(spec.allowed_pus.has_value());
+        EXPECT_EQ(Machine::build(spec)->allowed_numa_nodes().to_list(), "1");
+    }
+    const MachineSpec none = with_node_eight("allowed_nodeset=\"0x0\"");
+    ASSERT_TRUE(none.allowed_numa_nodes.has_value());
+    EXPECT_TRUE(none.allowed_numa_nodes->empty());
+}
+
+TEST(HwlocXml, AllNumaNodesAreAllowedUnlessTheFileSaysOtherwise) {
+    for (const std::string sets : {"",
+                                   "allowed_nodeset=\"0x101\"",
+                                   "allowed_nodeset=\"0xf...f\"",
+                                   "allowed_nodeset=\"0xffffffff\""}) {
+        EXPECT_FALSE(with_node_eight(sets).allowed_numa_nodes.has_value()) << sets;
+    }
+    // Memory that stands at the Machine has no NUMANode that could be disallowed.
+    const MachineSpec spec = read(
+        "<topology><object type=\"Machine\" cpuset=\"0x1\" allowed_nodeset=\"0x0\" "
+        "local_memory=\"1073741824\">"
+        "<object type=\"PU\" os_index=\"0\" cpuset=\"0x1\"/></object></topology>");
+    EXPECT_EQ(spec.numa_nodes.size(), 1U);
+    EXPECT_FALSE(spec.allowed_numa_nodes.has_value());
+}
+
+TEST(HwlocXml, RefusesABadAllowedNodeset) {
+    std::string text = machine_of("");
+    text.replace(
+        text.find("nodeset=\"0x1\""), 13, "nodeset=\"0x1\" allowed_nodeset=\"all\"");
+    EXPECT_EQ(error_of(text).substr(0, 53),
+              "t.xml:1: allowed_nodeset \"all\": no set, want 32-bit w");
 }
 
 TEST(HwlocXml, VersionOneKeepsMemoryAtTheMachine) {

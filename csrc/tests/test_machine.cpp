@@ -109,6 +109,25 @@ TEST(Machine, test_allowed_when_given) {
               "allowed_pus: PU 9 is not there, want PUs of the Machine");
 }
 
+TEST(Machine, test_allowed_numa_nodes_when_given) {
+    MachineSpec spec = two_packages();
+    EXPECT_EQ(build(spec)->allowed_numa_nodes().to_list(), "0-1");
+    spec.numa_nodes[0].os_index = 8;  // so the second by index
+    spec.allowed_numa_nodes = list("8");
+    const auto m = build(spec);
+    EXPECT_EQ(m->allowed_numa_nodes().to_list(), "1");
+    // Memory alone is not to be used: PUs and localities are those of all NUMANodes.
+    EXPECT_EQ(m->allowed_pus().to_list(), "0-7");
+    EXPECT_EQ(m->localities().size(), 2U);
+    EXPECT_EQ(m->localities()[1].numa_nodes, std::vector<std::uint32_t>{0});
+    spec.allowed_numa_nodes = Bitmap();
+    EXPECT_TRUE(build(spec)->allowed_numa_nodes().empty());
+    spec.allowed_numa_nodes = list("1,7");
+    EXPECT_EQ(error_of(spec),
+              "allowed_numa_nodes: NUMANode 7 is not there, want NUMANodes of the "
+              "Machine");
+}
+
 TEST(Machine, test_l3_when_it_spans_numa_nodes) {  // SNC
     MachineSpec spec;
     add_pus(spec, "0-7");

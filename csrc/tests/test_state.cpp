@@ -45,6 +45,27 @@ TEST(NodeState, CountsADisallowedPuAsNotFree) {
     EXPECT_EQ(state.whole_cores().to_list(), "1-7");
 }
 
+TEST(NodeState, HasNothingFreeOnADisallowedNumaNode) {
+    const auto machine = small_machine(
+        [](MachineSpec& spec) { spec.allowed_numa_nodes = Bitmap::range(0, 1); });
+    NodeState state(machine);
+    EXPECT_EQ(state.free_bytes(0, 0), 64 * gi);
+    EXPECT_EQ(state.free_bytes(1, 0), 0U);
+    EXPECT_EQ(state.free_bytes(1, 1), 0U);
+    EXPECT_EQ(state.free_pus().count(), 16U);  // its PUs stay
+    Placement bytes;
+    for (const std::uint64_t amount : {std::uint64_t{0}, std::uint64_t{1}}) {
+        bytes.memory = {{1, 0, amount}};
+        EXPECT_FALSE(state.can_take(bytes, true));
+    }
+    bytes.memory = {{0, 0, gi}, {0, 1, 2 * mi}};
+    EXPECT_TRUE(state.can_take(bytes, false));
+    state.take(bytes);
+    state.check_consistency();
+    state.release(bytes);
+    EXPECT_TRUE(state == NodeState(machine));
+}
+
 TEST(NodeState, TakesCoresApartWithOnePu) {
     NodeState state(small_machine());
     Placement one;

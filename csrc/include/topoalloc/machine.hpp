@@ -164,6 +164,10 @@ class Machine {
     }
     /// Logical.
     [[nodiscard]] const Bitmap& allowed_pus() const { return allowed_pus_; }
+    /// Indices of the NUMANodes whose memory may be given.
+    [[nodiscard]] const Bitmap& allowed_numa_nodes() const {
+        return allowed_numa_nodes_;
+    }
 
     [[nodiscard]] Level level(std::uint32_t device_a, std::uint32_t device_b) const {
         return static_cast<Level>(levels_[device_a * devices_.size() + device_b]);
@@ -236,6 +240,7 @@ class Machine {
     std::vector<std::uint32_t> switches_;
     std::vector<std::uint64_t> page_sizes_;
     Bitmap allowed_pus_;
+    Bitmap allowed_numa_nodes_;
     std::vector<std::uint8_t> levels_;     // devices x devices
     std::vector<std::uint32_t> link_row_;  // device -> row of links_, or no_index
     std::vector<std::uint64_t> links_;     // rows x rows, MB/s

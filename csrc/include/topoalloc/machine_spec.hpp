@@ -113,8 +113,9 @@ struct MachineSpec {
     std::string source;               ///< "XML file x", used in error messages
     std::vector<ObjectSpec> objects;  ///< PUs in the source's logical order
     std::vector<NumaNodeSpec> numa_nodes;
-    std::optional<Bitmap> allowed_pus;  ///< OS indices; absent: all
-    std::vector<BridgeSpec> bridges;    ///< a parent stands before its children
+    std::optional<Bitmap> allowed_pus;         ///< OS indices; absent: all
+    std::optional<Bitmap> allowed_numa_nodes;  ///< OS indices; absent: all
+    std::vector<BridgeSpec> bridges;           ///< a parent stands before its children
     std::vector<DeviceSpec> devices;
     std::optional<DistanceSpec> distances;
     std::vector<LinkSpec> links;

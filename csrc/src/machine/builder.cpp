@@ -28,6 +28,7 @@ std::shared_ptr<const Machine> MachineBuilder::build() {
     build_localities();
     collect_page_sizes();
     build_numa_nodes();
+    number_allowed_numa_nodes();
     attach_numa_nodes();
     link_localities();
     build_distances();

@@ -75,6 +75,7 @@ class MachineBuilder {
     void collect_page_sizes();
     void build_localities();
     void build_numa_nodes();
+    void number_allowed_numa_nodes();
     void attach_numa_nodes();
     [[nodiscard]] Bitmap localities_inside(const Bitmap& os_cpuset) const;
     void link_localities();

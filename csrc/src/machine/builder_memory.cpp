@@ -137,6 +137,23 @@ void MachineBuilder::build_numa_nodes() {
     }
 }
 
+void MachineBuilder::number_allowed_numa_nodes() {
+    if (!spec_.allowed_numa_nodes) {
+        machine_->allowed_numa_nodes_ = Bitmap::range(0, machine_->numa_nodes_.size());
+        return;
+    }
+    spec_.allowed_numa_nodes->for_each([this](std::size_t os_index) {
+        const std::uint32_t node =
+            machine_->numa_node_of_os_index(static_cast<std::uint32_t>(os_index));
+        if (node == no_index) {
+            fail("allowed_numa_nodes",
+                 "NUMANode " + std::to_string(os_index) +
+                     " is not there, want NUMANodes of the Machine");
+        }
+        machine_->allowed_numa_nodes_.set(node);
+    });
+}
+
 Bitmap MachineBuilder::localities_inside(const Bitmap& os_cpuset) const {
     const auto& localities = machine_->localities_;
     if (os_cpuset.empty()) {  // no parent named: the Machine

@@ -336,7 +336,7 @@ void add_distances(const XmlSource& source, const HwlocXml& xml, MachineSpec& sp
 }
 
 // Absent when all PUs are allowed.
-void add_allowed(const XmlSource& source, const HwlocXml& xml, MachineSpec& spec) {
+void add_allowed_pus(const XmlSource& source, const HwlocXml& xml, MachineSpec& spec) {
     const XmlObject& machine = xml.objects.front();
     const Bitmap& all = xml.cpuset(machine);
     Bitmap allowed = all;
@@ -349,6 +349,32 @@ void add_allowed(const XmlSource& source, const HwlocXml& xml, MachineSpec& spec
     restrict_to("online_cpuset", xml.details_of(machine).online_cpuset);
     if (!(allowed == all)) {
         spec.allowed_pus = std::move(allowed);
+    }
+}
+
+// Absent when all NUMANodes are allowed. Memory that version 1 shows at the Machine has
+// no NUMANode, and no nodeset speaks of it; version 1 writes a set without end where
+// nothing is known of NUMANodes.
+void add_allowed_numa_nodes(const XmlSource& source,
+                            const HwlocXml& xml,
+                            MachineSpec& spec) {
+    const XmlObject& machine = xml.objects.front();
+    const std::string_view text = xml.details_of(machine).allowed_nodeset;
+    const bool has_nodes =
+        std::any_of(xml.objects.begin(), xml.objects.end(), [](const auto& o) {
+            return o.type == ObjectType::numa_node;
+        });
+    if (!has_nodes || text.empty() || text == "0xf...f") {
+        return;
+    }
+    Bitmap all;
+    for (const NumaNodeSpec& node : spec.numa_nodes) {
+        all.set(node.os_index);
+    }
+    Bitmap allowed = parse_set(source, machine.offset, "allowed_nodeset", text);
+    allowed &= all;
+    if (!(allowed == all)) {
+        spec.allowed_numa_nodes = std::move(allowed);
     }
 }
 
@@ -397,7 +423,8 @@ MachineSpec read_hwloc_xml(std::string_view text, std::string_view source) {
     spec.source = source;
     add_objects(xml, spec);
     MemoryReader(input, xml).read(spec);
-    add_allowed(input, xml, spec);
+    add_allowed_pus(input, xml, spec);
+    add_allowed_numa_nodes(input, xml, spec);
     add_distances(input, xml, spec);
     hwloc::add_devices(input, xml, spec);
     add_info(xml, spec);

@@ -70,7 +70,7 @@ struct ObjectAttribute {
     std::string_view name;
     std::string_view ObjectAttributes::* member;
 };
-constexpr std::array<ObjectAttribute, 18> object_attributes = {{
+constexpr std::array<ObjectAttribute, 19> object_attributes = {{
     {"type", &ObjectAttributes::type_name},
     {"gp_index", &ObjectAttributes::gp_index},
     {"cpuset", &ObjectAttributes::cpuset},
@@ -81,6 +81,7 @@ constexpr std::array<ObjectAttribute, 18> object_attributes = {{
     {"name", &ObjectAttributes::name},
     {"subtype", &ObjectAttributes::subtype},
     {"allowed_cpuset", &ObjectAttributes::allowed_cpuset},
+    {"allowed_nodeset", &ObjectAttributes::allowed_nodeset},
     {"online_cpuset", &ObjectAttributes::online_cpuset},
     {"local_memory", &ObjectAttributes::local_memory},
     {"bridge_type", &ObjectAttributes::bridge_type},

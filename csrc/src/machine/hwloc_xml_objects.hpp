@@ -54,6 +54,7 @@ struct XmlDetails {
     std::string_view name;
     std::string_view subtype;
     std::string_view allowed_cpuset;
+    std::string_view allowed_nodeset;
     std::string_view online_cpuset;  ///< version 1
     std::string_view local_memory;
     std::string_view bridge_type;

@@ -143,6 +143,7 @@ class TakeCheck {
         for (const MemoryGrant& grant : memory) {
             if (grant.numa_node >= machine_.numa_nodes().size() ||
                 grant.page_size_index >= machine_.page_sizes().size() ||
+                !machine_.allowed_numa_nodes().test(grant.numa_node) ||
                 machine_.numa_nodes()[grant.numa_node].kind == MemoryKind::gpu) {
                 return false;
             }
@@ -319,10 +320,12 @@ NodeState::NodeState(std::shared_ptr<const Machine> machine)
     for (Bitmap* set : {&cordoned_devices_, &held_whole_, &held_parts_}) {
         set->resize_words(device_words);
     }
-    free_bytes_.reserve(machine_->numa_nodes().size() * page_sizes_);
-    for (const NumaNode& node : machine_->numa_nodes()) {
-        free_bytes_.insert(free_bytes_.end(), node.bytes.begin(), node.bytes.end());
-    }
+    free_bytes_.resize(machine_->numa_nodes().size() * page_sizes_);
+    machine_->allowed_numa_nodes().for_each([this](std::size_t index) {
+        const auto first = static_cast<std::ptrdiff_t>(index * page_sizes_);
+        std::ranges::copy(machine_->numa_nodes()[index].bytes,
+                          free_bytes_.begin() + first);
+    });
     for (const Device& device : machine_->devices()) {
         counters_left_.insert(counters_left_.end(),
                               device.counter_totals.begin(),
@@ -573,10 +576,13 @@ void NodeState::check_consistency() const {
             "PU " + std::to_string(index) + " is owned in a domain that is not open");
     });
     for (std::size_t n = 0; n < machine_->numa_nodes().size(); ++n) {
+        const bool is_allowed = machine_->allowed_numa_nodes().test(n);
         for (std::size_t s = 0; s < page_sizes_; ++s) {
+            const std::uint64_t most =
+                is_allowed ? machine_->numa_nodes()[n].bytes[s] : 0;
             demand(
-                free_bytes_[n * page_sizes_ + s] <= machine_->numa_nodes()[n].bytes[s],
-                "more bytes free than there are on NUMANode " + std::to_string(n));
+                free_bytes_[n * page_sizes_ + s] <= most,
+                "more bytes free than may be given of NUMANode " + std::to_string(n));
         }
     }
     for (std::uint32_t d = 0; d < machine_->devices().size(); ++d) {
