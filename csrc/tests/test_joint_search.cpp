@@ -6,8 +6,8 @@
 #include "oracle/compare_batch.hpp"
 #include "small_machine.hpp"
 
+#include "node/joint.hpp"
 #include "node/joint_search.hpp"
-#include "node/placement_cost.hpp"
 
 #include <gtest/gtest.h>
 
@@ -116,23 +116,6 @@ TEST(JointSearch, ClaimsNothingFalseWhenTheLimitComes) {
               20);
 }
 
-Cost cost_of(const NodeState& state, const std::vector<Placement>& placements) {
-    Placement all;
-    Cost cost;
-    for (const Placement& placement : placements) {
-        for (std::size_t term = 0; term < Cost::split_cores; ++term) {
-            cost.terms[term] += placement.cost.terms[term];
-        }
-        all.pus |= placement.pus;
-        all.memory.insert(
-            all.memory.end(), placement.memory.begin(), placement.memory.end());
-        all.devices.insert(
-            all.devices.end(), placement.devices.begin(), placement.devices.end());
-    }
-    set_split_and_opened(state, all, Packing::pack, cost);
-    return cost;
-}
-
 // Without a first answer, the search alone finds what brute force finds.
 TEST(JointSearch, NeedsNoFirstAnswer) {
     int found = 0;
@@ -162,7 +145,8 @@ TEST(JointSearch, NeedsNoFirstAnswer) {
         }
         ASSERT_EQ(best.feasible, !placements.empty()) << "seed " << seed;
         if (best.feasible) {
-            ASSERT_EQ(cost_of(state, placements).terms, best.cost.terms)
+            ASSERT_EQ(joint_cost(state, placements, Packing::pack).terms,
+                      best.cost.terms)
                 << "seed " << seed;
             ++found;
         }

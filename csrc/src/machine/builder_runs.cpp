@@ -4,6 +4,8 @@
 // alike in place, classes of localities that may be exchanged, and all sets of few.
 #include "machine/builder.hpp"
 
+#include "base/bits.hpp"
+
 #include <algorithm>
 #include <bit>
 #include <tuple>
@@ -43,23 +45,15 @@ bool are_alike(const Machine& machine, std::uint32_t a, std::uint32_t b) {
     return true;
 }
 
-// Of two different sets the one that holds the least index not in both.
-bool holds_least_index(std::uint64_t a, std::uint64_t b) {
-    const std::uint64_t differing = a ^ b;
-    return (a & (differing & (~differing + 1))) != 0;
-}
-
 LocalitySet describe(const Machine& machine, std::uint64_t mask) {
     LocalitySet set{mask, 0, std::popcount(mask), 0};
     Bitmap packages;
-    for (std::uint64_t rest = mask; rest != 0; rest &= rest - 1) {
-        const auto a = static_cast<std::uint32_t>(std::countr_zero(rest));
+    for_each_bit(mask, [&](std::uint32_t a) {
         packages |= machine.localities()[a].packages;
-        for (std::uint64_t more = rest & (rest - 1); more != 0; more &= more - 1) {
-            const auto b = static_cast<std::uint32_t>(std::countr_zero(more));
+        for_each_bit(mask & ~low_bits(a + 1), [&](std::uint32_t b) {
             set.distance += static_cast<std::int64_t>(machine.distance(a, b));
-        }
-    }
+        });
+    });
     set.packages = static_cast<std::int64_t>(packages.count());
     return set;
 }
@@ -121,7 +115,7 @@ void MachineBuilder::table_locality_sets() {
         return;
     }
     auto& sets = machine_->locality_sets_;
-    for (std::uint64_t mask = 1; mask < (std::uint64_t{1} << count); ++mask) {
+    for (std::uint64_t mask = 1; mask < bit(count); ++mask) {
         sets.push_back(describe(*machine_, mask));
     }
     std::ranges::sort(sets, [](const LocalitySet& a, const LocalitySet& b) {
@@ -129,7 +123,7 @@ void MachineBuilder::table_locality_sets() {
             return std::tuple(set.packages, set.localities, set.distance);
         };
         return terms(a) != terms(b) ? terms(a) < terms(b)
-                                    : holds_least_index(a.mask, b.mask);
+                                    : least_index_less(a.mask, b.mask);
     });
 }
 

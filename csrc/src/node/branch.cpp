@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/branch.hpp"
 
+#include "base/bits.hpp"
 #include "node/definition.hpp"
 
 #include <algorithm>
@@ -27,7 +28,7 @@ std::vector<Place> places_of(const Machine& machine, AlignLevel level) {
     std::vector<Place> places;
     if (level == AlignLevel::numa) {
         for (std::size_t i = 0; i < machine.localities().size(); ++i) {
-            places.push_back({&machine.localities()[i].pus, std::uint64_t{1} << i});
+            places.push_back({&machine.localities()[i].pus, bit(i)});
         }
         return places;
     }
@@ -280,7 +281,7 @@ class BranchMaker {
         for (std::uint32_t value = 0; value < same.value_count; ++value) {
             Branch inner = branch;
             for (std::size_t i = 0; i < inner.needs.size(); ++i) {
-                if (((same.needs >> i) & 1U) != 0) {
+                if (has_bit(same.needs, i)) {
                     std::erase_if(inner.needs[i], [&](const Candidate& c) {
                         return std::ranges::find(same.values[c.device], value) ==
                                same.values[c.device].end();
@@ -388,7 +389,7 @@ class BranchMaker {
             return false;
         }
         for (const CompiledAttribute* distinct : enforced_.distincts) {
-            if (((distinct->needs >> need) & 1U) != 0 &&
+            if (has_bit(distinct->needs, need) &&
                 (distinct->values[x.device] != distinct->values[y.device] ||
                  distinct->present.test(x.device) !=
                      distinct->present.test(y.device))) {

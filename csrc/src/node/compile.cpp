@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/compiled_request.hpp"
 
+#include "base/bits.hpp"
 #include "node/tree_plan.hpp"
 
 #include "topoalloc/errors.hpp"
@@ -209,7 +210,7 @@ class Compiler {
         asked.pus = out_.wants_pus();
         asked.memory = out_.wants_bytes;
         for (std::size_t i = 0; i < out_.needs.size(); ++i) {
-            asked.needs |= std::uint64_t{1} << i;
+            asked.needs |= bit(i);
         }
         if (align.of.empty()) {
             return CompiledAlign{align.level, asked};
@@ -219,7 +220,7 @@ class Compiler {
             scope.pus = scope.pus || (word == "pus" && asked.pus);
             scope.memory = scope.memory || (word == "memory" && asked.memory);
             if (const std::uint32_t need = out_.need_of(word); need != no_index) {
-                scope.needs |= std::uint64_t{1} << need;
+                scope.needs |= bit(need);
             }
         }
         if (!scope.pus && !scope.memory && scope.needs == 0) {
@@ -258,7 +259,7 @@ class Compiler {
         out.same = same;
         for (const std::string& word : of) {
             if (const std::uint32_t need = out_.need_of(word); need != no_index) {
-                out.needs |= std::uint64_t{1} << need;
+                out.needs |= bit(need);
             }
         }
         if (out.needs == 0) {
@@ -267,7 +268,7 @@ class Compiler {
         out.values.resize(machine_.devices().size());
         std::map<Scalar, std::uint32_t> numbers;
         for (std::size_t i = 0; i < out_.needs.size(); ++i) {
-            if (((out.needs >> i) & 1U) != 0) {
+            if (has_bit(out.needs, i)) {
                 number_values(name, out_.needs[i], numbers, out);
             }
         }

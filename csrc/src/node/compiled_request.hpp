@@ -93,6 +93,10 @@ class CompiledRequest {
     [[nodiscard]] bool wants_pus() const {
         return request.cores != 0 || request.pus != 0;
     }
+    /// True where only PUs of whole cores are chosen.
+    [[nodiscard]] bool counts_whole_cores() const {
+        return request.cores != 0 || request.whole_cores;
+    }
     /// Index of the need of a class, or no_index.
     [[nodiscard]] std::uint32_t need_of(std::string_view device_class) const;
 };

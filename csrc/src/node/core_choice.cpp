@@ -199,7 +199,7 @@ void CoreChooser::for_each_chosen_run(const CoreChoice& choice, F&& f) const {
              run < runs.size() && runs[run].l3 == room.l3;
              ++run) {
             const bool gives =
-                run_units_[run] != 0 && ((choice.set >> runs[run].locality) & 1U) != 0;
+                run_units_[run] != 0 && has_bit(choice.set, runs[run].locality);
             if (gives && !f(run)) {
                 return;
             }

@@ -6,7 +6,7 @@
 // pu_choice.hpp. Requires Machine::runs_are_joined().
 #pragma once
 
-#include "node/bits.hpp"
+#include "base/bits.hpp"
 #include "node/compiled_request.hpp"
 #include "node/l3_choice.hpp"
 

@@ -1,30 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/definition.hpp"
 
+#include "base/bits.hpp"
 #include "node/matching.hpp"
 #include "topoalloc/errors.hpp"
 
 #include <algorithm>
+#include <bit>
 #include <numeric>
 #include <span>
 
 namespace topoalloc {
 namespace {
 
-struct OrientedPair {
-    MatchingSides sides;
-    bool a_is_many = true;
-};
+bool a_is_many(const CompiledPair& pair) {
+    return pair.ratio_b == 1;
+}
 
-OrientedPair orient(const CompiledPair& pair,
-                    std::span<const std::uint32_t> a,
-                    std::span<const std::uint32_t> b) {
-    OrientedPair out;
-    out.a_is_many = pair.ratio_b == 1;
-    out.sides.many = out.a_is_many ? a : b;
-    out.sides.one = out.a_is_many ? b : a;
-    out.sides.ratio = out.a_is_many ? pair.ratio_a : pair.ratio_b;
-    return out;
+MatchingSides orient(const CompiledPair& pair,
+                     std::span<const std::uint32_t> a,
+                     std::span<const std::uint32_t> b) {
+    return a_is_many(pair) ? MatchingSides{a, b, pair.ratio_a}
+                           : MatchingSides{b, a, pair.ratio_b};
 }
 
 // The domains of an Align level as sets of PUs and of the localities they meet.
@@ -60,10 +57,6 @@ std::size_t align_domain_count(const Machine& machine, AlignLevel level) {
     return machine.localities().size();
 }
 
-OrientedPair orient(const CompiledPair& pair, const ChosenDevices& chosen) {
-    return orient(pair, chosen[pair.need_a], chosen[pair.need_b]);
-}
-
 class Holds {
   public:
     Holds(const CompiledRequest& request,
@@ -84,7 +77,7 @@ class Holds {
     }
 
     bool operator()(const CompiledPair& pair) const {
-        return has_matching(machine_, orient(pair, chosen_).sides, pair.within);
+        return has_matching(machine_, sides_of(pair, chosen_), pair.within);
     }
 
     bool operator()(const CompiledLink& link) const {
@@ -200,19 +193,6 @@ std::int64_t distance_sum(const Machine& machine, const Bitmap& localities) {
     return sum;
 }
 
-std::int64_t missing_link(const Machine& machine,
-                          const std::vector<std::uint32_t>& devices) {
-    const std::uint64_t most = machine.max_link_mb_s();
-    std::int64_t sum = 0;
-    for (std::size_t i = 0; i < devices.size(); ++i) {
-        for (std::size_t j = i + 1; j < devices.size(); ++j) {
-            sum += static_cast<std::int64_t>(most -
-                                             machine.link_mb_s(devices[i], devices[j]));
-        }
-    }
-    return sum;
-}
-
 std::int64_t remote_devices(const Machine& machine,
                             const Placement& placement,
                             const ChosenDevices& chosen) {
@@ -263,39 +243,18 @@ std::vector<std::uint32_t> nodes_in_order(
     return nodes;
 }
 
-// Term 4.
-std::int64_t pair_levels(const CompiledRequest& request, const ChosenDevices& chosen) {
-    std::int64_t levels = 0;
-    for (const auto* list : {&request.require, &request.prefer}) {
-        for (const CompiledConstraint& constraint : *list) {
-            const auto* pair = std::get_if<CompiledPair>(&constraint);
-            if (pair == nullptr) {
-                continue;
-            }
-            const auto sum = least_level_sum(*request.machine,
-                                             orient(*pair, chosen).sides,
-                                             pair_bound(request, *pair));
-            if (!sum) {
-                throw InvalidRequestError("placement: no matching, want its pairs met");
-            }
-            levels += *sum;
-        }
-    }
-    return levels;
-}
-
 MadePairs make_pairs(const Machine& machine,
-                     const OrientedPair& oriented,
+                     const MatchingSides& sides,
+                     bool many_first,
                      Level bound,
                      std::uint32_t position) {
     MadePairs made{position, {}};
-    const auto partner = least_matching(machine, oriented.sides, bound);
+    const auto partner = least_matching(machine, sides, bound);
     made.pairs.reserve(partner.size());
     for (std::size_t i = 0; i < partner.size(); ++i) {
-        const std::uint32_t many = oriented.sides.many[i];
-        const std::uint32_t one = oriented.sides.one[partner[i]];
-        made.pairs.emplace_back(oriented.a_is_many ? many : one,
-                                oriented.a_is_many ? one : many);
+        const std::uint32_t many = sides.many[i];
+        const std::uint32_t one = sides.one[partner[i]];
+        made.pairs.emplace_back(many_first ? many : one, many_first ? one : many);
     }
     std::ranges::sort(made.pairs);
     return made;
@@ -385,6 +344,46 @@ std::optional<std::vector<MemoryGrant>> fill_memory(
     return grants;
 }
 
+MatchingSides sides_of(const CompiledPair& pair, const ChosenDevices& chosen) {
+    return orient(pair, chosen[pair.need_a], chosen[pair.need_b]);
+}
+
+std::int64_t pair_levels(const CompiledRequest& request, const ChosenDevices& chosen) {
+    std::int64_t levels = 0;
+    for (const auto* list : {&request.require, &request.prefer}) {
+        for (const CompiledConstraint& constraint : *list) {
+            const auto* pair = std::get_if<CompiledPair>(&constraint);
+            if (pair == nullptr) {
+                continue;
+            }
+            const auto sum = least_level_sum(
+                *request.machine, sides_of(*pair, chosen), pair_bound(request, *pair));
+            if (!sum) {
+                throw InvalidRequestError("placement: no matching, want its pairs met");
+            }
+            levels += *sum;
+        }
+    }
+    return levels;
+}
+
+std::int64_t missing_link(const CompiledRequest& request, const ChosenDevices& chosen) {
+    const Machine& machine = *request.machine;
+    std::int64_t sum = 0;
+    for (std::size_t need = 0; need < chosen.size(); ++need) {
+        const std::vector<std::uint32_t>& devices = chosen[need];
+        for (std::size_t i = 0; request.needs[need].counts_links && i < devices.size();
+             ++i) {
+            for (std::size_t j = i + 1; j < devices.size(); ++j) {
+                sum += static_cast<std::int64_t>(
+                    machine.max_link_mb_s() -
+                    machine.link_mb_s(devices[i], devices[j]));
+            }
+        }
+    }
+    return sum;
+}
+
 bool constraint_holds(const CompiledRequest& request,
                       const CompiledConstraint& constraint,
                       const Placement& placement,
@@ -404,6 +403,15 @@ Level pair_bound(const CompiledRequest& request, const CompiledPair& pair) {
     return bound;
 }
 
+void set_unmet(const CompiledRequest& request, std::uint64_t unmet, Cost& cost) {
+    cost[Cost::unmet_count] = std::popcount(unmet);
+    cost[Cost::unmet_vector] = 0;
+    for (std::size_t i = 0; i < request.prefer.size(); ++i) {
+        cost[Cost::unmet_vector] =
+            cost[Cost::unmet_vector] * 2 + (has_bit(unmet, i) ? 1 : 0);
+    }
+}
+
 Cost placement_cost(const NodeState& state,
                     const CompiledRequest& request,
                     const Placement& placement,
@@ -411,11 +419,13 @@ Cost placement_cost(const NodeState& state,
                     Packing packing) {
     const Machine& machine = *request.machine;
     Cost cost;
-    for (const CompiledConstraint& constraint : request.prefer) {
-        const bool unmet = !constraint_holds(request, constraint, placement, chosen);
-        cost[Cost::unmet_count] += unmet ? 1 : 0;
-        cost[Cost::unmet_vector] = cost[Cost::unmet_vector] * 2 + (unmet ? 1 : 0);
+    std::uint64_t unmet = 0;
+    for (std::size_t i = 0; i < request.prefer.size(); ++i) {
+        unmet |= constraint_holds(request, request.prefer[i], placement, chosen)
+                     ? 0
+                     : bit(i);
     }
+    set_unmet(request, unmet, cost);
     Bitmap packages;
     placement.localities.for_each([&](std::size_t locality) {
         packages |= machine.localities()[locality].packages;
@@ -424,11 +434,7 @@ Cost placement_cost(const NodeState& state,
     cost[Cost::localities] = static_cast<std::int64_t>(placement.localities.count());
     cost[Cost::distance] = distance_sum(machine, placement.localities);
     cost[Cost::pair_levels] = pair_levels(request, chosen);
-    for (std::size_t need = 0; need < chosen.size(); ++need) {
-        if (request.needs[need].counts_links) {
-            cost[Cost::missing_link] += missing_link(machine, chosen[need]);
-        }
-    }
+    cost[Cost::missing_link] = missing_link(request, chosen);
     if (request.wants_pus()) {
         cost[Cost::remote_devices] = remote_devices(machine, placement, chosen);
         Bitmap l3s;
@@ -460,14 +466,14 @@ std::vector<MadePairs> made_pairs(const CompiledRequest& request,
     for (const auto* list : {&request.require, &request.prefer}) {
         for (const CompiledConstraint& constraint : *list) {
             if (const auto* pair = std::get_if<CompiledPair>(&constraint)) {
-                const OrientedPair oriented =
+                const MatchingSides sides =
                     orient(*pair, devices_of(pair->need_a), devices_of(pair->need_b));
-                const bool holds =
-                    list == &request.require ||
-                    has_matching(*request.machine, oriented.sides, pair->within);
+                const bool holds = list == &request.require ||
+                                   has_matching(*request.machine, sides, pair->within);
                 if (holds) {
                     out.push_back(make_pairs(*request.machine,
-                                             oriented,
+                                             sides,
+                                             a_is_many(*pair),
                                              pair_bound(request, *pair),
                                              position));
                 }

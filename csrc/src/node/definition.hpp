@@ -6,6 +6,7 @@
 #pragma once
 
 #include "node/compiled_request.hpp"
+#include "node/matching.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -34,6 +35,21 @@ using ChosenDevices = std::vector<std::vector<std::uint32_t>>;
 /// The smallest `within` of the required Pairs of the same two needs as `pair`.
 [[nodiscard]] Level pair_bound(const CompiledRequest& request,
                                const CompiledPair& pair);
+
+[[nodiscard]] MatchingSides sides_of(const CompiledPair& pair,
+                                     const ChosenDevices& chosen);
+
+/// Term 4.
+/// @throws InvalidRequestError  a Pair has no matching within its bound
+[[nodiscard]] std::int64_t pair_levels(const CompiledRequest& request,
+                                       const ChosenDevices& chosen);
+
+/// Term 5.
+[[nodiscard]] std::int64_t missing_link(const CompiledRequest& request,
+                                        const ChosenDevices& chosen);
+
+/// Terms 1a and 1b when these preferences are unmet (bit i is prefer[i]).
+void set_unmet(const CompiledRequest& request, std::uint64_t unmet, Cost& cost);
 
 /// Terms 1 to 9 of a whole Placement; its own `cost` is not read.
 [[nodiscard]] Cost placement_cost(const NodeState& state,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/device_tree.hpp"
 
-#include "node/bits.hpp"
+#include "base/bits.hpp"
 
 #include <algorithm>
 #include <bit>
@@ -45,7 +45,6 @@ bool DeviceTree::collect(const CompiledRequest& request) {
     locality_masks_.assign(request.machine->localities().size(), 0);
     for (std::size_t rank = 0; rank < all.size(); ++rank) {
         const auto [device, need] = all[rank];
-        const std::uint64_t bit = std::uint64_t{1} << rank;
         const Bitmap& localities = request.machine->devices()[device].localities;
         if (localities.count() > 1) {
             return false;
@@ -53,11 +52,11 @@ bool DeviceTree::collect(const CompiledRequest& request) {
         add_to_runs(device, static_cast<std::uint32_t>(rank));
         devices_.push_back(device);
         need_of_.push_back(need);
-        need_masks_[need] |= bit;
+        need_masks_[need] |= bit(rank);
         if (localities.empty()) {
-            unknown_mask_ |= bit;
+            unknown_mask_ |= bit(rank);
         } else {
-            locality_masks_[localities.first()] |= bit;
+            locality_masks_[localities.first()] |= bit(rank);
         }
     }
     return true;
@@ -111,10 +110,8 @@ bool DeviceTree::check_links(const CompiledRequest& request) {
 }
 
 void DeviceTree::grow(const Machine& machine) {
-    const std::uint64_t all = devices_.size() == 64
-                                  ? ~std::uint64_t{0}
-                                  : (std::uint64_t{1} << devices_.size()) - 1;
-    root_ = grow_class(machine, all, static_cast<int>(Level::machine));
+    root_ = grow_class(
+        machine, low_bits(devices_.size()), static_cast<int>(Level::machine));
     nodes_[root_].parent_level = level_count;
 }
 
@@ -125,13 +122,11 @@ std::vector<std::uint64_t> DeviceTree::split(const Machine& machine,
     std::vector<std::uint64_t> parts;
     while (members != 0) {
         const auto first = static_cast<std::size_t>(std::countr_zero(members));
-        std::uint64_t part = std::uint64_t{1} << first;
-        for (std::uint64_t rest = members & ~part; rest != 0 && level > 0;
-             rest &= rest - 1) {
-            const auto rank = static_cast<std::size_t>(std::countr_zero(rest));
+        std::uint64_t part = bit(first);
+        for_each_bit(level > 0 ? members & ~part : 0, [&](std::uint32_t rank) {
             const Level between = machine.level(devices_[first], devices_[rank]);
-            part |= static_cast<int>(between) < level ? std::uint64_t{1} << rank : 0;
-        }
+            part |= static_cast<int>(between) < level ? bit(rank) : 0;
+        });
         parts.push_back(part);
         members &= ~part;
     }
@@ -174,7 +169,7 @@ bool DeviceTree::place_switches(const Machine& machine) {
     for (std::size_t rank = 0; rank < devices_.size(); ++rank) {
         const std::uint32_t index = machine.devices()[devices_[rank]].switch_index;
         if (index != no_index) {
-            members[index] |= std::uint64_t{1} << rank;
+            members[index] |= bit(rank);
         }
     }
     for (std::uint32_t index = 0; index < members.size(); ++index) {

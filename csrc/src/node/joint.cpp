@@ -257,26 +257,8 @@ class JointSolver {
         return std::nullopt;
     }
 
-    // Terms 1 to 7 add up; 8 and 9 are of the union, on the state before the batch.
-    [[nodiscard]] Cost cost_of(const std::vector<Placement>& placements) const {
-        Placement all;
-        Cost cost;
-        for (const Placement& placement : placements) {
-            for (std::size_t term = 0; term < Cost::split_cores; ++term) {
-                cost.terms[term] += placement.cost.terms[term];
-            }
-            all.pus |= placement.pus;
-            all.memory.insert(
-                all.memory.end(), placement.memory.begin(), placement.memory.end());
-            all.devices.insert(
-                all.devices.end(), placement.devices.begin(), placement.devices.end());
-        }
-        set_split_and_opened(state_, all, policy_.packing, cost);
-        return cost;
-    }
-
     bool offer(std::vector<Placement> placements) {
-        const Cost cost = cost_of(placements);
+        const Cost cost = joint_cost(state_, placements, policy_.packing);
         if (best_ && best_->cost <= cost) {
             return false;
         }
@@ -357,6 +339,25 @@ class JointSolver {
 };
 
 }  // namespace
+
+Cost joint_cost(const NodeState& state,
+                std::span<const Placement> placements,
+                Packing packing) {
+    Placement all;
+    Cost cost;
+    for (const Placement& placement : placements) {
+        for (std::size_t term = 0; term < Cost::split_cores; ++term) {
+            cost.terms[term] += placement.cost.terms[term];
+        }
+        all.pus |= placement.pus;
+        all.memory.insert(
+            all.memory.end(), placement.memory.begin(), placement.memory.end());
+        all.devices.insert(
+            all.devices.end(), placement.devices.begin(), placement.devices.end());
+    }
+    set_split_and_opened(state, all, packing, cost);
+    return cost;
+}
 
 BatchVerdict solve_joint(
     const NodeState& state,

@@ -21,6 +21,11 @@ namespace topoalloc {
     Policy policy,
     SearchLimits limits);
 
+/// The cost of Placements together: terms 1 to 7 add up, 8 and 9 are of the union.
+[[nodiscard]] Cost joint_cost(const NodeState& state,
+                              std::span<const Placement> placements,
+                              Packing packing);
+
 /// Copies of one Request that fit at once, and a bound on their number.
 [[nodiscard]] HeadroomResult solve_headroom(const NodeState& state,
                                             const CompiledRequest& request,

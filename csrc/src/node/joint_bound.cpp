@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/joint_bound.hpp"
 
+#include "base/bits.hpp"
 #include "node/room.hpp"
 
 #include <algorithm>
@@ -380,9 +381,7 @@ bool is_monotone(const CompiledRequest& request) {
         return true;
     }
     const bool lies_in_one = lies_in_one_each(*request.machine);
-    const std::uint64_t every_need =
-        request.needs.size() == 64 ? ~std::uint64_t{0}
-                                   : (std::uint64_t{1} << request.needs.size()) - 1;
+    const std::uint64_t every_need = low_bits(request.needs.size());
     const auto is_harmless = [&](const CompiledConstraint& constraint, bool required) {
         if (std::holds_alternative<CompiledNear>(constraint)) {
             return false;

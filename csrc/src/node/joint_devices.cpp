@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/joint_devices.hpp"
 
-#include "node/matching.hpp"
+#include "base/bits.hpp"
 #include "node/room.hpp"
 
 #include <algorithm>
@@ -14,7 +14,6 @@ namespace {
 // The needs that a constraint speaks of; devices decide these alone but for Align and
 // Near.
 std::uint64_t needs_of(const CompiledConstraint& constraint, std::size_t needs) {
-    const auto bit = [](std::uint32_t need) { return std::uint64_t{1} << need; };
     if (const auto* align = std::get_if<CompiledAlign>(&constraint)) {
         return align->scope.needs;
     }
@@ -28,8 +27,7 @@ std::uint64_t needs_of(const CompiledConstraint& constraint, std::size_t needs) 
         return attribute->needs;
     }
     if (std::holds_alternative<CompiledNear>(constraint)) {
-        return needs == 64 ? ~std::uint64_t{0}
-                           : bit(static_cast<std::uint32_t>(needs)) - 1;
+        return low_bits(needs);
     }
     return 0;
 }
@@ -130,10 +128,10 @@ class DeviceChoices {
 
     // Required constraints whose needs are all chosen once this one is.
     [[nodiscard]] bool holds_so_far(std::size_t need) const {
-        const std::uint64_t done = (std::uint64_t{2} << need) - 1;
+        const std::uint64_t done = low_bits(need + 1);
         return std::ranges::all_of(request_.require, [&](const CompiledConstraint& c) {
             const std::uint64_t needs = needs_of(c, chosen_.size());
-            const bool is_due = ((needs >> need) & 1U) != 0 && (needs & ~done) == 0;
+            const bool is_due = has_bit(needs, need) && (needs & ~done) == 0;
             return !is_due || constraint_holds(request_, c, {}, chosen_);
         });
     }
@@ -143,13 +141,9 @@ class DeviceChoices {
             return;
         }
         DeviceChoice choice;
-        for (const auto& list : {&request_.require, &request_.prefer}) {
-            for (const CompiledConstraint& constraint : *list) {
-                add_levels(constraint, choice.cost);
-            }
-        }
         note_preferences(choice);
-        choice.cost[Cost::missing_link] = missing_links();
+        choice.cost[Cost::pair_levels] = pair_levels(request_, chosen_);
+        choice.cost[Cost::missing_link] = missing_link(request_, chosen_);
         choice.chosen = chosen_;
         for (const DeviceUse& use : uses_) {
             choice.use.whole |= use.whole;
@@ -168,47 +162,14 @@ class DeviceChoices {
 
     // What fails by devices alone is unmet for good; the rest is for the place to mend.
     void note_preferences(DeviceChoice& choice) const {
+        std::uint64_t unmet = 0;
         for (std::size_t i = 0; i < request_.prefer.size(); ++i) {
-            const bool fails =
-                !constraint_holds(request_, request_.prefer[i], {}, chosen_);
-            const bool is_decided = !speaks_beyond_devices(request_.prefer[i]);
-            choice.cost[Cost::unmet_count] += fails && is_decided ? 1 : 0;
-            choice.cost[Cost::unmet_vector] =
-                choice.cost[Cost::unmet_vector] * 2 + (fails && is_decided ? 1 : 0);
-            choice.broken |= std::uint64_t{fails && !is_decided ? 1U : 0U} << i;
-        }
-    }
-
-    void add_levels(const CompiledConstraint& constraint, Cost& cost) const {
-        const auto* pair = std::get_if<CompiledPair>(&constraint);
-        if (pair == nullptr) {
-            return;
-        }
-        const auto& a = chosen_[pair->need_a];
-        const auto& b = chosen_[pair->need_b];
-        const MatchingSides sides = pair->ratio_b == 1
-                                        ? MatchingSides{a, b, pair->ratio_a}
-                                        : MatchingSides{b, a, pair->ratio_b};
-        cost[Cost::pair_levels] +=
-            least_level_sum(machine_, sides, pair_bound(request_, *pair)).value_or(0);
-    }
-
-    [[nodiscard]] std::int64_t missing_links() const {
-        std::int64_t sum = 0;
-        for (std::size_t need = 0; need < chosen_.size(); ++need) {
-            if (!request_.needs[need].counts_links) {
-                continue;
-            }
-            const auto& devices = chosen_[need];
-            for (std::size_t i = 0; i < devices.size(); ++i) {
-                for (std::size_t j = i + 1; j < devices.size(); ++j) {
-                    sum += static_cast<std::int64_t>(
-                        machine_.max_link_mb_s() -
-                        machine_.link_mb_s(devices[i], devices[j]));
-                }
+            if (!constraint_holds(request_, request_.prefer[i], {}, chosen_)) {
+                const bool is_open = speaks_beyond_devices(request_.prefer[i]);
+                (is_open ? choice.broken : unmet) |= bit(i);
             }
         }
-        return sum;
+        set_unmet(request_, unmet, choice.cost);
     }
 
     const NodeState& state_;

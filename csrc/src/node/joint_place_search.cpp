@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/joint_place_search.hpp"
 
+#include "base/bits.hpp"
+
 #include <algorithm>
+#include <bit>
 #include <functional>
 #include <map>
 
@@ -21,10 +24,6 @@ Bitmap bitmap_of(std::uint64_t mask) {
     Bitmap out;
     out.set_word(0, mask);
     return out;
-}
-
-bool counts_whole_cores(const CompiledRequest& request) {
-    return request.request.cores != 0 || request.request.whole_cores;
 }
 
 std::uint32_t domain_of(AlignLevel level, const JointCell& cell) {
@@ -191,7 +190,7 @@ std::int64_t PlaceSearch::least_l3s(const Member& member,
 std::int64_t PlaceSearch::least_remote(const Member& member, std::size_t slot) const {
     std::uint64_t within_reach = member.open_after[slot];
     for (const std::uint32_t cell : member.used_cells) {
-        within_reach |= std::uint64_t{1} << places_.cells_.cells()[cell].locality;
+        within_reach |= bit(places_.cells_.cells()[cell].locality);
     }
     return std::ranges::count_if(member.signature->device_sets,
                                  [within_reach](std::uint64_t devices) {
@@ -285,7 +284,7 @@ std::uint32_t PlaceSearch::room_of(const Member& member, std::size_t index) cons
     if (!may_use(member, slot)) {
         return 0;
     }
-    std::uint32_t room = counts_whole_cores(*member.signature->request)
+    std::uint32_t room = member.signature->request->counts_whole_cores()
                              ? whole_left_[slot.index]
                              : pus_left_[slot.index];
     for (const auto& [cell, pus] : slot.takes) {
@@ -326,7 +325,7 @@ void PlaceSearch::take(Member& member,
         to = give_back ? to - count * each : to + count * each;
     };
     std::uint32_t unused = count;
-    if (counts_whole_cores(*member.signature->request)) {
+    if (member.signature->request->counts_whole_cores()) {
         move(whole_left_[slot.index], whole_taken_[slot.index], 1);
     } else {
         move(unused, pus_taken_[slot.index], 1);
@@ -410,24 +409,26 @@ bool PlaceSearch::repeats_earlier(std::size_t index) const {
            member.counts > members_[index - 1].counts;
 }
 
+std::uint64_t PlaceSearch::localities_with_pus(const Member& member) {
+    std::uint64_t localities = 0;
+    for (std::size_t l = 0; l < member.pu_counts.size(); ++l) {
+        localities |= member.pu_counts[l] != 0 ? bit(l) : 0;
+    }
+    return localities;
+}
+
 // Without bytes, T holds only what PUs and devices lie in: a smaller T costs less.
 bool PlaceSearch::needs_all_localities(const Member& member) {
     if (member.signature->request->wants_bytes) {
         return true;
     }
     const std::uint64_t set = member.signature->sets[member.set].mask;
-    for (std::uint64_t rest = set; rest != 0; rest &= rest - 1) {
-        const std::uint64_t without = set & ~(rest & (~rest + 1));
-        const bool is_needed =
-            member.pu_counts[static_cast<std::size_t>(std::countr_zero(rest))] != 0 ||
-            std::ranges::any_of(
-                member.signature->device_sets,
-                [without](std::uint64_t devices) { return (devices & without) == 0; });
-        if (!is_needed) {
-            return false;
-        }
+    std::uint64_t needed = localities_with_pus(member);
+    for (const std::uint64_t devices : member.signature->device_sets) {
+        const std::uint64_t here = devices & set;
+        needed |= std::has_single_bit(here) ? here : 0;
     }
-    return true;
+    return (set & ~needed) == 0;
 }
 
 void PlaceSearch::finish_member(std::size_t index, const Cost& sum) {
@@ -472,17 +473,10 @@ std::optional<Cost> PlaceSearch::cost_of(const Member& member,
     }
     set_unmet(request, unmet, cost);
     if (request.wants_pus()) {
-        cost[Cost::remote_devices] =
-            std::ranges::count_if(signature.device_sets, [&](std::uint64_t devices) {
-                for (std::uint64_t rest = devices; rest != 0; rest &= rest - 1) {
-                    const auto locality =
-                        static_cast<std::size_t>(std::countr_zero(rest));
-                    if (member.pu_counts[locality] != 0) {
-                        return false;
-                    }
-                }
-                return true;
-            });
+        const std::uint64_t with_pus = localities_with_pus(member);
+        cost[Cost::remote_devices] = std::ranges::count_if(
+            signature.device_sets,
+            [&](std::uint64_t devices) { return (devices & with_pus) == 0; });
     }
     cost[Cost::l3s] = member.l3s;
     return cost;

@@ -58,6 +58,7 @@ class PlaceSearch {
     [[nodiscard]] bool stays_aligned(const Member& member) const;
     void use_cells(Member& member, const JointSlot& slot) const;
     void finish_member(std::size_t index, const Cost& sum);
+    [[nodiscard]] static std::uint64_t localities_with_pus(const Member& member);
     [[nodiscard]] static bool needs_all_localities(const Member& member);
     [[nodiscard]] static std::optional<Cost> cost_of(const Member& member,
                                                      const Placement& placement);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/joint_places.hpp"
 
+#include "base/bits.hpp"
 #include "node/joint_place_search.hpp"
 
 #include <algorithm>
-#include <bit>
 #include <iterator>
 
 namespace topoalloc {
@@ -70,13 +70,12 @@ class SetFinder {
 
     [[nodiscard]] JointSet with(JointSet set, std::uint32_t locality) const {
         Bitmap packages = machine_.localities()[locality].packages;
-        for (std::uint64_t rest = set.mask; rest != 0; rest &= rest - 1) {
-            const auto other = static_cast<std::uint32_t>(std::countr_zero(rest));
+        for_each_bit(set.mask, [&](std::uint32_t other) {
             packages |= machine_.localities()[other].packages;
             set.cost[Cost::distance] +=
                 static_cast<std::int64_t>(machine_.distance(other, locality));
-        }
-        set.mask |= std::uint64_t{1} << locality;
+        });
+        set.mask |= bit(locality);
         ++set.cost[Cost::localities];
         set.cost[Cost::packages] = static_cast<std::int64_t>(packages.count());
         return set;
@@ -106,8 +105,7 @@ class SetFinder {
         if (!may_use) {
             return 0;
         }
-        const Request& wanted = signature_.request->request;
-        return wanted.cores != 0 || wanted.whole_cores
+        return signature_.request->counts_whole_cores()
                    ? static_cast<std::uint32_t>(
                          cells_.classes()[slot.index].cores.size())
                    : cells_.cells()[slot.index].free;
@@ -165,8 +163,7 @@ void JointPlaces::make_slots() {
     }
     for (std::uint32_t cell = 0; cell < cells_.cells().size(); ++cell) {
         const JointCell& entry = cells_.cells()[cell];
-        pu_slots_.push_back(
-            {cell, 1, std::uint64_t{1} << entry.locality, {{cell, 1}}, cell, 0});
+        pu_slots_.push_back({cell, 1, bit(entry.locality), {{cell, 1}}, cell, 0});
         std::uint32_t rank = 0;
         for (const std::uint32_t index : entry.classes) {
             const JointCoreClass& kind = cells_.classes()[index];
@@ -175,7 +172,7 @@ void JointPlaces::make_slots() {
             }
             JointSlot slot{index, 1, 0, kind.free, cell, rank};
             for (const auto& [other, count] : kind.free) {
-                slot.localities |= std::uint64_t{1} << cells_.cells()[other].locality;
+                slot.localities |= bit(cells_.cells()[other].locality);
             }
             core_slots_.push_back(slot);
             slot.units = kind.size;
@@ -191,15 +188,6 @@ const std::vector<JointSlot>& JointPlaces::slots_of(
         return core_slots_;
     }
     return request.request.whole_cores ? core_pu_slots_ : pu_slots_;
-}
-
-void set_unmet(const CompiledRequest& request, std::uint64_t unmet, Cost& cost) {
-    cost[Cost::unmet_count] = std::popcount(unmet);
-    cost[Cost::unmet_vector] = 0;
-    for (std::size_t i = 0; i < request.prefer.size(); ++i) {
-        const auto bit = static_cast<std::int64_t>((unmet >> i) & 1U);
-        cost[Cost::unmet_vector] = cost[Cost::unmet_vector] * 2 + bit;
-    }
 }
 
 // A cell is of no use where a required Near, or an Align whose devices lie elsewhere,

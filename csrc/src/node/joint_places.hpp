@@ -29,9 +29,6 @@ struct JointSlot {
     std::uint32_t rank = 0;  ///< among the slots of that cell
 };
 
-/// Terms 1a and 1b when these preferences are unmet (bit i is prefer[i]).
-void set_unmet(const CompiledRequest& request, std::uint64_t unmet, Cost& cost);
-
 /// A T that can hold what a member asks for, with its terms 2 and 3, and those of 1
 /// that its devices alone decide.
 struct JointSet {

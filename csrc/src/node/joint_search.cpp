@@ -272,8 +272,7 @@ class JointSearch {
             placement.localities.set_word(0, member.localities);
             placement.memory = member.memory;
             const auto& slots = places_.slots_of(request);
-            const bool takes_cores =
-                request.request.cores != 0 || request.request.whole_cores;
+            const bool takes_cores = request.counts_whole_cores();
             for (std::size_t s = 0; s < member.counts.size(); ++s) {
                 for (std::uint32_t n = 0; n < member.counts[s]; ++n) {
                     if (takes_cores) {
@@ -295,7 +294,7 @@ class JointSearch {
         std::vector<std::size_t> next(pus_of_cell.size(), 0);
         for (std::size_t i = 0; i < order_.size(); ++i) {
             const CompiledRequest& request = *requests_[group_at(i)];
-            if (request.request.cores != 0 || request.request.whole_cores) {
+            if (request.counts_whole_cores()) {
                 continue;
             }
             const auto& slots = places_.slots_of(request);

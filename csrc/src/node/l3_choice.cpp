@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/l3_choice.hpp"
 
+#include "base/bits.hpp"
 #include "topoalloc/machine_spec.hpp"
 
 #include <algorithm>
@@ -139,13 +140,13 @@ std::size_t L3Choice::least_count_hitting(std::span<const L3Room> rooms,
         for (; i < rooms.size() && rooms[i].locality == locality; ++i) {
             units_.push_back(rooms[i].units);
         }
-        if (((hit >> locality) & 1U) != 0) {
+        if (has_bit(hit, locality)) {
             const auto most = std::max_element(
                 units_.begin() + static_cast<std::ptrdiff_t>(first), units_.end());
             sum += *most;
             ++count;
             units_.erase(most);
-            hit &= ~(std::uint64_t{1} << locality);
+            hit &= ~bit(locality);
         }
     }
     if (hit != 0) {
@@ -167,7 +168,7 @@ void L3Choice::sum_hitting(std::span<const L3Room> rooms,
     cell(rooms.size(), 1, 0, 0) = 0;
     for (std::size_t i = rooms.size(); i-- > 0;) {
         const bool ends = ends_locality(rooms, i);
-        sum_room(rooms[i], i, ends, ((hit >> rooms[i].locality) & 1U) != 0);
+        sum_room(rooms[i], i, ends, has_bit(hit, rooms[i].locality));
     }
 }
 

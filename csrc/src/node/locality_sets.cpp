@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/locality_sets.hpp"
 
+#include "base/bits.hpp"
+
 #include <algorithm>
-#include <bit>
 #include <functional>
 
 namespace topoalloc {
@@ -86,8 +87,7 @@ class Enumerator {
                 members_.resize(index + 1);
             }
             const bool has_bytes = request_.wants_bytes && sum_bytes(l);
-            if (has_bytes || demand_.units[l] != 0 ||
-                ((device_localities >> l) & 1U) != 0) {
+            if (has_bytes || demand_.units[l] != 0 || has_bit(device_localities, l)) {
                 members_[index].push_back(l);
                 ++useful_count_;
             }
@@ -217,7 +217,7 @@ class Enumerator {
             if (!extend(c,
                         i + 1,
                         taken + 1,
-                        mask | (std::uint64_t{1} << members[i]),
+                        mask | bit(members[i]),
                         units + demand_.units[members[i]])) {
                 return false;
             }
@@ -235,7 +235,7 @@ class Enumerator {
         }
         for (std::size_t before = i; before-- > 0;) {
             if (demand_.signatures[members[before]] == demand_.signatures[members[i]]) {
-                return ((mask >> members[before]) & 1U) == 0;
+                return !has_bit(mask, members[before]);
             }
         }
         return false;
@@ -256,9 +256,7 @@ class Enumerator {
 
     [[nodiscard]] bool keep(std::uint64_t mask) const {
         std::uint64_t units = 0;
-        for (std::uint64_t rest = mask; rest != 0; rest &= rest - 1) {
-            units += demand_.units[static_cast<std::size_t>(std::countr_zero(rest))];
-        }
+        for_each_bit(mask, [&](std::uint32_t l) { units += demand_.units[l]; });
         if (units < demand_.wanted_units) {
             return true;
         }
@@ -266,9 +264,7 @@ class Enumerator {
         // bound.
         for (std::size_t size = 0; size < request_.bytes.size(); ++size) {
             std::uint64_t sum = 0;
-            for (std::uint64_t rest = mask; rest != 0; rest &= rest - 1) {
-                sum += bytes_[static_cast<std::size_t>(std::countr_zero(rest))][size];
-            }
+            for_each_bit(mask, [&](std::uint32_t l) { sum += bytes_[l][size]; });
             if (sum < request_.bytes[size]) {
                 return true;
             }

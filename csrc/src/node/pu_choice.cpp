@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/pu_choice.hpp"
 
+#include "base/bits.hpp"
 #include "node/l3_choice.hpp"
 
 #include <algorithm>
@@ -135,9 +136,8 @@ bool hits_all(const Machine& machine, const PuQuestion& question, const Bitmap& 
         return true;
     }
     std::uint64_t localities = 0;
-    pus.for_each([&](std::size_t pu) {
-        localities |= std::uint64_t{1} << machine.pus()[pu].locality;
-    });
+    pus.for_each(
+        [&](std::size_t pu) { localities |= bit(machine.pus()[pu].locality); });
     return std::ranges::all_of(
         question.hit_sets, [&](std::uint64_t set) { return (set & localities) != 0; });
 }
@@ -319,7 +319,7 @@ class CoreProgramme {
     [[nodiscard]] std::uint32_t use_of(const CoreItem& item) const {
         std::uint32_t hits = 0;
         for (std::size_t i = 0; i < question_.hit_sets.size(); ++i) {
-            hits |= ((question_.hit_sets[i] >> item.locality) & 1U) != 0 ? 4U << i : 0U;
+            hits |= has_bit(question_.hit_sets[i], item.locality) ? 4U << i : 0U;
         }
         return hits | l3_bit(item) | package_bit(item);
     }

@@ -84,14 +84,6 @@ ChosenDevices chosen_of(const CompiledRequest& request, const Placement& placeme
     return chosen;
 }
 
-// Which preferences a search left unmet, as terms 1a and 1b.
-void set_unmet(const CompiledRequest& request, std::uint32_t unmet, Cost& cost) {
-    cost[Cost::unmet_count] = std::popcount(unmet);
-    for (std::size_t i = 0; i < request.prefer.size(); ++i) {
-        cost[Cost::unmet_vector] = cost[Cost::unmet_vector] * 2 + ((unmet >> i) & 1U);
-    }
-}
-
 // Searches with the preferences that are not in `unmet`; true when the answer is found.
 bool try_unmet(const NodeState& state,
                const CompiledRequest& request,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "topoalloc/state.hpp"
 
-#include "node/bits.hpp"
+#include "base/bits.hpp"
 #include "topoalloc/errors.hpp"
 
 #include <algorithm>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/tree_plan.hpp"
 
-#include "node/bits.hpp"
+#include "base/bits.hpp"
 
 #include <algorithm>
 #include <bit>

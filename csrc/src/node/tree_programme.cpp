@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/tree_programme.hpp"
 
-#include "node/bits.hpp"
+#include "base/bits.hpp"
 
 #include <algorithm>
 #include <limits>
@@ -37,7 +37,7 @@ bool is_better(const TreeCell& a, const TreeCell& b) {
 }
 
 std::uint64_t mirrored_bit(std::uint32_t rank) {
-    return std::uint64_t{1} << (63 - rank);
+    return bit(63 - rank);
 }
 
 }  // namespace

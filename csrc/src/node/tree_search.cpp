@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/tree_search.hpp"
 
-#include "node/bits.hpp"
+#include "base/bits.hpp"
 #include "node/class_choice.hpp"
 #include "node/core_choice.hpp"
 #include "node/definition.hpp"
@@ -99,7 +99,7 @@ class TreeSearch {
         }
         for (std::size_t i = 0; i < plan_.pairs.size(); ++i) {
             const std::uint32_t preferred = plan_.pairs[i].preferred;
-            if (preferred == no_index || ((unmet_ >> preferred) & 1U) == 0) {
+            if (preferred == no_index || !has_bit(unmet_, preferred)) {
                 enforced_pairs_ |= 1U << i;
             }
         }
@@ -210,7 +210,7 @@ class TreeSearch {
             TreeBranch inner = branch;
             for_each_bit(branch.devices, [&](std::uint32_t rank) {
                 const auto& values = same.values[plan_.tree.devices()[rank]];
-                if (((same.needs >> plan_.tree.need_of(rank)) & 1U) != 0 &&
+                if (has_bit(same.needs, plan_.tree.need_of(rank)) &&
                     std::ranges::find(values, value) == values.end()) {
                     inner.devices &= ~bit(rank);
                 }
@@ -347,8 +347,7 @@ class TreeSearch {
                 return false;
             }
         }
-        return !request_.wants_bytes ||
-               ((branch_.byte_localities >> locality) & 1U) != 0;
+        return !request_.wants_bytes || has_bit(branch_.byte_localities, locality);
     }
 
     void choose_by_class() {
@@ -424,7 +423,7 @@ class TreeSearch {
         }
         for (std::uint32_t l = 0; l < demand.signatures.size(); ++l) {
             auto& signature = demand.signatures[l];
-            if (((unlike >> l) & 1U) != 0 ||
+            if (has_bit(unlike, l) ||
                 (plan_.tree.locality_mask(l) & branch_.devices) != 0) {
                 signature.clear();
                 continue;
@@ -507,7 +506,7 @@ class TreeSearch {
                         continue;
                     }
                     // Some bytes of T may not be used: the general search knows how.
-                    bails_ = bails_ || ((branch_.byte_localities >> l) & 1U) == 0;
+                    bails_ = bails_ || !has_bit(branch_.byte_localities, l);
                     missing -= std::min(missing, state_.free_bytes(node, size));
                 }
             });
@@ -635,7 +634,7 @@ class TreeSearch {
                 state_.locality_holds()[l] == 0 ? opened_ : 0;
             const std::uint32_t package = plan_.package_of[l];
             if (state_.package_holds()[package] == 0 &&
-                ((packages >> package % 64) & 1U) == 0) {
+                !has_bit(packages, package % 64)) {
                 packages |= bit(package % 64);
                 cost[Cost::opened_packages] += opened_;
             }

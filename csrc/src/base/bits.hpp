@@ -13,6 +13,10 @@ namespace topoalloc {
     return std::uint64_t{1} << index;
 }
 
+[[nodiscard]] constexpr bool has_bit(std::uint64_t mask, std::size_t index) {
+    return ((mask >> index) & 1U) != 0;
+}
+
 /// The set {0, ..., count - 1}, for count at most 64.
 [[nodiscard]] constexpr std::uint64_t low_bits(std::size_t count) {
     return count >= 64 ? ~std::uint64_t{0} : bit(count) - 1;
