@@ -213,6 +213,25 @@ TEST_F(ExplainTest, FindsTheLargestHugepages) {
     EXPECT_EQ(conflict(explained(request)), (Words{"hugepages.1Gi"}));
 }
 
+TEST_F(ExplainTest, CountsNoByteOfADisallowedNumaNode) {
+    machine = small_machine(
+        [](MachineSpec& spec) { spec.allowed_numa_nodes = Bitmap::range(1, 1); });
+    const Allocator partly(machine);
+    Request request;
+    request.memory = 65 * gi;
+    const Verdict verdict = partly.check(compile(machine, request), {});
+    const Explanation why = explain(verdict, *verdict.holdings, {});
+    EXPECT_EQ(why.reason, Reason::not_enough_memory);
+    EXPECT_EQ(conflict(why), (Words{"memory"}));
+    EXPECT_EQ(changes(why), (Words{"memory bytes=68719476736"}));
+    ASSERT_EQ(why.counts[0].steps.size(), 4U);
+    EXPECT_EQ(why.counts[0].steps[0].left, 128 * gi);
+    EXPECT_EQ(why.counts[0].steps[1].filter, "allowed");
+    EXPECT_EQ(why.counts[0].steps[1].left, 64 * gi);
+    EXPECT_EQ(why.counts[0].steps[2].left, 64 * gi);
+    EXPECT_EQ(why.counts[0].steps[3].left, 64 * gi);
+}
+
 TEST_F(ExplainTest, OffersToUncordonPus) {
     allocator.cordon_pu(3, true);
     const Explanation why = explained(want_cores(8));

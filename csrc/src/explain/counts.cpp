@@ -60,12 +60,18 @@ CountLine count_bytes(const NodeState& state,
     }
     const auto index = static_cast<std::uint32_t>(it - machine.page_sizes().begin());
     std::uint64_t all = 0;
+    std::uint64_t allowed = 0;
     std::uint64_t of_kind = 0;
-    for (const NumaNode& node : machine.numa_nodes()) {
+    for (std::uint32_t n = 0; n < machine.numa_nodes().size(); ++n) {
+        const NumaNode& node = machine.numa_nodes()[n];
         all += node.bytes[index];
-        of_kind += node.kind == kind ? node.bytes[index] : 0;
+        if (machine.allowed_numa_nodes().test(n)) {
+            allowed += node.bytes[index];
+            of_kind += node.kind == kind ? node.bytes[index] : 0;
+        }
     }
     line.steps = {{"on the machine", all},
+                  {"allowed", allowed},
                   {"of the kind asked for", of_kind},
                   {"free", free_bytes_of(state, kind, index)}};
     return line;

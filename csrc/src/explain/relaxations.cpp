@@ -456,7 +456,8 @@ bool is_held(const NodeState& state, const Placement& placement) {
                [&](const MemoryGrant& grant) {
                    const std::uint64_t free =
                        state.free_bytes(grant.numa_node, grant.page_size_index);
-                   return grant.bytes <= machine.numa_nodes()[grant.numa_node]
+                   return machine.allowed_numa_nodes().test(grant.numa_node) &&
+                          grant.bytes <= machine.numa_nodes()[grant.numa_node]
                                                  .bytes[grant.page_size_index] -
                                              free;
                }) &&
