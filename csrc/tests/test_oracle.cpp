@@ -372,6 +372,29 @@ TEST(OracleAnswer, test_core_is_not_whole_when_one_pu_is_taken_in_any_way) {
     EXPECT_FALSE(ask(spec, request, state).feasible);
 }
 
+TEST(OracleAnswer, test_takes_no_byte_of_a_numa_node_that_is_not_allowed) {
+    MachineSpec spec = grid();
+    const std::uint32_t first = spec.numa_nodes.front().os_index;
+    Request request;
+    request.cores = 1;
+    request.memory = 1;
+    ASSERT_EQ(ask(spec, request).memory.at(0).numa, 0U);
+    spec.allowed_numa_nodes.emplace();
+    for (const NumaNodeSpec& numa : spec.numa_nodes) {
+        if (numa.os_index != first) {
+            spec.allowed_numa_nodes->set(numa.os_index);
+        }
+    }
+    const OracleAnswer answer = ask(spec, request);
+    ASSERT_TRUE(answer.feasible);
+    EXPECT_EQ(answer.memory.at(0).numa, 1U);
+    request.memory = 0;
+    EXPECT_EQ(ask(spec, request).pus, set({0, 1}));  // its PUs stay
+    spec.allowed_numa_nodes.emplace();
+    request.memory = 1;
+    EXPECT_FALSE(ask(spec, request).feasible);
+}
+
 TEST(OracleAnswer, test_whole_cores_of_different_size_add_up) {
     MachineSpec spec;
     add_object(spec, ObjectKind::core, "0-1");

@@ -93,8 +93,11 @@ void Judge::read_state(const OracleState& state) {
     free_pus_ = m_.allowed_pus;
     free_pus_ &= ~m_.pus_of_os(state.reserved_pus);
     free_pus_ &= ~m_.pus_of_os(state.cordoned_pus);
-    for (const OracleNuma& numa : m_.numa_nodes) {
-        free_bytes_.push_back(numa.bytes);
+    for (std::uint32_t n = 0; n < m_.numa_nodes.size(); ++n) {
+        free_bytes_.push_back(m_.numa_nodes[n].bytes);
+        if (!has(m_.allowed_numa_nodes, n)) {
+            free_bytes_.back().clear();
+        }
     }
     for (const OracleDevice& device : m_.devices) {
         counters_left_.push_back(device.counters);

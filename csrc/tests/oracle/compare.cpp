@@ -73,6 +73,9 @@ std::string compare_memory(const OracleMachine& expected, const Machine& machine
     if (expected.numa_nodes.size() != machine.numa_nodes().size()) {
         return "numa_nodes: sizes differ";
     }
+    if (!(to_bitmap(expected.allowed_numa_nodes) == machine.allowed_numa_nodes())) {
+        return "allowed_numa_nodes differ";
+    }
     for (std::size_t i = 0; i < expected.numa_nodes.size(); ++i) {
         const OracleNuma& numa = expected.numa_nodes[i];
         const std::uint32_t index = machine.numa_node_of_os_index(numa.os_index);

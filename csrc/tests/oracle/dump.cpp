@@ -211,6 +211,9 @@ std::string dump(const Instance& instance) {
     if (instance.spec.allowed_pus) {
         out << "  allowed " << instance.spec.allowed_pus->to_list() << "\n";
     }
+    if (instance.spec.allowed_numa_nodes) {
+        out << "  allowed numa " << instance.spec.allowed_numa_nodes->to_list() << "\n";
+    }
     dump_memory(instance.spec, out);
     dump_io(instance.spec, out);
     out << "state reserved=" << instance.state.reserved_pus.to_list()

@@ -171,7 +171,11 @@ class InstanceMaker {
                 cores_.push_back(object.cpuset.to_vector());
             }
         }
+        const auto& allowed = out_.spec.allowed_numa_nodes;
         for (const NumaNodeSpec& numa : out_.spec.numa_nodes) {
+            if (allowed && !allowed->test(numa.os_index)) {
+                continue;
+            }
             free_bytes_[{numa.os_index, 0}] = numa.base_bytes;
             for (const auto& [page_size, bytes] : numa.hugepages) {
                 free_bytes_[{numa.os_index, page_size}] = bytes;

@@ -25,6 +25,7 @@ class MachineMaker {
         make_memory_nodes();
         renumber_numa_nodes();
         fill_memory();
+        allow_numa_nodes();
         add_objects();
         make_distances();
         make_bridges();
@@ -234,6 +235,19 @@ class MachineMaker {
                 numa.hugepages[gibi] = rng_.below(3) * gibi;
             }
         }
+    }
+
+    void allow_numa_nodes() {
+        if (!rng_.percent(12)) {
+            return;
+        }
+        Bitmap allowed;
+        for (const NumaNodeSpec& numa : spec_.numa_nodes) {
+            if (!rng_.percent(30)) {
+                allowed.set(numa.os_index);
+            }
+        }
+        spec_.allowed_numa_nodes = allowed;
     }
 
     void add_objects() {

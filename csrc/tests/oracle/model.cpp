@@ -283,6 +283,12 @@ class Deriver {
         std::sort(m_.numa_nodes.begin(),
                   m_.numa_nodes.end(),
                   [](const auto& a, const auto& b) { return a.os_index < b.os_index; });
+        const std::optional<Bitmap>& allowed = m_.spec.allowed_numa_nodes;
+        for (std::uint32_t n = 0; n < m_.numa_nodes.size(); ++n) {
+            if (!allowed || allowed->test(m_.numa_nodes[n].os_index)) {
+                m_.allowed_numa_nodes |= set_of(n);
+            }
+        }
     }
 
     // Row of the matrix for the first NUMANode (by os_index) with a cpuset attached to

@@ -65,6 +65,7 @@ struct OracleMachine {
     std::vector<std::vector<std::uint64_t>> link;      ///< MB/s, between devices
     std::uint64_t largest_link = 0;
     Set allowed_pus = 0;
+    Set allowed_numa_nodes = 0;  ///< indices into numa_nodes
 
     [[nodiscard]] const DeviceSpec& device_spec(std::size_t device) const {
         return spec.devices[devices[device].spec_index];

@@ -91,6 +91,9 @@ void remove_numa(Instance& instance, std::size_t index) {
     MachineSpec& spec = instance.spec;
     const std::uint32_t os_index = spec.numa_nodes[index].os_index;
     erase_at(spec.numa_nodes, index);
+    if (spec.allowed_numa_nodes) {
+        spec.allowed_numa_nodes->reset(os_index);
+    }
     for (DeviceSpec& device : spec.devices) {
         std::erase(device.numa_nodes, os_index);
     }
@@ -295,6 +298,9 @@ class Shrinker {
         });
         attempt([](Instance& i) {
             return std::exchange(i.spec.allowed_pus, std::nullopt).has_value();
+        });
+        attempt([](Instance& i) {
+            return std::exchange(i.spec.allowed_numa_nodes, std::nullopt).has_value();
         });
         for (std::size_t n = now_.spec.numa_nodes.size(); n > 0; --n) {
             attempt([n](Instance& i) {
