@@ -10,18 +10,16 @@
 // Instance i has the seed S + i, so `--instances 1 --seed X` repeats one. Exit codes: 0
 // all agree, 1 some differ (each is printed, shrunk), 2 bad arguments.
 #include "oracle/compare.hpp"
+#include "oracle/run.hpp"
 
-#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstdint>
-#include <cstdlib>
 #include <iomanip>
 #include <iostream>
 #include <map>
 #include <mutex>
 #include <string>
-#include <thread>
 #include <vector>
 
 namespace {
@@ -30,47 +28,20 @@ using namespace topoalloc;
 using namespace topoalloc::oracle;
 
 struct Arguments {
-    std::uint64_t instances = 10000;
-    std::uint64_t seed = 1;
-    std::uint64_t threads = 1;
-    std::uint64_t max_steps = SearchLimits{}.max_steps;
+    RunArguments run{.instances = 10000};
     std::uint64_t max_differences = 1;
     std::uint64_t orders = 0;
 };
 
-bool parse(const std::vector<std::string>& words, Arguments& arguments) {
-    const std::map<std::string, std::uint64_t*> targets{
-        {"--instances", &arguments.instances},
-        {"--seed", &arguments.seed},
-        {"--threads", &arguments.threads},
-        {"--max-steps", &arguments.max_steps},
-        {"--max-differences", &arguments.max_differences},
-        {"--orders", &arguments.orders}};
-    for (std::size_t i = 0; i < words.size(); i += 2) {
-        const auto target = targets.find(words[i]);
-        if (target == targets.end() || i + 1 == words.size()) {
-            return false;
-        }
-        char* end = nullptr;
-        *target->second = std::strtoull(words[i + 1].c_str(), &end, 10);
-        if (words[i + 1].empty() || *end != '\0') {
-            return false;
-        }
-    }
-    return arguments.threads > 0;
-}
-
 constexpr std::array<const char*, 6> kind_names{
     "Align", "Pair", "Link", "Same", "Distinct", "Near"};
-constexpr std::array<const char*, 4> status_names{
-    "OPTIMAL", "FEASIBLE", "INFEASIBLE", "UNKNOWN"};
-
 // How often each constraint met each status, and how much work it was.
 struct Tally {
     std::array<std::uint64_t, 4> statuses{};
     std::array<std::array<std::array<std::uint64_t, 4>, 2>, 6> by_kind{};
     std::array<std::uint64_t, 6> unmet{};  // preferred ones of an answer, not met
-    std::uint64_t instances = 0, steps = 0, max_steps = 0, max_steps_seed = 0;
+    std::uint64_t instances = 0;
+    StepTally steps;
     std::map<std::string, std::uint64_t> differences;
 
     void add(const Instance& instance, const Comparison& result) {
@@ -81,11 +52,7 @@ struct Tally {
         }
         const auto status = static_cast<std::size_t>(result.status);
         ++statuses[status];
-        steps += result.steps;
-        if (result.steps > max_steps) {
-            max_steps = result.steps;
-            max_steps_seed = instance.seed;
-        }
+        steps.add(result.steps, instance.seed);
         for (const Constraint& constraint : instance.request.require) {
             ++by_kind[constraint.index()][0][status];
         }
@@ -100,11 +67,7 @@ struct Tally {
 
     void add(const Tally& other) {
         instances += other.instances;
-        steps += other.steps;
-        if (other.max_steps > max_steps) {
-            max_steps = other.max_steps;
-            max_steps_seed = other.max_steps_seed;
-        }
+        steps.add(other.steps);
         for (std::size_t s = 0; s < statuses.size(); ++s) {
             statuses[s] += other.statuses[s];
             for (std::size_t kind = 0; kind < by_kind.size(); ++kind) {
@@ -145,10 +108,10 @@ struct Tally {
             }
         }
         const double mean = instances == 0 ? 0.0
-                                           : static_cast<double>(steps) /
+                                           : static_cast<double>(steps.sum) /
                                                  static_cast<double>(instances);
-        std::cout << "steps: mean " << mean << ", max " << max_steps << " (seed "
-                  << max_steps_seed << ")\n";
+        std::cout << "steps: mean " << mean << ", max " << steps.most << " (seed "
+                  << steps.most_seed << ")\n";
         for (const auto& [what, count] : differences) {
             std::cout << "differences in " << what << ": " << count << "\n";
         }
@@ -157,53 +120,37 @@ struct Tally {
 
 class Runner {
   public:
-    explicit Runner(const Arguments& arguments) : arguments_(arguments) {}
+    explicit Runner(const Arguments& arguments)
+        : arguments_(arguments), limits_{arguments.run.max_steps} {}
 
     int run() {
-        std::vector<std::thread> threads;
-        for (std::uint64_t i = 0; i < arguments_.threads; ++i) {
-            threads.emplace_back([this] { work(); });
-        }
-        for (std::thread& thread : threads) {
-            thread.join();
-        }
-        total_.print();
+        const auto total = run_instances<Tally>(
+            arguments_.run,
+            [this](std::uint64_t seed, Tally& tally) { ask(seed, tally); },
+            [this] { return differences_ >= arguments_.max_differences; });
+        total.print();
         return differences_ == 0 ? 0 : 1;
     }
 
   private:
-    void work() {
-        Tally tally;
-        const SearchLimits limits{arguments_.max_steps};
-        while (differences_ < arguments_.max_differences) {
-            const std::uint64_t i = next_++;
-            if (i >= arguments_.instances) {
-                break;
-            }
-            const std::uint64_t seed = arguments_.seed + i;
-            const Instance instance = arguments_.orders != 0
-                                          ? make_ordered_instance(seed)
-                                          : make_instance(seed);
-            const Comparison result = compare(instance, limits);
-            tally.add(instance, result);
-            if (!result.difference.empty()) {
-                report(instance, result, limits);
-            }
+    void ask(std::uint64_t seed, Tally& tally) {
+        const Instance instance =
+            arguments_.orders != 0 ? make_ordered_instance(seed) : make_instance(seed);
+        const Comparison result = compare(instance, limits_);
+        tally.add(instance, result);
+        if (!result.difference.empty()) {
+            report(instance, result);
         }
-        const std::scoped_lock lock(mutex_);
-        total_.add(tally);
     }
 
-    void report(const Instance& instance,
-                const Comparison& result,
-                SearchLimits limits) {
+    void report(const Instance& instance, const Comparison& result) {
         if (differences_++ >= arguments_.max_differences) {
             return;
         }
         const Instance small = shrink(instance, [&](const Instance& candidate) {
-            return compare(candidate, limits).difference == result.difference;
+            return compare(candidate, limits_).difference == result.difference;
         });
-        const Comparison again = compare(small, limits);
+        const Comparison again = compare(small, limits_);
         const std::scoped_lock lock(mutex_);
         std::cout << "DIFFERENCE in " << again.difference << "\n"
                   << again.detail << "\n"
@@ -211,16 +158,20 @@ class Runner {
     }
 
     Arguments arguments_;
-    std::atomic<std::uint64_t> next_{0}, differences_{0};
+    SearchLimits limits_;
+    std::atomic<std::uint64_t> differences_{0};
     std::mutex mutex_;
-    Tally total_;
 };
 
 }  // namespace
 
 int main(int argc, char** argv) {
     Arguments arguments;
-    if (!parse(std::vector<std::string>(argv + 1, argv + argc), arguments)) {
+    if (!parse(argc,
+               argv,
+               arguments.run,
+               {{"--max-differences", &arguments.max_differences},
+                {"--orders", &arguments.orders}})) {
         std::cerr << "usage: oracle_run [--instances N] [--seed S] [--threads T] "
                      "[--max-steps M] [--max-differences D] "
                      "[--orders 1]\n";
