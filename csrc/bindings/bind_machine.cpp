@@ -203,6 +203,28 @@ void bind_device_specs(py::module_& m) {
         .def_readwrite("level", &LevelOverrideSpec::level);
 }
 
+std::optional<Indices> indices_of_allowed_numa_nodes(const MachineSpec& spec) {
+    const std::optional<Bitmap>& allowed = spec.allowed_numa_nodes;
+    return allowed ? std::optional(allowed->to_vector()) : std::nullopt;
+}
+
+void allow_numa_nodes(MachineSpec& spec, const std::optional<Indices>& indices) {
+    spec.allowed_numa_nodes.reset();
+    if (!indices) {
+        return;
+    }
+    Bitmap allowed;
+    for (const std::uint32_t os_index : *indices) {
+        if (os_index >= MachineLimits::os_index) {
+            throw FormatError("allowed_numa_nodes: " + std::to_string(os_index) +
+                              ", want indices below " +
+                              std::to_string(MachineLimits::os_index));
+        }
+        allowed.set(os_index);
+    }
+    spec.allowed_numa_nodes = std::move(allowed);
+}
+
 void bind_machine_spec(py::module_& m) {
     py::class_<MachineSpec>(m, "MachineSpec")
         .def(py::init<>())
@@ -225,7 +247,9 @@ void bind_machine_spec(py::module_& m) {
             [](MachineSpec& spec, const std::optional<std::string>& list) {
                 spec.allowed_pus =
                     list ? std::optional(Bitmap::parse_list(*list)) : std::nullopt;
-            });
+            })
+        .def_property(
+            "allowed_numa_nodes", &indices_of_allowed_numa_nodes, &allow_numa_nodes);
 }
 
 std::vector<DomainRow> domain_rows(const std::vector<Domain>& domains) {
@@ -369,7 +393,9 @@ void bind_machine_tables(py::classh<Machine>& machine) {
         .def("_device_rows", &device_rows)
         .def("_page_sizes", [](const Machine& self) { return self.page_sizes(); })
         .def("_allowed_pus",
-             [](const Machine& self) { return self.allowed_pus().to_vector(); });
+             [](const Machine& self) { return self.allowed_pus().to_vector(); })
+        .def("_allowed_numa_nodes",
+             [](const Machine& self) { return self.allowed_numa_nodes().to_vector(); });
 }
 
 void bind_readers(py::module_& m) {

@@ -453,7 +453,7 @@ class Machine(_core.Machine):
 
     @cached_property
     def numa_nodes(self) -> tuple[NumaNode, ...]:
-        """NUMANodes, those without PUs included."""
+        """NUMANodes, those included that have no PUs or are not allowed."""
         sizes = self._page_sizes()
         nodes = []
         for i, row in enumerate(self._numa_node_rows()):
@@ -474,6 +474,15 @@ class Machine(_core.Machine):
                 )
             )
         return tuple(nodes)
+
+    @cached_property
+    def allowed_numa_nodes(self) -> tuple[int, ...]:
+        """OS indices of the NUMANodes whose memory may be used.
+
+        The PUs of the others stay, and so do their localities.
+        """
+        nodes = self.numa_nodes
+        return tuple(nodes[i].os_index for i in self._allowed_numa_nodes())
 
     @cached_property
     def localities(self) -> tuple[Locality, ...]:
@@ -778,6 +787,12 @@ def _canonical(machine: Machine) -> dict[str, Any]:
                 sorted(n.hugepages.items()),
             )
             for n in machine.numa_nodes
+        ),
+        # Left out where all are allowed, so that other Machines keep their digest.
+        **(
+            {"allowed_numa_nodes": machine.allowed_numa_nodes}
+            if len(machine.allowed_numa_nodes) < len(machine.numa_nodes)
+            else {}
         ),
         "distances": _canonical_distances(spec.distances),
         "devices": [_canonical_device(device) for device in devices],

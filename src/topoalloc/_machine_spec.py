@@ -65,8 +65,8 @@ _LEVEL_NAMES: Final = (
 )  # fmt: skip
 _TOP_FIELDS: Final = (
     "apiVersion", "kind", "name", "info", "pus", "packages", "dies", "l3s", "cores",
-    "groups", "allowed_pus", "numa_nodes", "distances", "bridges", "devices", "links",
-    "overrides",
+    "groups", "allowed_pus", "numa_nodes", "allowed_numa_nodes", "distances", "bridges",
+    "devices", "links", "overrides",
 )  # fmt: skip
 _NODE_FIELDS: Final = (
     "os_index", "cpuset", "parent_cpuset", "kind", "memory", "hugepages",
@@ -270,6 +270,8 @@ def spec_from_dict(document: Mapping[str, object]) -> _core.MachineSpec:
     if "allowed_pus" in top:
         spec.allowed_pus = top["allowed_pus"].cpuset()
     _read_objects(top, spec)
+    if "allowed_numa_nodes" in top:
+        spec.allowed_numa_nodes = top["allowed_numa_nodes"].os_indices()
     if "distances" in top:
         spec.distances = _read_distances(top["distances"])
     bridge_keys = _read_bridges(top.get("bridges"), spec)
@@ -675,6 +677,8 @@ def _write_objects(spec: _core.MachineSpec, document: dict[str, Any]) -> None:
     if nodes:
         whole = _core.normalize_cpuset(",".join(map(str, order)))
         document["numa_nodes"] = [_write_node(node, whole) for node in nodes]
+    if spec.allowed_numa_nodes is not None:
+        document["allowed_numa_nodes"] = spec.allowed_numa_nodes
 
 
 def _write_node(node: _core.NumaNodeSpec, whole: str) -> dict[str, Any]:

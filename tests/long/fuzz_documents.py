@@ -134,6 +134,7 @@ def machines() -> list[Any]:
         "l3s": [{"cpuset": "0-3"}, {"cpuset": "4-7"}, {"cpuset": "8-15"}],
         "cores": [{"cpuset": f"{2 * i}-{2 * i + 1}"} for i in range(8)],
         "allowed_pus": "0-14",
+        "allowed_numa_nodes": [0, 1],
         "numa_nodes": [
             {
                 "os_index": 0,

@@ -432,6 +432,60 @@ def test_take_refuses_gpu_memory() -> None:
     assert allocator.placements == {}
 
 
+def partly_allowed() -> ta.Machine:
+    """Two NUMANodes of 1Gi and 4 cores each; the memory of the first is not allowed."""
+    document = ta.Machine.from_synthetic("numa:2 core:4 pu:1").to_dict()
+    return ta.Machine.from_dict(document | {"allowed_numa_nodes": [1]})
+
+
+def test_no_memory_is_given_of_a_disallowed_numa_node() -> None:
+    allocator = ta.Allocator(partly_allowed())
+    assert allocator.free_memory == {0: 0, 1: 2**30}
+    for asked in (1, 2**30):
+        placement = allocator.check(ta.Request(cores=1, memory=asked)).placement
+        assert placement is not None
+        assert (placement.cpuset, placement.memory) == ("4", {1: asked})
+    verdict = allocator.check(ta.Request(memory=2**30 + 1))
+    assert verdict.status is ta.Status.INFEASIBLE
+    assert verdict.reason == "NotEnoughMemory"
+    (counts,) = verdict.explain().counts
+    assert [(step.filter, step.left) for step in counts.steps] == [
+        ("on the machine", 2**31),
+        ("allowed", 2**30),
+        ("of the kind asked for", 2**30),
+        ("free", 2**30),
+    ]
+
+
+def test_pus_of_a_disallowed_numa_node_are_given() -> None:
+    allocator = ta.Allocator(partly_allowed())
+    align = ta.Align("numa")
+    placement = allocator.check(ta.Request(cores=4, require=[align])).placement
+    assert placement is not None
+    assert placement.cpuset == "0-3"
+    near = allocator.check(ta.Request(cores=4, memory="1Gi", require=[align])).placement
+    assert near is not None
+    assert (near.cpuset, near.memory) == ("4-7", {1: 2**30})
+    allocator.take(owner="a", pus="7")
+    both = ta.Request(cores=4, memory=1, require=[align])
+    assert allocator.check(both).status is ta.Status.INFEASIBLE
+    far = allocator.check(ta.Request(cores=4, memory=1)).placement
+    assert far is not None
+    assert far.memory == {1: 1}
+    allocator.check_consistency()
+
+
+def test_take_refuses_memory_of_a_disallowed_numa_node() -> None:
+    allocator = ta.Allocator(partly_allowed())
+    with pytest.raises(
+        ta.StateError,
+        match=r"^memory: 1 bytes of NUMANode 0 with 0 free, want whole pages of what",
+    ):
+        allocator.take(owner="a", memory={0: 1})
+    assert allocator.take(owner="a", memory={1: 1}).memory == {1: 1}
+    allocator.check_consistency()
+
+
 def test_allocate_batch_that_fails_takes_nothing(allocator: ta.Allocator) -> None:
     held = allocator.allocate(ta.Request(cores=1), owner="b")
     with pytest.raises(ta.StateError, match="'b'"):

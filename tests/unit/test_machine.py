@@ -260,6 +260,30 @@ def test_allowed_pus_stand_beside_all_pus() -> None:
     assert len(machine.pus) == 4
 
 
+def test_allowed_numa_nodes_stand_beside_all_numa_nodes() -> None:
+    document = Machine.from_synthetic("numa:2 core:2 pu:1").to_dict()
+    whole = Machine.from_dict(document)
+    assert whole.allowed_numa_nodes == (0, 1)
+    assert "allowed_numa_nodes" not in whole.to_dict()
+    for allowed, read in (([1], (1,)), (1, (1,)), ([], ())):
+        machine = Machine.from_dict(document | {"allowed_numa_nodes": allowed})
+        machine.check_consistency()
+        assert machine.allowed_numa_nodes == read
+        assert machine.to_dict()["allowed_numa_nodes"] == list(read)
+        assert Machine.from_dict(machine.to_dict()) == machine != whole
+        assert machine.digest != whole.digest
+        # Memory alone is not to be used.
+        assert machine.allowed_pus == whole.allowed_pus
+        assert machine.localities == whole.localities
+        assert machine.numa_nodes == whole.numa_nodes
+
+
+def test_digest_does_not_tell_all_allowed_from_nothing_said() -> None:
+    document = Machine.from_synthetic("numa:2 core:2 pu:1").to_dict()
+    said = Machine.from_dict(document | {"allowed_numa_nodes": [0, 1]})
+    assert said.digest == Machine.from_dict(document).digest
+
+
 # --- the object itself ---
 
 
@@ -357,6 +381,7 @@ def test_digest_is_equal_for_nodes_alike_but_for_identity(change: Change) -> Non
         ),
         lambda d: d["packages"][0].update(os_index=1),
         lambda d: d.update(allowed_pus="0"),
+        lambda d: d.update(allowed_numa_nodes=[]),
         lambda d: d.update(l3s=[{"os_index": 0, "cpuset": "0-3"}]),
         lambda d: d.update(distances={"numa_nodes": [0], "values": [[10]]}),
         lambda d: d["devices"][0].update({"class": "nvme"}),

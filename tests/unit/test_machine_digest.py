@@ -73,6 +73,7 @@ def test_recordings_alike_but_for_everything_that_names_a_unit() -> None:
     ("pattern", "replacement"),
     [
         (r'allowed_cpuset="0x0000007f"', 'allowed_cpuset="0x000000ff"'),
+        (r'allowed_nodeset="0x00000001"', 'allowed_nodeset="0x00000101"'),
         (r'local_memory="8589934592"', 'local_memory="8589938688"'),
         (r'pci_busid="0000:82:00.0"', 'pci_busid="0000:82:00.1"'),
         (r"\[10de:2330\]", "[10de:2331]"),

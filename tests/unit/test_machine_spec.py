@@ -135,6 +135,18 @@ WRONG: list[tuple[str, Json, str]] = [
     ("cores 1 os_index", "1", r"cores\[1\]\.os_index: '1', want an integer"),
     ("cores 1 cpuset", "0-1", r"(cores|numa_nodes)\[\d\]"),
     ("allowed_pus", "9", r"allowed_pus: "),
+    ("allowed_numa_nodes", "0", r"allowed_numa_nodes: '0', want a list"),
+    ("allowed_numa_nodes", True, r"allowed_numa_nodes: True, want an integer from 0"),
+    (
+        "allowed_numa_nodes",
+        [0, "1"],
+        r"allowed_numa_nodes\[1\]: '1', want an integer from 0",
+    ),
+    (
+        "allowed_numa_nodes",
+        [0, 1048575],
+        r"allowed_numa_nodes: NUMANode 1048575 is not there, want NUMANodes of the M",
+    ),
     (
         "numa_nodes 0 kind",
         "ram",
