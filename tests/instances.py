@@ -328,6 +328,9 @@ class MachineMaker:
         if not nodes:
             return
         self.document["numa_nodes"] = nodes
+        if dice.chance(10):
+            indices = [node["os_index"] for node in nodes]
+            self.document["allowed_numa_nodes"] = dice.some(indices, 0)
         if dice.chance(50):
             indices = [node["os_index"] for node in nodes]
             self.document["distances"] = {

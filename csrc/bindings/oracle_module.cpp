@@ -172,6 +172,14 @@ MachineSpec spec_of(const py::object& from) {
     if (allowed) {
         spec.allowed_pus = bitmap_of(*allowed);
     }
+    const auto nodes =
+        read<std::optional<std::vector<std::uint32_t>>>(from, "allowed_numa_nodes");
+    if (nodes) {
+        spec.allowed_numa_nodes.emplace();
+        for (const std::uint32_t os_index : *nodes) {
+            spec.allowed_numa_nodes->set(os_index);
+        }
+    }
     read_bridges(from, spec);
     read_tables(from, spec);
     return spec;

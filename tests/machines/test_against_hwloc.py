@@ -134,6 +134,7 @@ def _first_gpu(document: dict[str, Any]) -> dict[str, Any]:
         (lambda d: d["l3s"].pop(), "L3Cache"),
         (lambda d: d["packages"][0].update(os_index=7), "Package"),
         (lambda d: d.pop("allowed_pus"), "allowed PUs"),
+        (lambda d: d.pop("allowed_numa_nodes"), "NUMANode allowed"),
         (lambda d: d["numa_nodes"][0].update(memory=4096), "NUMANode bytes"),
         (lambda d: d["numa_nodes"][0].update(hugepages={}), "NUMANode hugepages"),
         (lambda d: d["numa_nodes"][0].update(kind="hbm"), "NUMANode kind"),

@@ -418,6 +418,9 @@ def _compare_memory(machine: Machine, expected: _Expected, out: Differences) -> 
             all_bytes = ours.memory + sum(ours.hugepages.values())
             out.equal("NUMANode bytes", where, all_bytes, memory.local_memory)
         out.equal("NUMANode kind", where, ours.kind, kind)
+        allowed = theirs.os_index in expected.topology.allowed_nodeset
+        is_ours = ours.os_index in machine.allowed_numa_nodes
+        out.equal("NUMANode allowed", where, is_ours, allowed)
         out.equal(
             "NUMANode localities",
             where,

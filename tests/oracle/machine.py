@@ -105,6 +105,9 @@ class Machine:
         self.allowed = (
             cpuset(document["allowed_pus"]) if "allowed_pus" in document else everything
         )
+        self.allowed_nodes = {
+            *document.get("allowed_numa_nodes", [n.os_index for n in self.nodes])
+        }
         dies, packages = sets["dies"], sets["packages"]
         self.cores = self._domains(sets["cores"], [[frozenset({p})] for p in self.pus])
         self.packages = self._domains(packages, [[everything]] * len(self.pus))

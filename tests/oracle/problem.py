@@ -38,7 +38,13 @@ class Room:
     def __init__(self, machine: Machine, state: State) -> None:
         self.machine = machine
         self.pus = machine.allowed - state.reserved - state.cordoned_pus
-        self.bytes = [dict(node.free) for node in machine.nodes]
+        self.bytes = [
+            {
+                size: amount if node.os_index in machine.allowed_nodes else 0
+                for size, amount in node.free.items()
+            }
+            for node in machine.nodes
+        ]
         self.counters = [dict(device.counters) for device in machine.devices]
         self.cordoned = {machine.find(key) for key in state.cordoned_devices}
         self.whole: set[int] = set()

@@ -70,6 +70,9 @@ def renumber_nodes(instance: Instance) -> Instance:
     document = copy.deepcopy(instance.machine)
     for entry in document.get("numa_nodes", []):
         entry["os_index"] = new(entry["os_index"])
+    if "allowed_numa_nodes" in document:
+        allowed = document["allowed_numa_nodes"]
+        document["allowed_numa_nodes"] = [new(node) for node in allowed]
     if "distances" in document:
         matrix = document["distances"]
         matrix["numa_nodes"] = [new(node) for node in matrix["numa_nodes"]]

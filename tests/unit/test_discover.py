@@ -299,3 +299,6 @@ def test_allowed_pus_of_a_document_are_what_hwloc_keeps() -> None:
         hwloc.Bitmap.from_list(whole.allowed_pus)
     )
     assert machine.allowed_pus == whole.allowed_pus
+    assert len(whole.allowed_numa_nodes) < len(whole.numa_nodes)
+    kept = tuple(node.os_index for node in machine.numa_nodes)
+    assert kept == machine.allowed_numa_nodes == whole.allowed_numa_nodes
