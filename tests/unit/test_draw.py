@@ -137,6 +137,26 @@ def test_disallowed_pus_are_marked() -> None:
     assert "PU L#3 (P#3) <- not allowed\n" in machine_tree(machine)
 
 
+def test_disallowed_numa_nodes_are_marked() -> None:
+    document = ta.Machine.from_synthetic("numa:2 core:4 pu:1").to_dict()
+    document["numa_nodes"] += [
+        {"os_index": i, "parent_cpuset": "0-3", "kind": "hbm", "memory": "1Gi"}
+        for i in range(2, 10)
+    ]
+    machine = ta.Machine.from_dict(document | {"allowed_numa_nodes": [0, 2, 3, 4, 5]})
+    for allocator in (None, ta.Allocator(machine)):
+        tree = machine_tree(machine, allocator)
+        assert "NUMANode L#0 (P#0 1Gi)\n" in tree
+        assert "NUMANode L#1 (P#1 1Gi) <- not allowed\n" in tree
+        assert "NUMANode L#2-5 (P#2-5 1Gi hbm) [collapsed]\n" in tree
+        assert "NUMANode L#6-9 (P#6-9 1Gi hbm) [collapsed] <- not allowed\n" in tree
+    picture = machine_svg(machine)
+    assert "NUMANode L#1 P#1 1Gi, not allowed" in picture
+    assert picture.count(">not allowed</text>") == 1  # in the legend
+    whole = machine_svg(ta.Machine.from_synthetic("numa:2 core:4 pu:1"))
+    assert ">not allowed</text>" not in whole
+
+
 @pytest.mark.parametrize(
     ("amount", "text"),
     [

@@ -65,6 +65,7 @@ class Holders:
         for pu in machine.pus:
             if pu.os_index not in allowed:
                 self._by_pu[pu.os_index] = "not allowed"
+        self._nodes = {*machine.allowed_numa_nodes}
         if allocator is not None:
             self._add(allocator)
 
@@ -96,6 +97,10 @@ class Holders:
     def of_device(self, name: str) -> tuple[str, ...]:
         """Name the owners likewise: several where it is shared, none where free."""
         return tuple(self._by_device.get(name, ()))
+
+    def of_node(self, os_index: int) -> str:
+        """Say "not allowed" of a NUMANode whose memory is not to be used, else ""."""
+        return "" if os_index in self._nodes else "not allowed"
 
     def of_memory(self, os_index: int) -> tuple[tuple[str, int], ...]:
         """Name the owners of bytes of a NUMANode, each with its bytes of all pages."""

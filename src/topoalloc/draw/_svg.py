@@ -238,13 +238,15 @@ class _Picture:
         taken = self._holders.of_memory(node.os_index)
         total = node.memory + sum(node.hugepages.values())
         held = "".join(f", {bytes_text(n)} held by {owner}" for owner, n in taken)
+        disallowed = self._holders.of_node(node.os_index)
         return _Box(
             "NUMANode",
             f"NUMANode_{node.logical_index}",
             len(label) * _LETTER + 2 * _PAD,
             _NODE_HEIGHT,
             label=label,
-            title=label + held,
+            title=label + (f", {disallowed}" if disallowed else held),
+            owners=(disallowed,) if disallowed else (),
             fill=tuple((owner, n / total) for owner, n in taken if total),
         )
 
@@ -305,6 +307,9 @@ class _Picture:
     def _legend(self, width: float) -> _Box:
         words = [*self._holders.owners]
         every = {self._holders.of_pu(pu.os_index) for pu in self._machine.pus}
+        every.update(
+            self._holders.of_node(node.os_index) for node in self._machine.numa_nodes
+        )
         every.update(
             owner
             for device in self._machine.devices

@@ -94,7 +94,7 @@ class _Tree:
             node = node.children[0]
             names.append(self._name(node))
         yield _INDENT * depth + " + ".join(names) + self._state(node)
-        for memory in _runs(node.memory, _memory_key, self._least):
+        for memory in _runs(node.memory, self._memory_key, self._least):
             yield _INDENT * (depth + 1) + self._memory(memory)
         for children in _runs(node.children, self._core_key, self._least):
             if len(children) == 1:
@@ -154,9 +154,19 @@ class _Tree:
             f"(P#{_list(node.os_index for node in nodes)}{size}{pages}{kind})"
         )
         if len(nodes) > 1:
-            return f"{text} [collapsed]"
+            text += " [collapsed]"
+        label = self._holders.of_node(first.os_index)
+        if label or len(nodes) > 1:
+            return text + _arrow(label)
         free = self._holders.free_memory.get(first.os_index, first.memory)
         return text if free == first.memory else f"{text} [{bytes_text(free)} free]"
+
+    def _memory_key(self, node: NumaNode) -> object:
+        if node.cpuset:
+            return None
+        pages = tuple(node.hugepages.items())
+        label = self._holders.of_node(node.os_index)
+        return node.kind, node.memory, pages, node.localities, label
 
     def _io(self, io: IoNode, depth: int) -> Iterator[str]:
         names = [_bridge_name(io)] if io.device is None else [self._device(io.device)]
@@ -209,12 +219,6 @@ def _bridge_name(io: IoNode) -> str:
     return (
         f"HostBridge {io.name}" if io.is_host else f"PCIBridge {short_address(io.name)}"
     )
-
-
-def _memory_key(node: NumaNode) -> object:
-    if node.cpuset:
-        return None
-    return node.kind, node.memory, tuple(node.hugepages.items()), node.localities
 
 
 def _runs(
