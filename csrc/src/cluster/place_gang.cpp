@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From a GangProblem to its answer: which search, which preferences, which numbers of
+// balanced Domains, and what the bounds of the nodes let one say.
+#include "cluster/domain_tree.hpp"
+#include "cluster/gang_programme.hpp"
+#include "cluster/plan_rules.hpp"
+#include "cluster/plan_search.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace topoalloc {
+namespace {
+
+struct Candidate {
+    std::uint64_t short_pods = 0;
+    GangCost cost;
+    std::vector<CountVector> pods;
+};
+
+// The programme over one tree of Domains, for every choice that it leaves open.
+class TreePlanner {
+  public:
+    TreePlanner(const GangProblem& problem,
+                const std::vector<DomainVertex>& tree,
+                StepBudget& budget)
+        : problem_(problem), tree_(tree), budget_(budget) {}
+
+    // The best plan that keeps these preferences. False: the programme can not tell.
+    bool solve(const std::vector<bool>& kept,
+               const PlanAim& aim,
+               std::optional<Candidate>& out) {
+        PlanRules rules = rules_of(problem_, kept);
+        return try_numbers(rules, aim, out);
+    }
+
+  private:
+    // Each balanced rule gets every number that its Domains may hold, or one more.
+    // NOLINTNEXTLINE(misc-no-recursion): as deep as there are balanced rules
+    bool try_numbers(PlanRules& rules,
+                     const PlanAim& aim,
+                     std::optional<Candidate>& out) {
+        if (rules.balanced.empty()) {
+            return run(rules, aim, out);
+        }
+        const LevelRule rule = rules.balanced.back();
+        rules.balanced.pop_back();
+        bool known = true;
+        const std::uint32_t most = problem_.podsets[rule.podset].count;
+        for (std::uint32_t number = 1; known && number <= most; ++number) {
+            rules.counts.push_back(
+                {CountRuleKind::even, rule.podset, rule.level, number});
+            known = try_numbers(rules, aim, out);
+            rules.counts.pop_back();
+        }
+        rules.balanced.push_back(rule);
+        return known;
+    }
+
+    bool run(const PlanRules& rules,
+             const PlanAim& aim,
+             std::optional<Candidate>& out) {
+        GangProgramme programme(problem_, tree_, rules, aim, budget_);
+        if (!programme.run()) {
+            return false;
+        }
+        const std::vector<const GangCell*> best = programme.best();
+        if (best.empty()) {
+            return true;
+        }
+        const std::uint64_t short_pods = programme.short_of(*best.front());
+        if (out && out->short_pods < short_pods) {
+            return true;
+        }
+        auto pods = plan_of(programme, best, problem_.nodes.size(), budget_);
+        if (!pods) {
+            return false;
+        }
+        Candidate found{short_pods, cost_of(problem_, *pods), std::move(*pods)};
+        if (!out || found.cost < out->cost ||
+            (found.cost == out->cost && out->pods < found.pods)) {
+            out = std::move(found);
+        }
+        return true;
+    }
+
+    const GangProblem& problem_;
+    const std::vector<DomainVertex>& tree_;
+    StepBudget& budget_;
+};
+
+// Which preferences are kept in a plan of least `unmet`: all ways of equal number. The
+// entries of one PodSet or Group after the other.
+class PreferencePlanner {
+  public:
+    PreferencePlanner(const GangProblem& problem,
+                      TreePlanner& planner,
+                      std::uint64_t short_pods,
+                      bool use_possible)
+        : problem_(problem), planner_(planner), aim_{use_possible, false, short_pods} {}
+
+    // False: the programme can not tell.
+    bool run(std::vector<std::vector<bool>>& kept) {
+        kept.assign(1, std::vector<bool>(problem_.prefer.size()));
+        const std::size_t slots = problem_.podsets.size() + problem_.groups;
+        for (std::uint32_t slot = 0; slot < slots; ++slot) {
+            std::vector<std::size_t> entries;
+            for (std::size_t i = 0; i < problem_.prefer.size(); ++i) {
+                if (problem_.prefer[i].unmet == slot) {
+                    entries.push_back(i);
+                }
+            }
+            if (!entries.empty() && !keep_most(entries, kept)) {
+                return false;
+            }
+        }
+        return true;
+    }
+
+  private:
+    // Of these entries, as many as can be on top of what is kept.
+    bool keep_most(const std::vector<std::size_t>& entries,
+                   std::vector<std::vector<bool>>& kept) {
+        for (std::size_t unmet = 0; unmet < entries.size(); ++unmet) {
+            std::vector<std::vector<bool>> feasible;
+            for (const std::vector<bool>& start : kept) {
+                std::vector<bool> dropped(entries.size());
+                std::fill_n(dropped.begin(), unmet, true);
+                do {
+                    std::vector<bool> trial = start;
+                    for (std::size_t i = 0; i < entries.size(); ++i) {
+                        trial[entries[i]] = !dropped[i];
+                    }
+                    std::optional<Candidate> found;
+                    if (!planner_.solve(trial, aim_, found)) {
+                        return false;
+                    }
+                    if (found) {
+                        feasible.push_back(std::move(trial));
+                    }
+                } while (std::prev_permutation(dropped.begin(), dropped.end()));
+            }
+            if (!feasible.empty()) {
+                kept = std::move(feasible);
+                return true;
+            }
+        }
+        return true;
+    }
+
+    const GangProblem& problem_;
+    TreePlanner& planner_;
+    PlanAim aim_;
+};
+
+// What one kind of count vectors has to say. `is_known` false: a budget ended.
+struct Outcome {
+    bool is_known = false;
+    std::optional<Candidate> best;
+};
+
+std::optional<Outcome> solve_on_tree(const GangProblem& problem,
+                                     bool use_possible,
+                                     bool least_cost,
+                                     StepBudget& budget) {
+    const auto tree = domain_tree(problem);
+    if (!tree) {
+        return std::nullopt;
+    }
+    TreePlanner planner(problem, *tree, budget);
+    const std::vector<bool> none(problem.prefer.size());
+    const bool has_choice = least_cost && !problem.prefer.empty();
+    Outcome outcome;
+    if (!planner.solve(
+            none, {use_possible, least_cost && !has_choice, {}}, outcome.best)) {
+        return budget.limited ? std::optional(outcome) : std::nullopt;
+    }
+    outcome.is_known = true;
+    if (!has_choice || !outcome.best) {
+        return outcome;
+    }
+    const std::uint64_t short_pods = outcome.best->short_pods;
+    std::vector<std::vector<bool>> kept;
+    outcome.is_known =
+        PreferencePlanner(problem, planner, short_pods, use_possible).run(kept);
+    for (std::size_t i = 0; outcome.is_known && i < kept.size(); ++i) {
+        outcome.is_known =
+            planner.solve(kept[i], {use_possible, true, short_pods}, outcome.best);
+    }
+    return outcome;
+}
+
+Outcome solve_by_nodes(const GangProblem& problem,
+                       bool use_possible,
+                       bool least_cost,
+                       StepBudget& budget) {
+    auto found = search_plan(problem, {use_possible, !least_cost}, budget);
+    Outcome outcome;
+    outcome.is_known = !budget.limited || (found && !least_cost);
+    if (found) {
+        outcome.best = Candidate{static_cast<std::uint64_t>(found->cost.short_pods),
+                                 std::move(found->cost),
+                                 std::move(found->pods)};
+    }
+    return outcome;
+}
+
+Outcome solve_plan(const GangProblem& problem,
+                   bool use_possible,
+                   bool least_cost,
+                   StepBudget& budget) {
+    if (auto outcome = solve_on_tree(problem, use_possible, least_cost, budget)) {
+        return std::move(*outcome);
+    }
+    return solve_by_nodes(problem, use_possible, least_cost, budget);
+}
+
+bool are_bounds_equal(const GangProblem& problem) {
+    return std::ranges::all_of(problem.nodes, [&](const GangNode& node) {
+        const CountTable& table = problem.tables[node.table];
+        return table.attained == table.possible;
+    });
+}
+
+GangAnswer answer_gang(const GangProblem& problem,
+                       bool least_cost,
+                       SearchLimits limits) {
+    GangAnswer answer;
+    if (problem.nodes.empty()) {
+        const bool may_be_empty = std::ranges::all_of(
+            problem.podsets, [](const GangPodSet& p) { return p.min_count == 0; });
+        answer.status = !may_be_empty ? Status::infeasible
+                        : least_cost  ? Status::optimal
+                                      : Status::feasible;
+        answer.cost = cost_of(problem, {});
+        return answer;
+    }
+    StepBudget budget;
+    budget.max_steps = limits.max_steps;
+    Outcome outcome = solve_plan(problem, false, least_cost, budget);
+    const bool are_exact = are_bounds_equal(problem);
+    if (outcome.best) {
+        answer.status = least_cost && outcome.is_known && are_exact ? Status::optimal
+                                                                    : Status::feasible;
+        answer.cost = std::move(outcome.best->cost);
+        answer.pods = std::move(outcome.best->pods);
+    } else if (outcome.is_known) {
+        if (!are_exact) {
+            outcome = solve_plan(problem, true, false, budget);
+        }
+        answer.status =
+            outcome.is_known && !outcome.best ? Status::infeasible : Status::unknown;
+    } else {
+        answer.status = Status::unknown;
+    }
+    answer.steps = budget.steps;
+    return answer;
+}
+
+}  // namespace
+
+GangAnswer place_gang(const GangProblem& problem, SearchLimits limits) {
+    return answer_gang(problem, true, limits);
+}
+
+GangAnswer check_gang(const GangProblem& problem, SearchLimits limits) {
+    return answer_gang(problem, false, limits);
+}
+
+}  // namespace topoalloc
