@@ -611,6 +611,35 @@ def test_doctor_finds_hwloc_and_this_host(shell: Shell) -> None:
         assert entry["found"] in result.out
 
 
+def test_doctor_notes_numa_nodes_that_are_not_allowed(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = ta.Machine.from_synthetic("numa:3 core:2 pu:1")
+    for allowed, found in (
+        ([0, 1, 2], None),
+        ([0, 2], "NUMANodes 0,2 of 0-2 allowed"),
+        ([], "NUMANodes none of 0-2 allowed"),
+    ):
+        document = whole.to_dict() | {"allowed_numa_nodes": allowed}
+        machine = ta.Machine.from_dict(document)
+        monkeypatch.setattr(ta.Machine, "discover", lambda machine=machine: machine)
+        findings = {e["what"]: e["found"] for e in shell.json("doctor")["findings"]}
+        assert findings["cgroup"].startswith("all PUs allowed")
+        assert findings.get("cgroup, memory") == found
+
+
+def test_show_marks_numa_nodes_that_are_not_allowed(
+    shell: Shell, tmp_path: Path
+) -> None:
+    document = ta.Machine.from_synthetic("numa:2 core:2 pu:1").to_dict()
+    path = tmp_path / "node.json"
+    path.write_text(json.dumps(document | {"allowed_numa_nodes": [1]}))
+    result = shell("show", "-i", str(path))
+    assert "NUMANode L#0 (P#0 1Gi) <- not allowed\n" in result.out
+    assert "NUMANode L#1 (P#1 1Gi)\n" in result.out
+    assert shell.json("show", "-i", str(path))["allowed_numa_nodes"] == [1]
+
+
 def test_doctor_says_what_to_do_without_hwloc(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -207,6 +207,14 @@ def _machine() -> Iterator[Finding]:
             Mark.NOTE,
             f"PUs {machine.allowed_pus} of {every} allowed{_cgroup()}",
         )
+    nodes = {node.os_index for node in machine.numa_nodes}
+    allowed = {*machine.allowed_numa_nodes}
+    if allowed != nodes:
+        yield Finding(
+            "cgroup, memory",
+            Mark.NOTE,
+            f"NUMANodes {_list(allowed) or 'none'} of {_list(nodes)} allowed",
+        )
     roots = [device for device in machine.devices if device.parent is None]
     classes = Counter(device.device_class for device in roots)
     counts = ", ".join(f"{n} {name}" for name, n in sorted(classes.items()))
