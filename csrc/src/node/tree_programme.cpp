@@ -44,13 +44,12 @@ std::uint64_t mirrored_bit(std::uint32_t rank) {
 
 // --- tables ---
 
-TreeTables::TreeTables(DeviceTree tree,
+TreeTables::TreeTables(const DeviceTree& tree,
                        const std::vector<TreePair>& pairs,
-                       const std::vector<std::uint32_t>& counts)
-    : tree_(std::move(tree)) {
+                       const std::vector<std::uint32_t>& counts) {
     number_cells(counts);
-    price_classes(pairs);
-    bundle_classes();
+    price_classes(tree, pairs);
+    bundle_classes(tree);
 }
 
 void TreeTables::number_cells(const std::vector<std::uint32_t>& counts) {
@@ -71,13 +70,14 @@ void TreeTables::number_cells(const std::vector<std::uint32_t>& counts) {
 }
 
 // Classes of equal levels, their own and their parent's, have equal prices.
-void TreeTables::price_classes(const std::vector<TreePair>& pairs) {
+void TreeTables::price_classes(const DeviceTree& tree,
+                               const std::vector<TreePair>& pairs) {
     if (pairs.empty()) {
-        price_of_node_.assign(tree_.nodes().size(), no_index);
+        price_of_node_.assign(tree.nodes().size(), no_index);
         return;
     }
     std::map<std::pair<std::int64_t, std::int64_t>, std::uint32_t> known;
-    for (const DeviceTree::Node& node : tree_.nodes()) {
+    for (const DeviceTree::Node& node : tree.nodes()) {
         const auto [at, is_new] =
             known.try_emplace({node.level, node.parent_level}, no_index);
         if (is_new) {
@@ -119,46 +119,50 @@ TreeTables::Price TreeTables::price_of(const DeviceTree::Node& node,
     return price;
 }
 
-void TreeTables::bundle_classes() {
-    bundle_of_node_.assign(tree_.nodes().size(), no_bundle);
-    for (std::size_t n = 0; n < tree_.nodes().size(); ++n) {
-        if (can_bundle(tree_.nodes()[n])) {
+void TreeTables::bundle_classes(const DeviceTree& tree) {
+    bundle_of_node_.assign(tree.nodes().size(), no_bundle);
+    for (std::size_t n = 0; n < tree.nodes().size(); ++n) {
+        if (can_bundle(tree, tree.nodes()[n])) {
             bundle_of_node_[n] = static_cast<std::uint32_t>(bundles_.size());
             bundles_.emplace_back();
-            fill_bundle(n, bundles_.back());
+            fill_bundle(tree, n, bundles_.back());
         }
     }
 }
 
-bool TreeTables::can_bundle(const DeviceTree::Node& node) const {
+bool TreeTables::can_bundle(const DeviceTree& tree, const DeviceTree::Node& node) {
     if (node.child_count == 0 ||
         std::cmp_greater(std::popcount(node.members), max_bundled)) {
         return false;
     }
     for (std::uint32_t c = 0; c < node.child_count; ++c) {
-        const auto& child = tree_.nodes()[tree_.children()[node.first_child + c]];
+        const auto& child = tree.nodes()[tree.children()[node.first_child + c]];
         if (child.child_count != 0 || child.switch_index != no_index) {
             return false;
         }
     }
-    return tree_.is_in_one_locality(node.members);
+    return tree.is_in_one_locality(node.members);
 }
 
-void TreeTables::fill_bundle(std::size_t index, Bundle& bundle) {
-    const DeviceTree::Node& node = tree_.nodes()[index];
+void TreeTables::fill_bundle(const DeviceTree& tree,
+                             std::size_t index,
+                             Bundle& bundle) {
+    const DeviceTree::Node& node = tree.nodes()[index];
     for_each_bit(node.members,
                  [&](std::uint32_t rank) { bundle.ranks.push_back(rank); });
     // Its leaves are of one level, so they have one price.
-    const std::uint32_t leaf = tree_.children()[node.first_child];
+    const std::uint32_t leaf = tree.children()[node.first_child];
     for (std::size_t available = 0; available < bit(bundle.ranks.size()); ++available) {
         bundle.first.push_back(static_cast<std::uint32_t>(parts_.size()));
-        add_choices(bundle, available, {price_of_node_[index], price_of_node_[leaf]});
+        add_choices(
+            tree, bundle, available, {price_of_node_[index], price_of_node_[leaf]});
     }
     bundle.first.push_back(static_cast<std::uint32_t>(parts_.size()));
 }
 
 // Every choice among the available members: the best for each counts, by offset.
-void TreeTables::add_choices(const Bundle& bundle,
+void TreeTables::add_choices(const DeviceTree& tree,
+                             const Bundle& bundle,
                              std::size_t available,
                              BundlePrices prices) {
     const auto first = static_cast<std::ptrdiff_t>(parts_.size());
@@ -167,9 +171,9 @@ void TreeTables::add_choices(const Bundle& bundle,
         TreePart part;
         for_each_bit(chosen, [&](std::uint32_t i) {
             const std::uint32_t rank = bundle.ranks[i];
-            const std::uint32_t stride = stride_[tree_.need_of(rank)];
+            const std::uint32_t stride = stride_[tree.need_of(rank)];
             part.offset += stride;
-            part.packed += 1U << (8 * tree_.need_of(rank));
+            part.packed += 1U << (8 * tree.need_of(rank));
             part.cell.mirrored |= mirrored_bit(rank);
             add_price(prices.leaf, stride, part);
         });

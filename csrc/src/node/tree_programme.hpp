@@ -51,7 +51,7 @@ class TreeTables {
     static constexpr std::size_t max_pairs = 32;  // bits of TreePart::broken
 
     TreeTables() = default;
-    TreeTables(DeviceTree tree,
+    TreeTables(const DeviceTree& tree,
                const std::vector<TreePair>& pairs,
                const std::vector<std::uint32_t>& counts);
 
@@ -73,21 +73,24 @@ class TreeTables {
     static constexpr std::uint32_t no_bundle = 0xffffffffU;
 
     void number_cells(const std::vector<std::uint32_t>& counts);
-    void price_classes(const std::vector<TreePair>& pairs);
+    void price_classes(const DeviceTree& tree, const std::vector<TreePair>& pairs);
     [[nodiscard]] static Price price_of(const DeviceTree::Node& node,
                                         const std::vector<TreePair>& pairs,
                                         std::uint32_t packed);
-    void bundle_classes();
-    [[nodiscard]] bool can_bundle(const DeviceTree::Node& node) const;
+    void bundle_classes(const DeviceTree& tree);
+    [[nodiscard]] static bool can_bundle(const DeviceTree& tree,
+                                         const DeviceTree::Node& node);
     // Runs in prices_, or no_index.
     struct BundlePrices {
         std::uint32_t own = no_index, leaf = no_index;
     };
-    void fill_bundle(std::size_t index, Bundle& bundle);
-    void add_choices(const Bundle& bundle, std::size_t available, BundlePrices prices);
+    void fill_bundle(const DeviceTree& tree, std::size_t index, Bundle& bundle);
+    void add_choices(const DeviceTree& tree,
+                     const Bundle& bundle,
+                     std::size_t available,
+                     BundlePrices prices);
     void add_price(std::uint32_t run, std::uint32_t offset, TreePart& part) const;
 
-    DeviceTree tree_;
     // Counts of the needs as a mixed-radix number (the offset of a cell) and packed, a
     // byte each, so that two can be compared at once.
     std::array<std::uint32_t, DeviceTree::max_needs> counts_{};
@@ -121,8 +124,11 @@ struct TreeAnswer {
 /// Answers questions to one tree; keeps its scratch between them.
 class TreeProgramme {
   public:
-    TreeProgramme(const TreeTables& tables, std::pmr::memory_resource* scratch)
-        : tables_(tables), tree_(tables.tree_), scratch_(scratch) {}
+    /// @param tables  of the tree
+    TreeProgramme(const DeviceTree& tree,
+                  const TreeTables& tables,
+                  std::pmr::memory_resource* scratch)
+        : tree_(tree), tables_(tables), scratch_(scratch) {}
     /// @param steps  grows by the table cells merged
     [[nodiscard]] TreeAnswer ask(const TreeQuestion& question, std::uint64_t& steps);
 
@@ -158,8 +164,8 @@ class TreeProgramme {
     }
     [[nodiscard]] static TreeAnswer read(const TreeCell& cell);
 
-    const TreeTables& tables_;
     const DeviceTree& tree_;
+    const TreeTables& tables_;
     std::pmr::memory_resource* scratch_;
     const TreeQuestion* question_ = nullptr;
     std::array<Depth, level_count + 2> depths_{};

@@ -59,7 +59,7 @@ class TreeSearch {
           unmet_(unmet),
           options_(options),
           steps_(steps),
-          programme_(plan_.tables, scratch),
+          programme_(plan_.tree, plan_.tables, scratch),
           chooser_(state, request, options, steps, limited_, scratch),
           aligns_(scratch),
           sames_(scratch),
