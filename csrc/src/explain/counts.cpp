@@ -10,12 +10,6 @@
 namespace topoalloc {
 namespace {
 
-std::uint64_t count_inside(const Machine& machine, const Bitmap& pus) {
-    return static_cast<std::uint64_t>(std::ranges::count_if(
-        machine.cores(),
-        [&](const Domain& core) { return core.pus.is_subset_of(pus); }));
-}
-
 // Cores or PUs, as each decision on PUs takes some away.
 CountLine count_pus(const NodeState& state, const Request& request) {
     const Machine& machine = state.machine();
@@ -23,19 +17,26 @@ CountLine count_pus(const NodeState& state, const Request& request) {
     CountLine line{
         by_core ? "cores" : "pus", by_core ? request.cores : request.pus, {}};
     Bitmap left = Bitmap::range(0, machine.pus().size());
+    Bitmap broken;  // cores that lack a PU
     const auto add = [&](const char* filter) {
         line.steps.push_back(
-            {filter, by_core ? count_inside(machine, left) : left.count()});
+            {filter, by_core ? machine.cores().size() - broken.count() : left.count()});
+    };
+    const auto take = [&](const Bitmap& gone, const char* filter) {
+        left -= gone;
+        if (by_core) {
+            gone.for_each([&](std::size_t pu) { broken.set(machine.pus()[pu].core); });
+        }
+        add(filter);
     };
     add("on the machine");
-    left &= machine.allowed_pus();
-    add("allowed");
-    left -= state.reserved_pus();
-    add("not reserved");
-    left -= state.cordoned_pus();
-    add("not cordoned");
-    left -= state.owned_pus();
-    add("free");
+    Bitmap disallowed = left;
+    disallowed -= machine.allowed_pus();
+    take(disallowed, "allowed");
+    take(state.reserved_pus(), "not reserved");
+    take(state.cordoned_pus(), "not cordoned");
+    line.steps.push_back(
+        {"free", by_core ? state.whole_cores().count() : state.free_pus().count()});
     if (!by_core && request.whole_cores) {
         std::uint64_t pus = 0;
         state.whole_cores().for_each(
@@ -77,6 +78,15 @@ CountLine count_bytes(const NodeState& state,
     return line;
 }
 
+// A class as asked for, but for the conditions, `eligible` and `exclude`.
+DeviceNeed need_without_filters(const NodeState& state, DeviceRequest wanted) {
+    wanted.where.clear();
+    wanted.eligible.reset();
+    Request alone;
+    alone.devices.push_back(std::move(wanted));
+    return compile(state.machine_ptr(), alone)->needs.front();
+}
+
 // The devices that a part of a DeviceRequest leaves, by compiling it alone.
 Bitmap candidates_of(const NodeState& state,
                      DeviceRequest wanted,
@@ -93,34 +103,19 @@ Bitmap candidates_of(const NodeState& state,
     return out;
 }
 
-CountLine count_devices(const NodeState& state,
-                        const Request& request,
-                        const DeviceRequest& wanted) {
-    CountLine line{wanted.device_class, wanted.count, {}};
+// What each filter leaves of the candidates of a class asked for without any.
+void count_filters(const NodeState& state,
+                   const DeviceRequest& wanted,
+                   const std::vector<std::string>& exclude,
+                   Bitmap& left,
+                   CountLine& line) {
     DeviceRequest plain = wanted;
     plain.where.clear();
     plain.eligible.reset();
-    Request alone;
-    alone.devices.push_back(plain);
-    const auto compiled = compile(state.machine_ptr(), alone);
-    const DeviceNeed& need = compiled->needs.front();
-    Bitmap left;
-    Bitmap free;
-    line.steps.push_back({"on the machine", need.candidates.size()});
-    for (std::size_t i = 0; i < need.candidates.size(); ++i) {
-        if (!state.is_cordoned(need.candidates[i])) {
-            left.set(need.candidates[i]);
-        }
-        if (is_to_be_had(state, need, i)) {
-            free.set(need.candidates[i]);
-        }
-    }
     const auto add = [&](std::string filter, const Bitmap& passed) {
         left &= passed;
         line.steps.push_back({std::move(filter), left.count()});
     };
-    line.steps.push_back({"not cordoned", left.count()});
-    add("free", free);
     for (const Condition& condition : wanted.where) {
         DeviceRequest one = plain;
         one.where.push_back(condition);
@@ -131,29 +126,60 @@ CountLine count_devices(const NodeState& state,
         one.eligible = wanted.eligible;
         add("eligible", candidates_of(state, one, {}));
     }
-    if (!request.exclude.empty()) {
-        add("not excluded", candidates_of(state, plain, request.exclude));
+    if (!exclude.empty()) {
+        add("not excluded", candidates_of(state, plain, exclude));
+    }
+}
+
+CountLine count_devices(const NodeState& state,
+                        const CompiledRequest& request,
+                        std::size_t index) {
+    const DeviceRequest& wanted = request.request.devices[index];
+    const std::vector<std::string>& exclude = request.request.exclude;
+    CountLine line{wanted.device_class, wanted.count, {}};
+    const bool has_filters =
+        !wanted.where.empty() || wanted.eligible || !exclude.empty();
+    const DeviceNeed need =
+        has_filters ? need_without_filters(state, wanted) : request.needs[index];
+    line.steps.push_back({"on the machine", need.candidates.size()});
+    Bitmap uncordoned;
+    Bitmap left;
+    for (std::size_t i = 0; i < need.candidates.size(); ++i) {
+        if (!state.is_cordoned(need.candidates[i])) {
+            uncordoned.set(need.candidates[i]);
+        }
+        if (is_to_be_had(state, need, i)) {
+            left.set(need.candidates[i]);
+        }
+    }
+    line.steps.push_back({"not cordoned", uncordoned.count()});
+    left &= uncordoned;
+    line.steps.push_back({"free", left.count()});
+    if (has_filters) {
+        count_filters(state, wanted, exclude, left, line);
     }
     return line;
 }
 
 }  // namespace
 
-std::vector<CountLine> count_resources(const NodeState& state, const Request& request) {
+std::vector<CountLine> count_resources(const NodeState& state,
+                                       const CompiledRequest& request) {
+    const Request& asked = request.request;
     std::vector<CountLine> lines;
-    if (request.cores != 0 || request.pus != 0) {
-        lines.push_back(count_pus(state, request));
+    if (asked.cores != 0 || asked.pus != 0) {
+        lines.push_back(count_pus(state, asked));
     }
-    if (request.memory != 0) {
-        lines.push_back(count_bytes(state, request.kind, 0, request.memory));
+    if (asked.memory != 0) {
+        lines.push_back(count_bytes(state, asked.kind, 0, asked.memory));
     }
-    for (const auto& [size, bytes] : request.hugepages) {
+    for (const auto& [size, bytes] : asked.hugepages) {
         if (bytes != 0) {
-            lines.push_back(count_bytes(state, request.kind, size, bytes));
+            lines.push_back(count_bytes(state, asked.kind, size, bytes));
         }
     }
-    for (const DeviceRequest& wanted : request.devices) {
-        lines.push_back(count_devices(state, request, wanted));
+    for (std::size_t i = 0; i < asked.devices.size(); ++i) {
+        lines.push_back(count_devices(state, request, i));
     }
     return lines;
 }

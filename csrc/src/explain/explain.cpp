@@ -16,7 +16,7 @@ Explanation explain(const Verdict& verdict,
         return out;
     }
     Prober prober(verdict, limits);
-    out.counts = count_resources(*verdict.state, prober.request());
+    out.counts = count_resources(*verdict.state, *verdict.request);
     switch (out.status) {
         case Status::infeasible: {
             const std::vector<RequestItem> conflict = find_conflict(prober);

@@ -19,7 +19,7 @@ namespace topoalloc {
 
 /// What there was of each thing asked for, and what each filter left.
 [[nodiscard]] std::vector<CountLine> count_resources(const NodeState& state,
-                                                     const Request& request);
+                                                     const CompiledRequest& request);
 
 /// The smallest changes, one for each item of the conflict at most; then owners whose
 /// leaving suffices, by name; then cordons whose lifting suffices.

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "explain/explain_internal.hpp"
 
+#include "node/reason.hpp"
+#include "node/tree_plan.hpp"
+
 #include <algorithm>
 #include <functional>
 #include <numeric>
@@ -20,13 +23,22 @@ struct Fitting {
     Cost cost;
 };
 
-// The place of the largest of n ascending sizes that fits, where smaller ones fit when
-// larger ones do.
+// The place of the largest of n ascending sizes that fits, by halving.
 class LargestFit {
   public:
     using Attempt = std::function<std::optional<Cost>(std::uint64_t value)>;
+    using Counting = std::function<bool(std::uint64_t value)>;
+    using Guesser = std::function<Guess(std::uint64_t value)>;
 
     explicit LargestFit(Attempt attempt) : attempt_(std::move(attempt)) {}
+
+    // Where smaller sizes are sure to fit when larger ones do. What counting refuses
+    // costs no solve then, and the largest that it lets pass is most often the answer,
+    // so that one is guessed first.
+    LargestFit(Attempt attempt, Counting is_refused, Guesser guess)
+        : attempt_(std::move(attempt)),
+          is_refused_(std::move(is_refused)),
+          guess_(std::move(guess)) {}
 
     // Among unit * 1, ..., unit * most.
     [[nodiscard]] std::optional<Fitting> find(std::uint64_t most,
@@ -46,6 +58,17 @@ class LargestFit {
         std::optional<Fitting> best;
         std::uint64_t low = 0;
         std::uint64_t high = count;
+        if (is_refused_) {
+            high = first_refused(count, value_at);
+            if (high == 0) {
+                return best;
+            }
+            const Guess guess = guess_(value_at(high - 1));
+            if (guess.fit == Fit::yes) {
+                return Fitting{value_at(high - 1), guess.cost};
+            }
+            high -= guess.fit == Fit::no ? 1 : 0;
+        }
         while (low < high) {
             const std::uint64_t middle = low + (high - low) / 2;
             if (const auto cost = attempt_(value_at(middle))) {
@@ -58,7 +81,25 @@ class LargestFit {
         return best;
     }
 
+    template <class ValueAt>
+    [[nodiscard]] std::uint64_t first_refused(std::uint64_t count,
+                                              ValueAt value_at) const {
+        std::uint64_t low = 0;
+        std::uint64_t high = count;
+        while (low < high) {
+            const std::uint64_t middle = low + (high - low) / 2;
+            if (is_refused_(value_at(middle))) {
+                high = middle;
+            } else {
+                low = middle + 1;
+            }
+        }
+        return low;
+    }
+
     Attempt attempt_;
+    Counting is_refused_;
+    Guesser guess_;
 };
 
 // Changes of the Request, one item at a time.
@@ -102,16 +143,6 @@ class RequestRelaxer {
         }
     }
 
-    std::optional<Cost> attempt(const Request& request) {
-        if (is_empty(request)) {
-            return std::nullopt;
-        }
-        const Answer answer = prober_.solve(request);
-        return Prober::fit_of(answer.status) == Fit::yes
-                   ? std::optional(answer.placement.cost)
-                   : std::nullopt;
-    }
-
     void add(std::string path, std::string change, std::string text, const Cost& cost) {
         found_.push_back({std::move(path), std::move(change), std::move(text), cost});
     }
@@ -125,7 +156,7 @@ class RequestRelaxer {
     }
 
     void drop(const RequestItem& item, const std::string& change) {
-        if (const auto cost = attempt(without({item}))) {
+        if (const auto cost = prober_.cost_of(without({item}))) {
             add(path_of(request_, item),
                 change,
                 "fits without " + text_of(request_, item),
@@ -145,7 +176,7 @@ class RequestRelaxer {
                     const std::string& text) {
         Request changed = request_;
         changed.require[item.index] = std::move(weaker);
-        const auto cost = attempt(changed);
+        const auto cost = prober_.cost_of(changed);
         if (cost) {
             add(path_of(request_, item), change, text, *cost);
         }
@@ -157,14 +188,20 @@ class RequestRelaxer {
             if (level <= align.level) {
                 continue;
             }
-            Align weaker = align;
-            weaker.level = level;
-            const std::string name(align_level_name(level));
-            if (try_weaker(item,
-                           weaker,
-                           "level=" + name,
-                           "fits at " + name + " instead of " +
-                               std::string(align_level_name(align.level)))) {
+            CompiledRequest changed = prober_.compiled();
+            auto* weaker = std::get_if<CompiledAlign>(&changed.require[item.index]);
+            if (weaker == nullptr) {
+                return false;
+            }
+            weaker->level = level;
+            std::get<Align>(changed.request.require[item.index]).level = level;
+            if (const auto cost = prober_.cost_of(changed)) {
+                const std::string name(align_level_name(level));
+                add(path_of(request_, item),
+                    "level=" + name,
+                    "fits at " + name + " instead of " +
+                        std::string(align_level_name(align.level)),
+                    *cost);
                 return true;
             }
         }
@@ -237,11 +274,18 @@ class RequestRelaxer {
         const std::uint32_t asked = by_core ? request_.cores : request_.pus;
         const std::string name = by_core ? "cores" : "pus";
         const std::uint64_t unit = request_.whole_cores ? smallest_core() : 1;
-        const LargestFit largest([&](std::uint64_t value) {
-            Request changed = request_;
-            (by_core ? changed.cores : changed.pus) = static_cast<std::uint32_t>(value);
-            return attempt(changed);
-        });
+        CompiledRequest changed = prober_.compiled();
+        const auto set = [&](std::uint64_t value) {
+            (by_core ? changed.request.cores : changed.request.pus) =
+                static_cast<std::uint32_t>(value);
+        };
+        // Bytes move with the PUs, and cores of several sizes do not add up to every
+        // number of PUs.
+        const LargestFit largest =
+            largest_fit(changed,
+                        set,
+                        request_.keep.empty() && !changed.wants_bytes &&
+                            (by_core || !request_.whole_cores || cores_are_alike()));
         const std::uint64_t free = by_core ? prober_.state().whole_cores().count()
                                            : prober_.state().free_pus().count();
         const std::uint64_t most = std::min<std::uint64_t>(asked - 1, free) / unit;
@@ -257,6 +301,37 @@ class RequestRelaxer {
         }
     }
 
+    // Sets one amount of a Request made ready and solves it.
+    template <class Set>
+    [[nodiscard]] LargestFit largest_fit(const CompiledRequest& changed,
+                                         const Set& set,
+                                         bool is_monotone) {
+        const auto attempt = [this, &changed, &set](std::uint64_t value) {
+            set(value);
+            return prober_.cost_of(changed);
+        };
+        if (!is_monotone) {
+            return LargestFit(attempt);
+        }
+        return LargestFit(
+            attempt,
+            [this, &changed, &set](std::uint64_t value) {
+                set(value);
+                return find_shortage(prober_.state(), changed).has_value();
+            },
+            [this, &changed, &set](std::uint64_t value) {
+                set(value);
+                return prober_.guess(changed);
+            });
+    }
+
+    [[nodiscard]] bool cores_are_alike() const {
+        const std::size_t least = smallest_core();
+        return std::ranges::all_of(prober_.machine().cores(), [&](const Domain& core) {
+            return core.pus.count() == least;
+        });
+    }
+
     [[nodiscard]] std::uint64_t smallest_core() const {
         std::size_t least = prober_.machine().pus().size();
         for (const Domain& core : prober_.machine().cores()) {
@@ -269,11 +344,16 @@ class RequestRelaxer {
         const std::uint64_t size = item.kind == ItemKind::memory ? 0 : item.page_size;
         const std::uint64_t asked =
             size == 0 ? request_.memory : request_.hugepages.at(size);
-        const LargestFit largest([&](std::uint64_t value) {
-            Request changed = request_;
-            (size == 0 ? changed.memory : changed.hugepages.at(size)) = value;
-            return attempt(changed);
-        });
+        CompiledRequest changed = prober_.compiled();
+        const auto& sizes = prober_.machine().page_sizes();
+        const auto set = [&](std::uint64_t value) {
+            (size == 0 ? changed.request.memory : changed.request.hugepages.at(size)) =
+                value;
+            const auto index = std::ranges::find(sizes, size) - sizes.begin();
+            changed.bytes[static_cast<std::size_t>(index)] = value;
+        };
+        // Sums of what is free are seldom refused by counting: halving finds sooner.
+        const LargestFit largest = largest_fit(changed, set, false);
         const auto fit = find_bytes(largest, size, asked);
         const std::string path = path_of(request_, item);
         if (fit) {
@@ -369,14 +449,18 @@ class RequestRelaxer {
         for (const std::size_t i : tied) {
             steps = std::gcd(steps, request_.devices[i].count);
         }
-        const LargestFit largest([&](std::uint64_t value) {
-            Request changed = request_;
+        CompiledRequest changed = prober_.compiled();
+        const auto set = [&](std::uint64_t value) {
             for (const std::size_t i : tied) {
-                changed.devices[i].count = static_cast<std::uint32_t>(
+                const auto count = static_cast<std::uint32_t>(
                     request_.devices[i].count / steps * value);
+                changed.request.devices[i].count = count;
+                changed.needs[i].count = count;
             }
-            return attempt(changed);
-        });
+            changed.tree = std::make_shared<LazyTreePlan>();
+        };
+        const LargestFit largest =
+            largest_fit(changed, set, can_shrink_alike(tied.size()));
         if (const auto fit = largest.find(steps - 1, 1)) {
             add_count(tied, steps, *fit);
             return;
@@ -385,9 +469,20 @@ class RequestRelaxer {
         for (const std::size_t i : tied) {
             gone.push_back({ItemKind::devices, i, 0, 0});
         }
-        if (const auto cost = attempt(without(gone))) {
+        if (const auto cost = prober_.cost_of(without(gone))) {
             add_count(tied, steps, {0, *cost});
         }
+    }
+
+    // Whether fewer devices of so many tied classes are sure to fit when more do. Of
+    // two classes a matched group can go; of three, no group of one Pair need be one of
+    // the next. Links that join all may run through what goes.
+    [[nodiscard]] bool can_shrink_alike(std::size_t tied) const {
+        return tied <= 2 && request_.keep.empty() &&
+               std::ranges::none_of(request_.require, [](const Constraint& constraint) {
+                   const auto* link = std::get_if<Link>(&constraint);
+                   return link != nullptr && link->mode == LinkMode::connected;
+               });
     }
 
     void add_count(const std::set<std::size_t>& tied,
@@ -471,15 +566,18 @@ void relax_by_owners(Prober& prober,
                      const std::map<std::string, Holding>& holdings,
                      const std::string& asking,
                      std::vector<Relaxation>& found) {
-    NodeState state = prober.state();
+    std::optional<NodeState> state;
     for (const auto& [owner, holding] : holdings) {
         if (owner == asking || !wanted.is_met_by(holding.placement) ||
-            !is_held(state, holding.placement)) {
+            !is_held(prober.state(), holding.placement)) {
             continue;
         }
-        state.release(holding.placement);
-        const Answer answer = prober.solve_on(state);
-        state.take(holding.placement);
+        if (!state) {
+            state.emplace(prober.state());
+        }
+        state->release(holding.placement);
+        const Answer answer = prober.solve_on(*state);
+        state->take(holding.placement);
         if (Prober::fit_of(answer.status) == Fit::yes) {
             found.push_back({"owner:" + owner,
                              "release",
@@ -493,9 +591,9 @@ void relax_by_cordons(Prober& prober,
                       const Wanted& wanted,
                       std::vector<Relaxation>& found) {
     const Machine& machine = prober.machine();
-    NodeState state = prober.state();
-    const Bitmap cordoned_pus = prober.state().cordoned_pus();
+    const Bitmap& cordoned_pus = prober.state().cordoned_pus();
     if (wanted.pus && !cordoned_pus.empty()) {
+        NodeState state = prober.state();
         cordoned_pus.for_each([&](std::size_t pu) {
             state.cordon_pu(static_cast<std::uint32_t>(pu), false);
         });
@@ -507,11 +605,11 @@ void relax_by_cordons(Prober& prober,
                              "fits if PUs " + list + " are uncordoned",
                              answer.placement.cost});
         }
-        state = prober.state();
     }
-    if (!wanted.devices) {
+    if (!wanted.devices || prober.state().cordoned_devices().empty()) {
         return;
     }
+    NodeState state = prober.state();
     prober.state().cordoned_devices().for_each([&](std::size_t index) {
         const auto device = static_cast<std::uint32_t>(index);
         state.cordon_device(device, false);

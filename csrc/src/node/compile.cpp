@@ -392,6 +392,11 @@ const Machine& machine_of(const CompiledRequest& compiled) {
 
 std::shared_ptr<const CompiledRequest> compile(std::shared_ptr<const Machine> machine,
                                                const Request& request) {
+    return compile_to_change(std::move(machine), request);
+}
+
+std::shared_ptr<CompiledRequest> compile_to_change(
+    std::shared_ptr<const Machine> machine, const Request& request) {
     request.validate();
     if (machine->localities().size() > 64) {
         throw InvalidRequestError(

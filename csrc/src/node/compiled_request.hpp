@@ -46,6 +46,7 @@ struct CompiledPair {
     std::uint32_t need_a = 0, need_b = 0;
     Level within = Level::machine;
     std::uint32_t ratio_a = 1, ratio_b = 1;
+    [[nodiscard]] bool operator==(const CompiledPair&) const = default;
 };
 struct CompiledLink {
     std::uint32_t need = 0;
@@ -100,6 +101,10 @@ class CompiledRequest {
     /// Index of the need of a class, or no_index.
     [[nodiscard]] std::uint32_t need_of(std::string_view device_class) const;
 };
+
+/// compile(), for who changes what it made before anyone shares it.
+[[nodiscard]] std::shared_ptr<CompiledRequest> compile_to_change(
+    std::shared_ptr<const Machine> machine, const Request& request);
 
 /// Calls f(constraint) for what must hold when the preferences `unmet` (bit i is
 /// prefer[i]) need not, until it returns false. @returns false when f did

@@ -107,6 +107,20 @@ bool bytes_have_one_locality(const CompiledRequest& request) {
                                });
 }
 
+// The Pairs in order; with each preferred one its position in prefer.
+std::vector<std::pair<std::size_t, CompiledPair>> pairs_of(
+    const CompiledRequest& request) {
+    std::vector<std::pair<std::size_t, CompiledPair>> pairs;
+    for (const auto* list : {&request.require, &request.prefer}) {
+        for (std::size_t i = 0; i < list->size(); ++i) {
+            if (const auto* pair = std::get_if<CompiledPair>(&(*list)[i])) {
+                pairs.emplace_back(list == &request.prefer ? i : no_index, *pair);
+            }
+        }
+    }
+    return pairs;
+}
+
 }  // namespace
 
 std::shared_ptr<const TreePlan> plan_tree(const CompiledRequest& request) {
@@ -142,13 +156,30 @@ std::shared_ptr<const TreePlan> plan_tree(const CompiledRequest& request) {
     return plan;
 }
 
-LazyTreePlan::LazyTreePlan(std::shared_ptr<const TreePlan> plan)
-    : plan_(std::move(plan)) {
-    std::call_once(made_, [] {});
+bool have_one_tree_plan(const CompiledRequest& a, const CompiledRequest& b) {
+    return a.wants_bytes == b.wants_bytes && a.request.kind == b.request.kind &&
+           std::ranges::equal(a.needs,
+                              b.needs,
+                              [](const DeviceNeed& of_a, const DeviceNeed& of_b) {
+                                  return of_a.count == of_b.count &&
+                                         of_a.mode == of_b.mode &&
+                                         of_a.counts_links == of_b.counts_links &&
+                                         of_a.candidates == of_b.candidates;
+                              }) &&
+           pairs_of(a) == pairs_of(b);
 }
 
+LazyTreePlan::LazyTreePlan(std::shared_ptr<const TreePlan> plan)
+    : is_made_(true), plan_(std::move(plan)) {}
+
 const TreePlan* LazyTreePlan::get(const CompiledRequest& request) {
-    std::call_once(made_, [&] { plan_ = plan_tree(request); });
+    if (!is_made_.load(std::memory_order_acquire)) {
+        const std::scoped_lock lock(mutex_);
+        if (!is_made_.load(std::memory_order_relaxed)) {
+            plan_ = plan_tree(request);
+            is_made_.store(true, std::memory_order_release);
+        }
+    }
     return plan_.get();
 }
 

@@ -5,6 +5,7 @@
 
 #include "node/tree_programme.hpp"
 
+#include <atomic>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -36,6 +37,10 @@ struct TreePlan {
 /// @returns null when the tree search does not apply to the Request at all
 [[nodiscard]] std::shared_ptr<const TreePlan> plan_tree(const CompiledRequest& request);
 
+/// Whether plan_tree() makes the same of both. Requires: they are for one Machine.
+[[nodiscard]] bool have_one_tree_plan(const CompiledRequest& a,
+                                      const CompiledRequest& b);
+
 /// A plan made when first asked for: a "no" by counts needs none. Concurrent reads are
 /// safe.
 class LazyTreePlan {
@@ -48,7 +53,9 @@ class LazyTreePlan {
     [[nodiscard]] const TreePlan* get(const CompiledRequest& request);
 
   private:
-    std::once_flag made_;
+    // Not a std::once_flag, which wakes waiters by a system call when there are none.
+    std::mutex mutex_;
+    std::atomic<bool> is_made_ = false;
     std::shared_ptr<const TreePlan> plan_;
 };
 
