@@ -292,11 +292,12 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session
 def oracle_brute(session: nox.Session) -> None:
-    """Compare a million instances with the brute-force oracle, and batches of them."""
+    """Compare a million instances with brute force, and batches and gangs."""
     folder = build_native(session, "release")
     for program, instances in (
         ("oracle_run", "1000000"),
         ("oracle_batch_run", "100000"),
+        ("oracle_gang_run", "100000"),
     ):
         session.run(
             str(folder / "csrc" / "tests" / program),
