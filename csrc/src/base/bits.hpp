@@ -3,6 +3,8 @@
 // Sets of at most 64 as one word: localities of a Machine, candidates of a Request.
 #pragma once
 
+#include "topoalloc/bitmap.hpp"
+
 #include <bit>
 #include <cstddef>
 #include <cstdint>
@@ -28,6 +30,12 @@ void for_each_bit(std::uint64_t mask, F&& f) {
     for (; mask != 0; mask &= mask - 1) {
         f(static_cast<std::uint32_t>(std::countr_zero(mask)));
     }
+}
+
+[[nodiscard]] inline Bitmap bitmap_of(std::uint64_t mask) {
+    Bitmap out;
+    out.set_word(0, mask);
+    return out;
 }
 
 /// Of two different sets the one that holds the least index not in both is less.

@@ -20,12 +20,6 @@ Cost sum_of(Cost a, const Cost& b) {
     return a;
 }
 
-Bitmap bitmap_of(std::uint64_t mask) {
-    Bitmap out;
-    out.set_word(0, mask);
-    return out;
-}
-
 std::uint32_t domain_of(AlignLevel level, const JointCell& cell) {
     switch (level) {
         case AlignLevel::l3:

@@ -113,10 +113,9 @@ class SetFinder {
 
     // How much T holds does not depend on the order in which it is filled.
     [[nodiscard]] bool holds_bytes(std::uint64_t mask) const {
-        Bitmap localities;
-        localities.set_word(0, mask);
         const std::vector<std::uint32_t> counts(machine_.localities().size(), 0);
-        return fill_memory(state_, *signature_.request, localities, counts).has_value();
+        return fill_memory(state_, *signature_.request, bitmap_of(mask), counts)
+            .has_value();
     }
 
     const NodeState& state_;
