@@ -6,6 +6,7 @@
 #include "topoalloc/errors.hpp"
 
 #include <array>
+#include <string_view>
 #include <vector>
 
 namespace topoalloc::oracle {
@@ -59,7 +60,7 @@ std::string text_of(const GangBest& best) {
 }
 
 // What the plan itself tells; "" when it is one, of the cost given.
-std::string judge_answer(const GangProblem& problem, const GangAnswer& answer) {
+std::string_view judge_answer(const GangProblem& problem, const GangAnswer& answer) {
     if (!is_found(answer)) {
         return "";
     }
@@ -87,7 +88,7 @@ bool is_given_up(const GangProblem& problem,
 }
 
 // What the plan of place is beside the best one.
-std::string compare_plans(const GangAnswer& answer, const GangBest& best) {
+std::string_view compare_plans(const GangAnswer& answer, const GangBest& best) {
     if (answer.status == Status::feasible) {
         return answer.cost < best.cost ? "best" : "";
     }
@@ -98,7 +99,7 @@ std::string compare_plans(const GangAnswer& answer, const GangBest& best) {
 }
 
 // What a status says that is not so.
-std::string compare_status(const GangAnswer& answer, const GangBest& best) {
+std::string_view compare_status(const GangAnswer& answer, const GangBest& best) {
     switch (answer.status) {
         case Status::optimal:
         case Status::feasible:
@@ -111,14 +112,14 @@ std::string compare_status(const GangAnswer& answer, const GangBest& best) {
     return "status";
 }
 
-std::string compare_place(const GangProblem& problem,
-                          const GangAnswer& answer,
-                          const GangBest& best,
-                          SearchLimits limits) {
+std::string_view compare_place(const GangProblem& problem,
+                               const GangAnswer& answer,
+                               const GangBest& best,
+                               SearchLimits limits) {
     if (answer.status == Status::optimal && !is_exact(problem)) {
         return "proof";
     }
-    std::string difference = compare_status(answer, best);
+    std::string_view difference = compare_status(answer, best);
     if (difference.empty() && is_found(answer)) {
         difference = compare_plans(answer, best);
     }
@@ -133,10 +134,10 @@ std::string compare_place(const GangProblem& problem,
     return difference;
 }
 
-std::string compare_check(const GangProblem& problem,
-                          const GangAnswer& answer,
-                          const GangBest& best,
-                          SearchLimits limits) {
+std::string_view compare_check(const GangProblem& problem,
+                               const GangAnswer& answer,
+                               const GangBest& best,
+                               SearchLimits limits) {
     if (answer.status == Status::optimal) {
         return "status";
     }
@@ -157,8 +158,8 @@ void compare_answers(const GangProblem& problem,
     result.check = check.status;
     result.place_steps = place.steps;
     result.check_steps = check.steps;
-    std::string of_place = judge_answer(problem, place);
-    std::string of_check = judge_answer(problem, check);
+    std::string_view of_place = judge_answer(problem, place);
+    std::string_view of_check = judge_answer(problem, check);
     const GangBest best = brute_gang(problem, most);
     result.is_counted = best.is_counted;
     result.is_exact = is_exact(problem);
@@ -174,8 +175,8 @@ void compare_answers(const GangProblem& problem,
         }
     }
     if (!of_place.empty() || !of_check.empty()) {
-        result.difference =
-            of_place.empty() ? "check " + of_check : "place " + of_place;
+        result.difference = of_place.empty() ? "check " + std::string(of_check)
+                                             : "place " + std::string(of_place);
         result.detail =
             text_of(of_place.empty() ? check : place) + "\n" + text_of(best);
     }

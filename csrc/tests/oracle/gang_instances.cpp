@@ -8,6 +8,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <string_view>
 #include <utility>
 
 namespace topoalloc::oracle {
@@ -249,8 +250,8 @@ class GangMaker {
     void make_open() {
         const std::uint32_t chance = rng_.pick(std::vector<std::uint32_t>{0, 25, 60});
         for (std::uint32_t level = 0; level < out_.levels; ++level) {
-            for (std::size_t d = 0; d < out_.open_domains[level].size(); ++d) {
-                out_.open_domains[level][d] = chance > 0 && rng_.percent(15);
+            for (auto open : out_.open_domains[level]) {
+                open = chance > 0 && rng_.percent(15);
             }
         }
         for (GangNode& node : out_.nodes) {
@@ -375,8 +376,8 @@ class GangMaker {
     std::vector<Demand> demands_;  // of one pod, by PodSet: of two resources
 };
 
-std::string wrong_with_table(const GangProblem& problem,
-                             const std::vector<CountVector>& vectors) {
+std::string_view wrong_with_table(const GangProblem& problem,
+                                  const std::vector<CountVector>& vectors) {
     const std::set<CountVector> all(vectors.begin(), vectors.end());
     if (!std::is_sorted(vectors.begin(), vectors.end()) ||
         all.size() != vectors.size()) {
@@ -416,10 +417,10 @@ bool are_copies(const GangProblem& problem, const CountTable& table) {
     return true;
 }
 
-std::string wrong_with_tables(const GangProblem& problem) {
+std::string_view wrong_with_tables(const GangProblem& problem) {
     for (const CountTable& table : problem.tables) {
         for (const auto* vectors : {&table.attained, &table.possible}) {
-            if (std::string wrong = wrong_with_table(problem, *vectors);
+            if (const std::string_view wrong = wrong_with_table(problem, *vectors);
                 !wrong.empty()) {
                 return wrong;
             }
@@ -438,7 +439,7 @@ std::string wrong_with_tables(const GangProblem& problem) {
     return "";
 }
 
-std::string wrong_with_nodes(const GangProblem& problem) {
+std::string_view wrong_with_nodes(const GangProblem& problem) {
     if (problem.open_domains.size() != problem.levels) {
         return "open_domains: of other levels";
     }
@@ -495,7 +496,7 @@ bool is_preference(const GangProblem& problem, const PreferRule& rule) {
     return false;
 }
 
-std::string wrong_with_rules(const GangProblem& problem) {
+std::string_view wrong_with_rules(const GangProblem& problem) {
     const auto are_all = [&](const auto& rules, const auto& is_one) {
         return std::all_of(rules.begin(), rules.end(), [&](const auto& rule) {
             return is_one(problem, rule);
@@ -528,8 +529,8 @@ std::string wrong_with(const GangProblem& problem) {
         }
     }
     for (const auto find : {&wrong_with_tables, &wrong_with_nodes, &wrong_with_rules}) {
-        if (std::string wrong = find(problem); !wrong.empty()) {
-            return wrong;
+        if (const std::string_view wrong = find(problem); !wrong.empty()) {
+            return std::string(wrong);
         }
     }
     return "";
