@@ -99,14 +99,56 @@ bool is_xml_character(std::uint32_t code) {
            code != 0xffff;
 }
 
-// True when the eight bytes are ASCII and none is below a space. A line end makes it
-// false: the caller then looks byte by byte.
+constexpr std::size_t block_bytes = 64;
+
+// True when so many bytes are ASCII and none is below a space but line ends. Without a
+// branch in the loop, so that the compiler looks at many at once.
 bool is_plain(const char* bytes) {
-    std::uint64_t word = 0;
-    std::memcpy(&word, bytes, sizeof word);
-    constexpr std::uint64_t high = 0x8080808080808080U;
-    constexpr std::uint64_t spaces = 0x2020202020202020U;
-    return ((word | (word - spaces)) & high) == 0;
+    std::uint8_t odd = 0;
+    for (std::size_t i = 0; i < block_bytes; ++i) {
+        const auto c = static_cast<signed char>(bytes[i]);
+        odd |= static_cast<std::uint8_t>(static_cast<int>(c < ' ') &
+                                         static_cast<int>(c != '\n'));
+    }
+    return odd == 0;
+}
+
+constexpr std::uint64_t every_byte = 0x0101010101010101U;
+
+// Nonzero when a byte of the word is `c`.
+std::uint64_t find_byte(std::uint64_t word, char c) {
+    const std::uint64_t rest = word ^ (every_byte * static_cast<unsigned char>(c));
+    return (rest - every_byte) & ~rest & (every_byte << 7U);
+}
+
+// The first of [from, to) that is of the class, or `to`.
+const char* find_class(const char* from, const char* to, CharClass wanted) {
+    while (from != to && !is_a(*from, wanted)) {
+        ++from;
+    }
+    return from;
+}
+
+// The first of [from, to) that is not of the class, or `to`.
+const char* skip_class(const char* from, const char* to, CharClass skipped) {
+    while (from != to && is_a(*from, skipped)) {
+        ++from;
+    }
+    return from;
+}
+
+// The first that ends the plain run of a value, eight bytes at a time: sets are long.
+const char* find_value_end(const char* from, const char* to) {
+    while (to - from >= 8) {
+        std::uint64_t word = 0;
+        std::memcpy(&word, from, sizeof word);
+        if ((find_byte(word, '"') | find_byte(word, '\'') | find_byte(word, '&') |
+             find_byte(word, '<')) != 0) {
+            break;
+        }
+        from += 8;
+    }
+    return find_class(from, to, value_end);
 }
 
 }  // namespace
@@ -155,8 +197,8 @@ void XmlTokenizer::fail(std::size_t offset, std::string_view message) const {
 void XmlTokenizer::check_characters() const {
     std::size_t i = 0;
     while (i < text_.size()) {
-        if (i + 8 <= text_.size() && is_plain(text_.data() + i)) {
-            i += 8;
+        if (i + block_bytes <= text_.size() && is_plain(text_.data() + i)) {
+            i += block_bytes;
             continue;
         }
         const auto c = static_cast<unsigned char>(text_[i]);
@@ -175,14 +217,15 @@ void XmlTokenizer::check_characters() const {
     }
 }
 
+// Places are found in locals: a byte of the text might else be one of this object.
 void XmlTokenizer::skip_space() {
-    while (position_ < text_.size() && is_a(text_[position_], space_char)) {
-        ++position_;
-    }
+    const char* const begin = text_.data();
+    position_ = static_cast<std::size_t>(
+        skip_class(begin + position_, begin + text_.size(), space_char) - begin);
 }
 
 bool XmlTokenizer::at(std::string_view literal) const {
-    return text_.substr(position_, literal.size()) == literal;
+    return text_.substr(position_).starts_with(literal);
 }
 
 XmlTokenizer::Event XmlTokenizer::next() {
@@ -198,16 +241,19 @@ XmlTokenizer::Event XmlTokenizer::next() {
         if (position_ == text_.size()) {
             return finish();
         }
-        if (at("</")) {
+        // A '<' stands here; most often it opens or closes an element.
+        const char second = position_ + 1 < text_.size() ? text_[position_ + 1] : '\0';
+        if (second == '/') {
             return read_end();
+        }
+        if (second != '!' && second != '?') {
+            return read_start();
         }
         if (at("<![CDATA[")) {
             read_cdata();
             return Event::text;
         }
-        if (!skip_markup()) {
-            return read_start();
-        }
+        skip_markup();
     }
 }
 
@@ -239,9 +285,8 @@ bool XmlTokenizer::skip_text() {
     return true;
 }
 
-// Reads over a comment, a processing instruction or a DOCTYPE; false when there is
-// none.
-bool XmlTokenizer::skip_markup() {
+// Reads over a comment, a processing instruction or a DOCTYPE.
+void XmlTokenizer::skip_markup() {
     if (at("<!--")) {
         position_ += 4;
         skip_until("-->", "comment");
@@ -249,12 +294,9 @@ bool XmlTokenizer::skip_markup() {
         skip_until("?>", "processing instruction");
     } else if (at("<!DOCTYPE")) {
         skip_doctype();
-    } else if (at("<!")) {
-        fail(position_, "markup declaration, want elements");
     } else {
-        return false;
+        fail(position_, "markup declaration, want elements");
     }
-    return true;
 }
 
 void XmlTokenizer::skip_until(std::string_view terminator, std::string_view what) {
@@ -291,9 +333,9 @@ void XmlTokenizer::skip_doctype() {
 
 std::string_view XmlTokenizer::read_name(std::string_view what) {
     const std::size_t begin = position_;
-    while (position_ < text_.size() && is_a(text_[position_], name_char)) {
-        ++position_;
-    }
+    const char* const data = text_.data();
+    position_ = static_cast<std::size_t>(
+        skip_class(data + begin, data + text_.size(), name_char) - data);
     if (position_ == begin) {
         fail(begin, std::string(what) + ": no name, want letters");
     }
@@ -319,7 +361,8 @@ XmlTokenizer::Event XmlTokenizer::read_start() {
             ++position_;
             break;
         }
-        if (at("/>")) {
+        if (text_[position_] == '/' && position_ + 1 < text_.size() &&
+            text_[position_ + 1] == '>') {
             position_ += 2;
             is_empty_element_ = true;
             break;
@@ -368,7 +411,7 @@ void XmlTokenizer::read_attribute() {
     const std::size_t begin = position_;
     const std::string_view name = read_name("attribute");
     skip_space();
-    if (!at("=")) {
+    if (position_ == text_.size() || text_[position_] != '=') {
         fail(begin,
              std::string(name) + ": no value, want " + std::string(name) + "=\"...\"");
     }
@@ -383,7 +426,7 @@ void XmlTokenizer::add_attribute(std::size_t offset, XmlAttribute attribute) {
         return std::size_t{static_cast<unsigned char>(name[at])};
     };
     const std::size_t hash = name.size() * 5 + byte(0) * 3 + byte(name.size() / 2) * 7 +
-                             byte(name.size() - 1);
+                             byte(name.size() * 3 / 4);
     std::uint64_t& marks = attribute_marks_[(hash >> 6U) % attribute_marks_.size()];
     const std::uint64_t mark = std::uint64_t{1} << (hash & 63U);
     if ((marks & mark) != 0) {
@@ -408,12 +451,12 @@ std::string_view XmlTokenizer::read_value() {
     if (quote != '"' && quote != '\'') {
         fail(opening, "attribute value: not in quotes, want \"...\"");
     }
+    const char* const data = text_.data();
     bool has_reference = false;
     ++position_;
     while (true) {
-        while (position_ < text_.size() && !is_a(text_[position_], value_end)) {
-            ++position_;
-        }
+        position_ = static_cast<std::size_t>(
+            find_value_end(data + position_, data + text_.size()) - data);
         if (position_ == text_.size() || text_[position_] == '<') {
             fail(opening, "attribute value: has no end, want a closing quote");
         }

@@ -84,7 +84,7 @@ class XmlTokenizer {
     void skip_space();
     [[nodiscard]] bool at(std::string_view literal) const;
     [[nodiscard]] bool skip_text();
-    [[nodiscard]] bool skip_markup();
+    void skip_markup();
     void skip_until(std::string_view terminator, std::string_view what);
     void read_cdata();
     void skip_doctype();
