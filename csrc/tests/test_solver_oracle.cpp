@@ -29,7 +29,7 @@ TEST(SolverOracle, AgreesWhenTheLimitComesFirst) {
     std::uint64_t unknown = 0;
     for (std::uint64_t seed = 910'000'000; seed < 910'003'000; ++seed) {
         const Instance instance = make_instance(seed);
-        const Comparison found = compare(instance, SearchLimits{30});
+        const Comparison found = compare(instance, SearchLimits{16});
         EXPECT_EQ(found.difference, "") << found.detail << "\n" << dump(instance);
         feasible += found.status == Status::feasible ? 1 : 0;
         unknown += found.status == Status::unknown ? 1 : 0;
@@ -53,7 +53,7 @@ TEST(SolverOracle, AgreesUnderOtherOrders) {
 }
 
 TEST(SolverOracle, AgreesUnderOtherOrdersWhenTheLimitComesFirst) {
-    expect_agreement_of_orders(930'000'000, 930'002'000, SearchLimits{30});
+    expect_agreement_of_orders(930'000'000, 930'002'000, SearchLimits{16});
 }
 
 class OnceParted : public testing::TestWithParam<std::uint64_t> {};

@@ -92,8 +92,10 @@ class BranchMaker {
 
   private:
     void collect_candidates(Branch& branch) const {
+        branch.needs.reserve(request_.needs.size());
         for (const DeviceNeed& need : request_.needs) {
             auto& list = branch.needs.emplace_back();
+            list.reserve(need.candidates.size());
             for (std::uint32_t i = 0; i < need.candidates.size(); ++i) {
                 const std::uint32_t device = need.candidates[i];
                 const bool available =
@@ -123,9 +125,8 @@ class BranchMaker {
     // What a resize keeps is contained in the new set, or contains it. For PUs both are
     // tried: where cores differ in size, their number does not tell which will be
     // larger.
-    bool run_keeping(const Branch& branch, const Placement& old) {
+    bool run_keeping(Branch& inner, const Placement& old) {
         const auto& keep = request_.request.keep;
-        Branch inner = branch;
         for (const std::string& word : keep) {
             const std::uint32_t need = request_.need_of(word);
             if (need != no_index && !keep_devices(inner, need, old)) {
@@ -233,7 +234,8 @@ class BranchMaker {
         return true;
     }
 
-    bool fix_align(std::size_t index, const Branch& branch) {
+    // Spends the branch.
+    bool fix_align(std::size_t index, Branch& branch) {
         if (index == enforced_.aligns.size()) {
             return fix_same(0, branch);
         }
@@ -273,7 +275,7 @@ class BranchMaker {
         }
     }
 
-    bool fix_same(std::size_t index, const Branch& branch) {
+    bool fix_same(std::size_t index, Branch& branch) {
         if (index == enforced_.sames.size()) {
             return finish(branch);
         }
@@ -296,7 +298,7 @@ class BranchMaker {
         return true;
     }
 
-    bool finish(Branch branch) {
+    bool finish(Branch& branch) {
         if (!price_pairs(branch) || !counts_suffice(branch) ||
             count_forced(branch) != branch.forced_devices) {
             return true;

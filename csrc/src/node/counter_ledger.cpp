@@ -1,9 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "node/counter_ledger.hpp"
 
+#include <algorithm>
+
 namespace topoalloc {
 
+CounterLedger::CounterLedger(const NodeState& state, const CompiledRequest& request)
+    : state_(state) {
+    if (!std::ranges::all_of(request.needs, [](const DeviceNeed& need) {
+            return need.mode == TakeMode::whole;
+        })) {
+        uses_.resize(state.machine().devices().size());
+    }
+}
+
 bool CounterLedger::add(const DeviceNeed& need, const Candidate& candidate) {
+    if (uses_.empty()) {
+        return true;
+    }
     const Device& device = state_.machine().devices()[candidate.device];
     Use& use = uses_[device.root];
     if (use.whole || (need.mode == TakeMode::whole && use.users != 0)) {
@@ -30,6 +44,9 @@ bool CounterLedger::add(const DeviceNeed& need, const Candidate& candidate) {
 }
 
 void CounterLedger::remove(const DeviceNeed& need, const Candidate& candidate) {
+    if (uses_.empty()) {
+        return;
+    }
     const Device& device = state_.machine().devices()[candidate.device];
     Use& use = uses_[device.root];
     --use.users;

@@ -13,8 +13,7 @@ namespace topoalloc {
 
 class CounterLedger {
   public:
-    explicit CounterLedger(const NodeState& state)
-        : state_(state), uses_(state.machine().devices().size()) {}
+    CounterLedger(const NodeState& state, const CompiledRequest& request);
 
     /// @returns false, and changes nothing, when the device does not fit beside the
     /// others
@@ -33,7 +32,8 @@ class CounterLedger {
         const DeviceNeed& need, const Candidate& candidate) const;
 
     const NodeState& state_;
-    std::vector<Use> uses_;  // by root
+    // By root; empty when all are taken whole: no device is chosen for two needs.
+    std::vector<Use> uses_;
 };
 
 }  // namespace topoalloc

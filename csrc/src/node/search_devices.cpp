@@ -38,7 +38,8 @@ void Search::choose_device(std::size_t need, std::size_t first) {
     }
     for (std::size_t i = first; i + missing <= list.size() && !result_.limited; ++i) {
         const Candidate& candidate = list[i];
-        if (meets_set(candidate) && !skips_twin(need, candidate)) {
+        if (meets_set(candidate) && !skips_twin(need, candidate) &&
+            links_[need].is_possible(i) && !links_exceed_best(need, i)) {
             try_device(need, i);
         }
         if (candidate.forced) {
@@ -64,31 +65,34 @@ void Search::try_device(std::size_t need, std::size_t position) {
     ++steps_;
     const Candidate& candidate = branch_->needs[need][position];
     if (lacks_partner(need, candidate.device) ||
-        !clique_allows(need, candidate.device) ||
         !distinct_allows(need, candidate.device) ||
         !ledger_.add(request_.needs[need], candidate)) {
         return;
     }
-    const std::int64_t missing = missing_links_of(need, candidate.device);
+    const std::int64_t missing = links_[need].added_by(position);
     missing_link_ += missing;
     chosen_[need].push_back(candidate.device);
     positions_[need].push_back(position);
+    links_[need].push(position);
     if (!bound_exceeds_best()) {
         choose_device(need, position + 1);
     }
+    links_[need].pop();
     positions_[need].pop_back();
     chosen_[need].pop_back();
     missing_link_ -= missing;
     ledger_.remove(request_.needs[need], candidate);
 }
 
-bool Search::clique_allows(std::size_t need, std::uint32_t device) const {
-    return std::ranges::all_of(enforced_.links, [&](const CompiledLink* link) {
-        return link->need != need || link->mode != LinkMode::clique ||
-               std::ranges::all_of(chosen_[need], [&](std::uint32_t other) {
-                   return machine_.link_mb_s(device, other) >= link->min_mb_s;
-               });
-    });
+// The largest link that a clique asks of any two devices; 0: there is none.
+std::uint64_t Search::clique_mb_s(std::size_t need) const {
+    std::uint64_t most = 0;
+    for (const CompiledLink* link : enforced_.links) {
+        if (link->need == need && link->mode == LinkMode::clique) {
+            most = std::max(most, link->min_mb_s);
+        }
+    }
+    return most;
 }
 
 bool Search::links_fail(std::size_t need) const {
@@ -182,17 +186,15 @@ std::int64_t Search::bound_of_rest() const {
     return sum;
 }
 
-// What a device adds to term 5 beside those chosen of its need.
-std::int64_t Search::missing_links_of(std::size_t need, std::uint32_t device) const {
-    if (!request_.needs[need].counts_links) {
-        return 0;
+// True when term 5 of any choice that takes this candidate next is too large.
+bool Search::links_exceed_best(std::size_t need, std::size_t position) const {
+    if (reordered_ || !ties_best()) {
+        return false;
     }
-    std::int64_t sum = 0;
-    for (const std::uint32_t other : chosen_[need]) {
-        sum += static_cast<std::int64_t>(machine_.max_link_mb_s() -
-                                         machine_.link_mb_s(device, other));
-    }
-    return sum;
+    const Cost& best = result_.best->cost;
+    return missing_link_ + links_[need].least_with(position) >
+               best[Cost::missing_link] &&
+           bound_of_rest() >= best[Cost::pair_levels];
 }
 
 bool Search::bound_exceeds_best() const {

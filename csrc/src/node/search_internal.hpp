@@ -8,6 +8,7 @@
 #include "node/branch.hpp"
 #include "node/counter_ledger.hpp"
 #include "node/definition.hpp"
+#include "node/link_bound.hpp"
 #include "node/locality_sets.hpp"
 #include "node/pu_choice.hpp"
 #include "node/search.hpp"
@@ -38,13 +39,21 @@ class Search {
     // --- branches and sets T (search.cpp) ---
 
     void run_branch();
+    void visit_tabled_sets();
+    void enumerate_sets();
+    [[nodiscard]] bool may_hold(const LocalitySet& set) const;
+    [[nodiscard]] std::uint64_t useful_localities() const;
+    [[nodiscard]] bool bytes_suffice(std::uint64_t localities) const;
+    [[nodiscard]] bool devices_suffice(std::uint64_t localities) const;
+    bool visit(const LocalitySet& set);
+    static Prefix prefix_of(const LocalitySet& set);
     static Prefix prefix_of(const Cost& cost);
     [[nodiscard]] bool ties_best() const;
 
     // --- another order of the terms (search_order.cpp) ---
 
     [[nodiscard]] bool may_win(std::size_t packages, std::size_t localities);
-    bool visit_reordered(const LocalitySet& set);
+    [[nodiscard]] bool may_win(const LocalitySet& set);
     [[nodiscard]] Cost lower_bound() const;
     void bound_pu_terms(Cost& lower) const;
     void bound_set();
@@ -73,7 +82,7 @@ class Search {
     void choose_device(std::size_t need, std::size_t first);
     [[nodiscard]] bool skips_twin(std::size_t need, const Candidate& candidate) const;
     void try_device(std::size_t need, std::size_t position);
-    [[nodiscard]] bool clique_allows(std::size_t need, std::uint32_t device) const;
+    [[nodiscard]] std::uint64_t clique_mb_s(std::size_t need) const;
     [[nodiscard]] bool links_fail(std::size_t need) const;
     [[nodiscard]] bool distinct_allows(std::size_t need, std::uint32_t device) const;
     [[nodiscard]] bool shares_value(const CompiledAttribute& distinct,
@@ -87,8 +96,7 @@ class Search {
                                                std::uint32_t other) const;
     [[nodiscard]] bool lacks_partner(std::size_t need, std::uint32_t device) const;
     [[nodiscard]] std::int64_t bound_of_rest() const;
-    [[nodiscard]] std::int64_t missing_links_of(std::size_t need,
-                                                std::uint32_t device) const;
+    [[nodiscard]] bool links_exceed_best(std::size_t need, std::size_t position) const;
     [[nodiscard]] bool bound_exceeds_best() const;
     void consider_devices();
     bool add_pair_levels(Cost& cost) const;
@@ -142,6 +150,7 @@ class Search {
 
     // --- a whole Placement (search.cpp) ---
 
+    bool give_bytes(Placement& placement);
     bool consider_pus(Cost cost, const PuChoice& choice);
     [[nodiscard]] bool is_better(const Placement& a, const Placement& b) const;
 
@@ -161,6 +170,7 @@ class Search {
     LocalitySet set_;
     ChosenDevices chosen_;                             // the decision: devices by need
     std::vector<std::vector<std::size_t>> positions_;  // their positions in the branch
+    std::vector<LinkBound> links_;                     // by need
     std::int64_t missing_link_ = 0;                    // term 5 of chosen_
     bool has_shared_node_ = false;
     bool reordered_ = false;  // the Policy has an order of its own
@@ -173,7 +183,8 @@ class Search {
     bool stays_in_set_ = true;  // what opens localities opens those of T alone
     std::map<std::pair<std::vector<std::uint64_t>, std::vector<std::uint32_t>>,
              std::optional<PuChoice>>
-        pu_memo_;  // by hit sets and charged packages, for the T at hand
+        pu_memo_;          // by hit sets and charged packages, for the T at hand
+    Placement candidate_;  // at hand; kept for its memory
     SearchResult result_;
     bool inexact_ = false;  // a choice was made that is not proved best
 };

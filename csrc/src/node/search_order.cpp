@@ -42,15 +42,11 @@ bool Search::may_win(std::size_t packages, std::size_t localities) {
     return !exceeds_best(lower_bound());
 }
 
-bool Search::visit_reordered(const LocalitySet& set) {
+// The same of one T, which it sets.
+bool Search::may_win(const LocalitySet& set) {
     set_ = set;
     bound_set();
-    if (exceeds_best(lower_bound())) {
-        return true;
-    }
-    pu_memo_.clear();
-    choose_need(0);
-    return !result_.limited;
+    return !exceeds_best(lower_bound());
 }
 
 // Of any Placement of T with the devices chosen so far.
