@@ -62,6 +62,11 @@ struct Explanation {
     [[nodiscard]] std::string prose(const Machine& machine) const;
 };
 
+/// Bytes that are compared, in one unit, as what was asked for is told best; it is the
+/// first: {"64Gi", "63.5Gi", "0"}. At most two decimals, and different amounts differ.
+[[nodiscard]] std::vector<std::string> describe_amounts(
+    const std::vector<std::uint64_t>& amounts);
+
 /// @param holdings  who held what when asked; used for "fits if owner x leaves"
 [[nodiscard]] Explanation explain(const Verdict& verdict,
                                   const std::map<std::string, Holding>& holdings,

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "explain/explain_internal.hpp"
 
+#include <algorithm>
+#include <iterator>
+
 namespace topoalloc {
 
 Explanation explain(const Verdict& verdict,
@@ -22,10 +25,14 @@ Explanation explain(const Verdict& verdict,
             const std::vector<RequestItem> conflict = find_conflict(prober);
             for (const RequestItem& item : conflict) {
                 out.conflict.push_back(
-                    {path_of(prober.request(), item), text_of(prober.request(), item)});
+                    {path_of(prober.request(), item),
+                     text_of(prober.request(), item) +
+                         unknown_name_note(prober.machine(), prober.request(), item)});
             }
-            out.relaxations =
-                find_relaxations(prober, conflict, holdings, verdict.owner);
+            out.relaxations = relax_unknown_profiles(prober, conflict);
+            std::ranges::move(
+                find_relaxations(prober, conflict, holdings, verdict.owner),
+                std::back_inserter(out.relaxations));
             break;
         }
         case Status::optimal:

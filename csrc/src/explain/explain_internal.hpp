@@ -29,6 +29,16 @@ namespace topoalloc {
     const std::map<std::string, Holding>& holdings,
     const std::string& owner);
 
+/// What the Machine has instead of a class or a profile that it does not know: "; it
+/// has gpu and nic"; empty where it knows it.
+[[nodiscard]] std::string unknown_name_note(const Machine& machine,
+                                            const Request& request,
+                                            const RequestItem& item);
+
+/// Whole devices instead of partitions of an unknown profile.
+[[nodiscard]] std::vector<Relaxation> relax_unknown_profiles(
+    Prober& prober, const std::vector<RequestItem>& conflict);
+
 /// The best Placement without one of the chosen devices, or without one of the
 /// localities of the chosen PUs when no device was asked for.
 [[nodiscard]] RunnerUp find_runner_up(Prober& prober, const Placement& placement);

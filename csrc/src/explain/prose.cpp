@@ -5,17 +5,36 @@
 namespace topoalloc {
 namespace {
 
-// Amounts of memory read better in units; everything else is a number of things.
-std::string amount(const CountLine& line, std::uint64_t value) {
-    const bool is_bytes = line.what == "memory" || line.what.starts_with("hugepages.");
-    return is_bytes ? describe_bytes(value) : std::to_string(value);
+// What is needed, then what each filter leaves. Amounts of memory read better in units;
+// everything else is a number of things.
+std::vector<std::string> amounts_of(const CountLine& line) {
+    std::vector<std::uint64_t> amounts{line.needed};
+    for (const CountStep& step : line.steps) {
+        amounts.push_back(step.left);
+    }
+    if (line.what == "memory" || line.what.starts_with("hugepages.")) {
+        return describe_amounts(amounts);
+    }
+    std::vector<std::string> texts;
+    for (const std::uint64_t amount : amounts) {
+        texts.push_back(std::to_string(amount));
+    }
+    return texts;
+}
+
+// "1 core"; a class of devices has no plural.
+std::string noun_of(const CountLine& line) {
+    const bool is_one =
+        line.needed == 1 && (line.what == "cores" || line.what == "pus");
+    return is_one ? line.what.substr(0, line.what.size() - 1) : line.what;
 }
 
 std::string count_sentence(const CountLine& line) {
-    std::string text = "Needed: " + amount(line, line.needed) + " " + line.what;
+    const std::vector<std::string> amounts = amounts_of(line);
+    std::string text = "Needed: " + amounts.front() + " " + noun_of(line);
     for (std::size_t i = 0; i < line.steps.size(); ++i) {
-        text += (i == 0 ? "; there are " : ", ") + amount(line, line.steps[i].left) +
-                " " + line.steps[i].filter;
+        const char* start = amounts[i + 1] == "1" ? "; there is " : "; there are ";
+        text += (i == 0 ? start : ", ") + amounts[i + 1] + " " + line.steps[i].filter;
     }
     return text + ".\n";
 }

@@ -293,8 +293,9 @@ class RequestRelaxer {
             const std::string value = std::to_string(fit->value);
             add(name,
                 name + "=" + value,
-                "fits with " + value + " " + name + " instead of " +
-                    std::to_string(asked),
+                "fits with " + value + " " +
+                    (fit->value == 1 ? name.substr(0, name.size() - 1) : name) +
+                    " instead of " + std::to_string(asked),
                 fit->cost);
         } else {
             drop(item, name + "=0");
@@ -357,10 +358,10 @@ class RequestRelaxer {
         const auto fit = find_bytes(largest, size, asked);
         const std::string path = path_of(request_, item);
         if (fit) {
+            const auto texts = describe_amounts({asked, fit->value});
             add(path,
                 "bytes=" + std::to_string(fit->value),
-                "fits with " + describe_bytes(fit->value) + " of " + path +
-                    " instead of " + describe_bytes(asked),
+                "fits with " + texts[1] + " of " + path + " instead of " + texts[0],
                 fit->cost);
         } else {
             drop(item, "bytes=0");

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "explain/request_items.hpp"
 
+#include "topoalloc/explanation.hpp"
+
 #include <algorithm>
 #include <array>
 #include <optional>
@@ -367,9 +369,9 @@ std::string text_of(const Request& request, const RequestItem& item) {
         case ItemKind::pus:
             return describe_pus(request);
         case ItemKind::memory:
-            return describe_bytes(request.memory) + " of memory";
+            return describe_amounts({request.memory}).front() + " of memory";
         case ItemKind::hugepages:
-            return describe_bytes(request.hugepages.at(item.page_size)) +
+            return describe_amounts({request.hugepages.at(item.page_size)}).front() +
                    " in pages of " + describe_bytes(item.page_size);
         case ItemKind::devices:
             return describe_ask(request.devices[item.index]);
