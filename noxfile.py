@@ -174,6 +174,16 @@ def pythons(session: nox.Session) -> None:
 
 
 @nox.session
+def oldest(session: nox.Session) -> None:
+    """Test the command with the oldest typer and rich that pyproject.toml allows."""
+    install_groups(session, "test")
+    install_wheel(session, "[cli]")
+    bounds = PYPROJECT["project"]["optional-dependencies"]["cli"]
+    session.install(*(bound.replace(">=", "==") for bound in bounds))
+    session.run("pytest", "tests/unit/test_cli.py", "tests/unit/test_cli_question.py")
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, types, stubs, spelling and dependencies."""
     install_groups(session, "lint", "bench", "milp")
