@@ -206,32 +206,17 @@ const AllocatorObject& allocator_from(PyObject* self) {
     return *found;
 }
 
-SearchLimits limits_from(PyObject* max_steps) {
-    SearchLimits limits;
-    if (max_steps != nullptr) {
-        limits.max_steps = PyLong_AsUnsignedLongLong(max_steps);
-        if (PyErr_Occurred() != nullptr) {
-            PyErr_Clear();
-            throw InvalidRequestError(
-                "max_steps: " + py::repr(py::handle(max_steps)).cast<std::string>() +
-                ", want an int of 0 to 2^64 - 1");
-        }
-    }
-    return limits;
-}
-
 std::string owner_from(PyObject* object) {
     Py_ssize_t size = 0;
     if (PyUnicode_Check(object) == 0) {
-        throw py::type_error(std::string("owner: ") + Py_TYPE(object)->tp_name +
-                             ", want a str");
+        throw InvalidRequestError(std::string("owner: ") + Py_TYPE(object)->tp_name +
+                                  ", want a str");
     }
     const char* text = PyUnicode_AsUTF8AndSize(object, &size);
     if (text == nullptr) {
         PyErr_Clear();
-        throw InvalidRequestError(
-            "owner: " + py::repr(py::handle(object)).cast<std::string>() +
-            ", want text without lone surrogates");
+        throw InvalidRequestError("owner: " + shown(object) +
+                                  ", want text without lone surrogates");
     }
     if (size == 0) {
         throw InvalidRequestError("owner: '', want a name");
@@ -464,6 +449,7 @@ constexpr const char* resize_doc =
 Exchange what an owner holds for the best Placement of another Request.
 
 It is chosen as if the owner held nothing; ``keep`` of the Request names what must not move.
+All of that must be available: where a part of it is cordoned by now, the answer is a no.
 
 Parameters
 ----------
@@ -816,6 +802,20 @@ void bind_state_methods(py::class_<AllocatorObject>& cls) {
 }
 
 }  // namespace
+
+SearchLimits limits_from(PyObject* max_steps) {
+    SearchLimits limits;
+    if (max_steps != nullptr) {
+        limits.max_steps = PyLong_AsUnsignedLongLong(max_steps);
+        // A bool is an int to Python, and no number of steps.
+        if (PyErr_Occurred() != nullptr || PyBool_Check(max_steps) != 0) {
+            PyErr_Clear();
+            throw InvalidRequestError("max_steps: " + shown(max_steps) +
+                                      ", want an int of 0 to 2^64 - 1");
+        }
+    }
+    return limits;
+}
 
 void bind_allocator(py::module_& m) {
     py::class_<AllocatorObject> cls(m, "Allocator");

@@ -52,6 +52,16 @@ void set_core_error(const Error& error) {
 
 }  // namespace
 
+std::string shown(const py::handle& object) {
+    return py::module_::import("topoalloc._quantity")
+        .attr("shown")(object)
+        .cast<std::string>();
+}
+
+std::string steps_text(std::uint64_t steps) {
+    return std::to_string(steps) + (steps == 1 ? " step" : " steps");
+}
+
 py::object error_class(const char* name) {
     return py::module_::import("topoalloc._errors").attr(name);
 }

@@ -72,6 +72,7 @@ py::dict explanation_rows(const Verdict& verdict,
 void bind_explanation(py::module_& m) {
     // The default effort of one Explanation, in steps.
     m.attr("EXPLANATION_MAX_STEPS") = SearchLimits{}.max_steps;
+    m.def("describe_amounts", &describe_amounts, py::arg("amounts"));
 }
 
 }  // namespace topoalloc::bindings

@@ -544,8 +544,8 @@ std::shared_ptr<const CompiledRequest> SharedRequest::compiled_for(
 
 const SharedRequest& request_from(PyObject* object) {
     if (PyObject_TypeCheck(object, request_types().base) == 0) {
-        throw py::type_error(std::string("request: ") + Py_TYPE(object)->tp_name +
-                             ", want a Request");
+        throw InvalidRequestError(std::string("request: ") + Py_TYPE(object)->tp_name +
+                                  ", want a Request");
     }
     const auto& shared = unbox<RequestObject>(object).shared;
     if (shared == nullptr) {

@@ -246,7 +246,7 @@ py::dict state_of_verdict(const VerdictContent& content) {
 PyObject* explain_verdict(PyObject* self, PyObject* max_steps) {
     return guarded([&] {
         const auto& content = unbox<VerdictContent>(self);
-        const SearchLimits limits{py::handle(max_steps).cast<std::uint64_t>()};
+        const SearchLimits limits = limits_from(max_steps);
         if (content.batch != nullptr && !content.batch->is_new[content.index]) {
             throw StateError("verdict: '" + content.verdict.owner +
                              "' held this before, want the Verdict that took it");
@@ -282,8 +282,8 @@ void set_undecided(PyObject* verdict) {
     const auto& content = unbox<VerdictContent>(verdict);
     const py::object type = error_class("UndecidedError");
     const py::object error =
-        type("verdict: UNKNOWN after " + std::to_string(steps_of(content)) +
-                 " steps, want a larger max_steps",
+        type("verdict: UNKNOWN after " + steps_text(steps_of(content)) +
+                 ", want a larger max_steps",
              py::reinterpret_borrow<py::object>(verdict));
     PyErr_SetObject(type.ptr(), error.ptr());
 }
@@ -343,6 +343,53 @@ std::array verdict_methods = {
     PyMethodDef{"_keep_explanation", &keep_explanation, METH_O, nullptr},
     PyMethodDef{},
 };
+
+// By Reason: what its code says, for the one line of an error.
+constexpr std::array<std::string_view,
+                     static_cast<std::size_t>(Reason::requirements_conflict) + 1>
+    reason_words = {
+        "there is a Placement",
+        "the search ended before its proof",
+        "fewer whole cores are free than asked for",
+        "fewer PUs are free than asked for",
+        "fewer bytes of that kind of memory are free than asked for",
+        "fewer bytes in pages of one size are free than asked for",
+        "fewer devices of one class are to be had than asked for",
+        "every amount is there, and the Align cannot hold",
+        "every amount is there, and the Pair cannot hold",
+        "every amount is there, and the Link cannot hold",
+        "every amount is there, and the Same cannot hold",
+        "every amount is there, and the Distinct cannot hold",
+        "every amount is there, and the Near cannot hold",
+        "each thing asked for is there, and not all of them together",
+};
+
+std::string not_placed_message(const std::string& who,
+                               Status status,
+                               Reason reason,
+                               std::uint64_t steps) {
+    const bool is_proof = status == Status::infeasible;
+    return who + ": " + (is_proof ? "INFEASIBLE" : "UNKNOWN") + ", " +
+           std::string(reason_name(reason)) + ": " +
+           std::string(reason_words.at(static_cast<std::size_t>(reason))) +
+           (is_proof ? "; verdict.explanation says more ("
+                     : ", want a larger max_steps (") +
+           steps_text(steps) + ")";
+}
+
+// Of a batch, whose reason comes by name.
+std::string batch_message(const std::string& who,
+                          const py::handle& status,
+                          const std::string& reason,
+                          std::uint64_t steps) {
+    std::size_t index = 0;
+    while (index + 1 < reason_words.size() &&
+           reason_name(static_cast<Reason>(index)) != reason) {
+        ++index;
+    }
+    return not_placed_message(
+        who, status_from(status), static_cast<Reason>(index), steps);
+}
 
 PyTypeObject* add_placement(py::module_& m) {
     std::array slots = {
@@ -475,9 +522,10 @@ void throw_not_placed(Verdict&& verdict,
                       const MachineRef& machine,
                       Operation operation) {
     const bool is_proof = verdict.answer.status == Status::infeasible;
-    std::string message = verdict.owner + ": " + (is_proof ? "INFEASIBLE" : "UNKNOWN") +
-                          ", " + std::string(reason_name(verdict.answer.reason)) +
-                          " after " + std::to_string(verdict.answer.steps) + " steps";
+    const std::string message = not_placed_message(verdict.owner,
+                                                   verdict.answer.status,
+                                                   verdict.answer.reason,
+                                                   verdict.answer.steps);
     const py::object type =
         error_class(is_proof ? "InfeasibleError" : "UndecidedError");
     const py::object error =
@@ -520,6 +568,12 @@ void bind_verdict(py::module_& m) {
     types.placement = types.placement_base = add_placement(m);
     types.verdict = types.verdict_base = add_verdict(m);
     m.def("register_face", &register_face, py::arg("verdict"), py::arg("placement"));
+    m.def("not_placed_message",
+          &batch_message,
+          py::arg("who"),
+          py::arg("status"),
+          py::arg("reason"),
+          py::arg("steps"));
     m.def("cost_term_names", [] {
         std::vector<std::string> names;
         for (int term = 0; term < Cost::term_count; ++term) {

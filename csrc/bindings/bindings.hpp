@@ -43,6 +43,10 @@ void bind_verdict(py::module_& m);
 void set_python_error() noexcept;
 /// A class of topoalloc._errors.
 [[nodiscard]] py::object error_class(const char* name);
+/// How a message shows a Python object: the face's words, never an error of its own.
+[[nodiscard]] std::string shown(const py::handle& object);
+/// "1 step", "2 steps".
+[[nodiscard]] std::string steps_text(std::uint64_t steps);
 
 /// Runs `body`, which returns a new reference; on an exception sets Python's and
 /// returns null.
@@ -64,6 +68,11 @@ using PolicyRow =
 /// @throws InvalidRequestError when it is none
 [[nodiscard]] Policy policy_from(const PolicyRow& row);
 [[nodiscard]] py::tuple policy_row(const Policy& policy);
+
+// Step limits (bind_allocator.cpp).
+
+/// An int of 0 to 2^64 - 1; null: the default. @throws InvalidRequestError
+[[nodiscard]] SearchLimits limits_from(PyObject* max_steps);
 
 // Requests (bind_request.cpp).
 
@@ -102,7 +111,7 @@ class SharedRequest {
     mutable std::size_t next_slot_ = 0;
 };
 
-/// What a Python object holds. @throws py::type_error when it is no Request
+/// What a Python object holds. @throws InvalidRequestError when it is no Request
 [[nodiscard]] const SharedRequest& request_from(PyObject* object);
 /// A topoalloc.Request. Requires: the Request is valid.
 [[nodiscard]] py::object make_request(Request request);

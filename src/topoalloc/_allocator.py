@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from topoalloc import _core
-from topoalloc._constraints import check_text, device_names
+from topoalloc._constraints import check_steps, check_text, device_names
 from topoalloc._errors import (
     FormatError,
     InfeasibleError,
@@ -17,7 +17,7 @@ from topoalloc._errors import (
 )
 from topoalloc._machine import Device, Machine
 from topoalloc._policy import Cost, Policy
-from topoalloc._quantity import parse_quantity
+from topoalloc._quantity import counted, parse_quantity, shown
 from topoalloc._records import (
     BatchQuestion,
     BatchVerdict,
@@ -36,6 +36,7 @@ DEFAULT_MAX_STEPS = 1_000_000
 """Search nodes that a question may cost; work, not seconds, so answers repeat."""
 
 _PU_PREFIX = "pu:"
+_MOST_DIGITS = 20
 
 
 class Allocator(_core.Allocator):
@@ -120,9 +121,11 @@ class Allocator(_core.Allocator):
         Raises
         ------
         InvalidRequestError
-            A Request names what the Machine lacks.
+            A Request names what the Machine lacks, or the requests are no list.
         """
-        return self.check_all(list(requests), _steps(max_steps))
+        return self.check_all(
+            _list("requests", requests, "Requests"), check_steps(max_steps)
+        )
 
     def check_joint(
         self, requests: Mapping[str, Request], *, max_steps: int = DEFAULT_MAX_STEPS
@@ -157,7 +160,8 @@ class Allocator(_core.Allocator):
         Returns
         -------
         Headroom
-            ``(n, upper)``: so many were placed, no more than that fit.
+            ``(n, upper)``: so many were placed, no more than that fit. ``complete`` is
+            False where the limit came before a proof that the two are equal.
 
         Examples
         --------
@@ -166,7 +170,7 @@ class Allocator(_core.Allocator):
         >>> allocator.headroom(ta.Request(cores=2))
         Headroom(n=2, upper=2)
         """
-        count, upper, _ = self.headroom_of(request, _steps(max_steps))
+        count, upper, _ = self.headroom_of(request, check_steps(max_steps))
         return Headroom(count, upper)
 
     # --- taking and giving back ---
@@ -199,11 +203,13 @@ class Allocator(_core.Allocator):
         if verdict.status in (Status.INFEASIBLE, Status.UNKNOWN):
             is_proof = verdict.status is Status.INFEASIBLE
             error = InfeasibleError if is_proof else UndecidedError
-            raise error(
-                f"{len(requests)} owners: {verdict.status.name}, {verdict.reason} "
-                f"after {verdict.steps} steps",
-                verdict,
+            message = _core.not_placed_message(
+                counted(len(requests), "owner"),
+                verdict.status,
+                verdict.reason,
+                verdict.steps,
             )
+            raise error(message, verdict)
         return dict(verdict.placements)
 
     def allocate_batch(
@@ -240,9 +246,9 @@ class Allocator(_core.Allocator):
         InvalidRequestError
             The owners are no list.
         """
-        if isinstance(owners, str) or not isinstance(owners, Iterable):
-            raise InvalidRequestError(f"owners: {owners!r}, want a list of names")
-        return self.allocate_each(request, list(owners), _steps(max_steps))
+        return self.allocate_each(
+            request, _list("owners", owners, "names"), check_steps(max_steps)
+        )
 
     def take(
         self,
@@ -288,26 +294,14 @@ class Allocator(_core.Allocator):
         '0-1'
         """
         check_text("owner", owner)
-        rows = [
-            (_index("memory", node), 0, parse_quantity(amount, name=f"memory[{node}]"))
-            for node, amount in (memory or {}).items()
-        ]
-        for node, sizes in (hugepages or {}).items():
-            name = f"hugepages[{node}]"
-            rows += [
-                (
-                    _index("hugepages", node),
-                    parse_quantity(size, name=f"{name}: page size"),
-                    parse_quantity(amount, name=f"{name}[{size!r}]"),
-                )
-                for size, amount in sizes.items()
-            ]
+        rows = _memory_rows(memory or {}) + _hugepage_rows(hugepages or {})
         return self.take_rows(owner, _cpuset("pus", pus), rows, _device_shares(devices))
 
     def cordon(self, what: str | int | Device) -> None:
         """Mark a device or PU as not to be chosen until `uncordon`.
 
-        Who holds it keeps it.
+        Who holds it keeps it until it is released or exchanged: a resize that has it
+        among what ``keep`` names is refused as infeasible.
 
         Parameters
         ----------
@@ -400,7 +394,8 @@ class Allocator(_core.Allocator):
         owners = self.owners_of(what)
         if len(owners) > 1:
             raise StateError(
-                f"{what}: {len(owners)} owners, want owners_of for a shared one"
+                f"{_device_name(what)}: {len(owners)} owners, want owners_of for a "
+                "shared one"
             )
         return owners[0] if owners else None
 
@@ -427,6 +422,18 @@ class Allocator(_core.Allocator):
         copy = type(self).__new__(type(self))
         _core.Allocator.__init__(copy, self)
         return copy
+
+    def __copy__(self) -> Self:
+        """Return a fork."""
+        return self.fork()
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        """Return a fork: what it shares with this one cannot change."""
+        return self.fork()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by way of the snapshot, which every later version reads."""
+        return type(self).restore, (self.snapshot(),)
 
     def snapshot(self) -> bytes:
         """Write down the Machine, the policy and who holds what.
@@ -481,7 +488,7 @@ class Allocator(_core.Allocator):
                 f"requests: {type(requests).__name__}, want owners and Requests"
             )
         status, reason, terms, steps, placements, rows = self.joint(
-            dict(requests), _steps(max_steps), takes
+            dict(requests), check_steps(max_steps), takes
         )
         return BatchVerdict(
             status,
@@ -507,29 +514,22 @@ class Allocator(_core.Allocator):
             self.cordon_pu(pu, cordoned)
 
 
-def _steps(max_steps: object) -> int:
-    if not isinstance(max_steps, int) or not 0 <= max_steps < 2**64:
-        is_huge = isinstance(max_steps, int) and abs(max_steps) >= 2**128
-        shown = "a huge integer" if is_huge else repr(max_steps)
-        raise InvalidRequestError(f"max_steps: {shown}, want an int of 0 to 2^64 - 1")
-    return max_steps
-
-
 def _index(name: str, index: object) -> int:
     if isinstance(index, bool) or not isinstance(index, int) or not 0 <= index < 2**32:
-        raise InvalidRequestError(f"{name}: {index!r}, want an os_index")
+        raise InvalidRequestError(f"{name}: {shown(index)}, want an os_index")
     return index
 
 
 def _cpuset(name: str, pus: object) -> str:
     if isinstance(pus, str):
-        if not pus.isascii():
-            # A lone surrogate cannot cross into the core, which reads all the rest.
-            raise FormatError(f"{name}: {pus!a}, want a list of PUs such as 0-3,8")
+        if not pus.isascii() or "\0" in pus:
+            # A lone surrogate cannot cross into the core, and a null character would
+            # end its message. It reads all the rest.
+            raise FormatError(f"{name}: {shown(pus)}, want a list of PUs such as 0-3,8")
         return pus
     if isinstance(pus, bytes | bytearray) or not isinstance(pus, Iterable):
         # The members of bytes are character codes, which nobody means.
-        raise InvalidRequestError(f"{name}: {pus!r}, want a list of PUs")
+        raise InvalidRequestError(f"{name}: {shown(pus)}, want a list of PUs")
     return ",".join(str(_index(name, pu)) for pu in pus)
 
 
@@ -537,18 +537,55 @@ def _pu_of(what: object) -> int | None:
     """Return the os_index of a PU, or None for a device."""
     if isinstance(what, str) and what.startswith(_PU_PREFIX):
         digits = what.removeprefix(_PU_PREFIX)
-        if not digits.isascii() or not digits.isdigit():
-            raise InvalidRequestError(f"pu: {what!r}, want pu: and an os_index")
+        # More digits are no os_index, and int() does not read any number of them.
+        if not (digits.isascii() and digits.isdigit()) or len(digits) > _MOST_DIGITS:
+            raise InvalidRequestError(f"pu: {shown(what)}, want pu: and an os_index")
         return _index("pu", int(digits))
     if isinstance(what, int):
         return _index("pu", what)
     return None
 
 
+def _list(name: str, values: object, want: str) -> list[Any]:
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise InvalidRequestError(f"{name}: {shown(values)}, want a list of {want}")
+    return [*values]
+
+
+def _mapping(name: str, value: object) -> Mapping[Any, Any]:
+    if not isinstance(value, Mapping):
+        raise InvalidRequestError(f"{name}: {shown(value)}, want a mapping")
+    return value
+
+
+def _memory_rows(memory: object) -> list[tuple[int, int, int]]:
+    return [
+        (_index("memory", node), 0, parse_quantity(amount, name=f"memory[{node}]"))
+        for node, amount in _mapping("memory", memory).items()
+    ]
+
+
+def _hugepage_rows(hugepages: object) -> list[tuple[int, int, int]]:
+    rows = []
+    for node, sizes in _mapping("hugepages", hugepages).items():
+        name = f"hugepages[{_index('hugepages', node)}]"
+        seen = set()
+        for size, amount in _mapping(name, sizes).items():
+            page_size = parse_quantity(size, name=f"{name}: page size")
+            if page_size in seen:
+                raise InvalidRequestError(
+                    f"{name}: {shown(size)} twice, want each size once"
+                )
+            seen.add(page_size)
+            total = parse_quantity(amount, name=f"{name}[{shown(size)}]")
+            rows.append((node, page_size, total))
+    return rows
+
+
 def _device_name(what: object) -> str:
     names = device_names("device", what)
     if len(names) != 1:
-        raise InvalidRequestError(f"device: {what!r}, want one device")
+        raise InvalidRequestError(f"device: {shown(what)}, want one device")
     return names[0]
 
 
@@ -557,9 +594,11 @@ def _device_shares(devices: object) -> list[tuple[str, dict[str, int]]]:
         return [(name, {}) for name in device_names("devices", devices)]
     rows = []
     for device, share in devices.items():
-        (name,) = device_names("devices", device)
+        name = _device_name(device)
         if not isinstance(share, Mapping):
-            raise InvalidRequestError(f"devices[{name!r}]: {share!r}, want a mapping")
+            raise InvalidRequestError(
+                f"devices[{name!r}]: {shown(share)}, want a mapping"
+            )
         amounts = {
             check_text("share", capacity): parse_quantity(
                 amount, name=f"share[{capacity!r}]"

@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from topoalloc._constraints import check_pid
 from topoalloc._errors import StateError
 
 if TYPE_CHECKING:
@@ -28,11 +29,14 @@ def bind_placement(placement: Placement, pid: int = 0) -> None:
 
     Raises
     ------
+    InvalidRequestError
+        The pid is no number of a process.
     StateError
         The Placement has neither PUs nor memory, or its Machine is not this host.
     TopologyError
         The kernel or hwloc refused.
     """
+    check_pid(pid)
     # libhwloc is for those who bind, not for all who import topoalloc.
     from topoalloc import hwloc  # noqa: PLC0415
 

@@ -10,7 +10,9 @@ from __future__ import annotations
 import hashlib
 import json
 
-__all__ = ["canonical", "digest_of"]
+from topoalloc._errors import FormatError
+
+__all__ = ["canonical", "digest_of", "parse_json"]
 
 
 def canonical(document: object) -> str:
@@ -18,6 +20,22 @@ def canonical(document: object) -> str:
     return json.dumps(
         document, sort_keys=True, separators=(",", ":"), ensure_ascii=True
     )
+
+
+def parse_json(content: bytes, name: str) -> object:
+    """Read JSON text; what is wrong is a FormatError that begins with the name."""
+    try:
+        return json.loads(content)
+    except json.JSONDecodeError as error:
+        text = "empty" if not content.strip() else error.msg
+        raise FormatError(f"{name}:{error.lineno}: {text}, want JSON") from None
+    except UnicodeDecodeError:
+        raise FormatError(f"{name}: no UTF-8 text, want JSON") from None
+    except RecursionError:
+        raise FormatError(f"{name}: nested too deeply, want JSON of it") from None
+    except ValueError:
+        # The only one left: Python converts no more than so many digits.
+        raise FormatError(f"{name}: a number of too many digits, want JSON") from None
 
 
 def digest_of(document: object) -> str:

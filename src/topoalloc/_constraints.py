@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 from topoalloc import _core
 from topoalloc._errors import InvalidRequestError
+from topoalloc._quantity import shown
 
 if TYPE_CHECKING:
     from topoalloc._machine import Device, Level
@@ -34,6 +36,8 @@ Value: TypeAlias = bool | int | str
 
 _MAX_INT = 2**63 - 1
 _MAX_COUNT = 2**32 - 1
+_MAX_STEPS = 2**64 - 1
+_MAX_PID = 2**31 - 1
 _RATIO_TERMS = 2
 
 
@@ -46,7 +50,7 @@ def check_value(name: str, value: object) -> Value:
     if isinstance(value, str):
         return _encodable(name, value)
     if not -_MAX_INT - 1 <= value <= _MAX_INT:
-        raise InvalidRequestError(f"{name}: {value}, want an int of 64 bits")
+        raise InvalidRequestError(f"{name}: {shown(value)}, want an int of 64 bits")
     return value
 
 
@@ -64,22 +68,59 @@ def _encodable(name: str, value: str) -> str:
         value.encode()
     except UnicodeEncodeError:
         raise InvalidRequestError(
-            f"{name}: {value!a}, want text without lone surrogates"
+            f"{name}: {shown(value)}, want text without lone surrogates"
         ) from None
     return value
 
 
 def _level_name(within: str | Level) -> str:
+    # A Level is an enumerator whose text is its name.
+    if not isinstance(within, str | enum.Enum):
+        raise InvalidRequestError(
+            f"within: {type(within).__name__}, want a Level or its name"
+        )
     return _core.level_name(_encodable("within", str(within)))
 
 
 def check_count(name: str, value: object, least: int = 0) -> int:
     """Return an int of at least `least` that fits 32 bits."""
     if isinstance(value, bool) or not isinstance(value, int):
-        raise InvalidRequestError(f"{name}: {value!r}, want an int")
+        raise InvalidRequestError(f"{name}: {shown(value)}, want an int")
     if not least <= value <= _MAX_COUNT:
-        raise InvalidRequestError(f"{name}: {value}, want {least} to {_MAX_COUNT}")
+        raise InvalidRequestError(
+            f"{name}: {shown(value)}, want {least} to {_MAX_COUNT}"
+        )
     return value
+
+
+def check_steps(value: object) -> int:
+    """Return a step limit."""
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int)
+        or not 0 <= value <= _MAX_STEPS
+    ):
+        raise InvalidRequestError(
+            f"max_steps: {shown(value)}, want an int of 0 to 2^64 - 1"
+        )
+    return value
+
+
+def check_pid(value: object) -> int:
+    """Return the number of a process, or 0."""
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int)
+        or not 0 <= value <= _MAX_PID
+    ):
+        raise InvalidRequestError(
+            f"pid: {shown(value)}, want the number of a process, or 0"
+        )
+    return value
+
+
+def _items(value: object) -> tuple[Any, ...]:
+    return tuple(value) if isinstance(value, Iterable) else ()
 
 
 def check_texts(name: str, values: object) -> tuple[str, ...]:
@@ -213,9 +254,11 @@ class Pair:
         check_text("Pair.a", self.a)
         check_text("Pair.b", self.b)
         object.__setattr__(self, "within", _level_name(self.within))
-        ratio = tuple(self.ratio)
+        ratio = _items(self.ratio)
         if len(ratio) != _RATIO_TERMS:
-            raise InvalidRequestError(f"Pair.ratio: {ratio}, want two numbers")
+            raise InvalidRequestError(
+                f"Pair.ratio: {shown(self.ratio)}, want two numbers such as (1, 2)"
+            )
         for part in ratio:
             check_count("Pair.ratio", part, 1)
         object.__setattr__(self, "ratio", ratio)
@@ -258,9 +301,11 @@ class Link:
         check_text("Link.mode", self.mode)
         value = self.min_mb_s
         if isinstance(value, bool) or not isinstance(value, int):
-            raise InvalidRequestError(f"Link.min_mb_s: {value!r}, want an int")
+            raise InvalidRequestError(f"Link.min_mb_s: {shown(value)}, want an int")
         if not 0 <= value <= _MAX_INT:
-            raise InvalidRequestError(f"Link.min_mb_s: {value}, want 0 to {_MAX_INT}")
+            raise InvalidRequestError(
+                f"Link.min_mb_s: {shown(value)}, want 0 to {_MAX_INT}"
+            )
 
     @property
     def row(self) -> tuple[Any, ...]:
@@ -427,6 +472,17 @@ _FIELDS: dict[str, tuple[Callable[..., Constraint], dict[str, str]]] = {
 }
 
 
+_NEEDED = {
+    "align": ("level",),
+    "pair": ("a", "b"),
+    "link": ("class",),
+    "same": ("attribute", "of"),
+    "distinct": ("attribute", "of"),
+    "near": ("devices",),
+}
+"""Keys of each kind without a default."""
+
+
 def constraint_from_dict(path: str, document: object) -> Constraint:
     """Read the JSON form; errors are InvalidRequestError and begin with the path."""
     if not isinstance(document, Mapping) or len(document) != 1:
@@ -435,22 +491,25 @@ def constraint_from_dict(path: str, document: object) -> Constraint:
         )
     ((kind, body),) = document.items()
     if kind not in _FIELDS:
-        raise InvalidRequestError(f"{path}: {kind!r}, want one of {', '.join(_FIELDS)}")
+        raise InvalidRequestError(
+            f"{path}: {shown(kind)}, want one of {', '.join(_FIELDS)}"
+        )
     if not isinstance(body, Mapping):
-        raise InvalidRequestError(f"{path}.{kind}: {body!r}, want an object")
+        raise InvalidRequestError(f"{path}.{kind}: {shown(body)}, want an object")
     cls, names = _FIELDS[kind]
     unknown = [key for key in body if key not in names]
     if unknown:
         raise InvalidRequestError(
-            f"{path}.{kind}: {unknown[0]!r}, want one of {', '.join(names)}"
+            f"{path}.{kind}: {shown(unknown[0])}, want one of {', '.join(names)}"
         )
     arguments = {
         names[key]: tuple(value) if isinstance(value, list) else value
         for key, value in body.items()
     }
+    missing = [key for key in _NEEDED[kind] if key not in body]
+    if missing:
+        raise InvalidRequestError(f"{path}.{kind}.{missing[0]}: missing, want it given")
     try:
         return cls(**arguments)
-    except TypeError as error:
-        raise InvalidRequestError(f"{path}.{kind}: {error}") from None
     except InvalidRequestError as error:
         raise InvalidRequestError(f"{path}.{kind}: {error}") from None

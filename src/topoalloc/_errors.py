@@ -46,6 +46,8 @@ class StaleError(StateError):
 class NotPlacedError(TopoallocError):
     """No Placement came out; `verdict` holds the answer with its reason.
 
+    It is pickled without the verdict, which is None in another process.
+
     Parameters
     ----------
     message : str
@@ -59,6 +61,10 @@ class NotPlacedError(TopoallocError):
     def __init__(self, message: str, verdict: object = None) -> None:
         super().__init__(message)
         self.verdict = verdict
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle without the Verdict, so that the error reaches another process."""
+        return type(self), (str(self),)
 
 
 class InfeasibleError(NotPlacedError):

@@ -24,6 +24,7 @@ from topoalloc._machine_spec import (
     spec_from_dict,
     spec_to_dict,
 )
+from topoalloc._quantity import shown
 
 __all__ = [
     "PU",
@@ -50,7 +51,23 @@ _IDENTITY = re.compile(
 )
 
 
-class Level(enum.IntEnum):
+class _LevelType(enum.EnumMeta):
+    """Says in topoalloc's words what is no Level; enum would print any value."""
+
+    def __call__(cls, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401
+        try:
+            return super().__call__(*args, **kwargs)
+        except TypeError:
+            raise
+        except Exception:
+            names = ", ".join(name.lower() for name in cls.__members__)
+            raise InvalidRequestError(
+                f"level: {shown(args[0])}, want one of {names}, PIX, PXB, PHB, NODE, "
+                "SYS"
+            ) from None
+
+
+class Level(enum.IntEnum, metaclass=_LevelType):
     """How near two devices are; smaller is nearer.
 
     ``Level("bridges")``, ``Level("PXB")`` and ``Level(2)`` are one: names of topoalloc
@@ -235,6 +252,14 @@ class Machine(_core.Machine):
     'gpu0'
     """
 
+    def __init__(self, made: _core.MachineSpec | _core.Machine) -> None:
+        if not isinstance(made, _core.MachineSpec | _core.Machine):
+            raise InvalidRequestError(
+                f"Machine: made of {type(made).__name__}, want Machine.discover, "
+                "from_xml, from_synthetic, from_dict or preset"
+            )
+        super().__init__(made)
+
     # --- where Machines come from ---
 
     @classmethod
@@ -283,7 +308,14 @@ class Machine(_core.Machine):
         if isinstance(source, str | os.PathLike):
             if source == "-":
                 return cls._from_stream(sys.stdin.buffer, "stdin")
-            with open(source, "rb") as file:  # noqa: PTH123
+            try:
+                file = open(source, "rb")  # noqa: PTH123, SIM115
+            except ValueError:
+                # A null character, or a surrogate that stands for no byte.
+                raise InvalidRequestError(
+                    f"source: {shown(source)}, want a path, or XML as bytes"
+                ) from None
+            with file:
                 return cls._from_stream(file, os.fspath(source))
         if hasattr(source, "read"):
             return cls._from_stream(source, str(getattr(source, "name", "XML")))
@@ -296,6 +328,10 @@ class Machine(_core.Machine):
         text = stream.read()
         if isinstance(text, str):
             text = text.encode(errors="surrogatepass")
+        if not isinstance(text, bytes):
+            raise InvalidRequestError(
+                f"source: {type(text).__name__} read of it, want str or bytes"
+            )
         return cls(_core.read_hwloc_xml(text, _printable(name)))
 
     @classmethod
@@ -316,6 +352,11 @@ class Machine(_core.Machine):
         FormatError
             The description has no meaning.
         """
+        if not isinstance(description, str):
+            raise InvalidRequestError(
+                f"description: {type(description).__name__}, want a str such as "
+                "'pack:2 numa:1 core:8 pu:2'"
+            )
         return cls(_core.read_synthetic(_printable(description)))
 
     @classmethod
@@ -590,9 +631,13 @@ class Machine(_core.Machine):
         """
         count = len(self.localities)
         for name, index in (("a", a), ("b", b)):
+            if isinstance(index, bool) or not isinstance(index, int):
+                raise InvalidRequestError(
+                    f"{name}: {shown(index)}, want the logical index of a locality"
+                )
             if not 0 <= index < count:
                 raise InvalidRequestError(
-                    f"{name}: {index}, want a locality, less than {count}"
+                    f"{name}: {shown(index)}, want a locality, less than {count}"
                 )
         return self._locality_distance(a, b)
 
@@ -659,7 +704,9 @@ class Machine(_core.Machine):
         if isinstance(key, Device):
             key = key.name
         if not isinstance(key, str):
-            raise InvalidRequestError(f"{what}: {key!r}, want the name of a device")
+            raise InvalidRequestError(
+                f"{what}: {shown(key)}, want the name of a device"
+            )
         try:
             key.encode()
             index = self._find_device(key)
@@ -667,8 +714,8 @@ class Machine(_core.Machine):
             index = None
         if index is None:
             raise InvalidRequestError(
-                f"{what}: {key!a}, want a device of the Machine by name, PCI address, "
-                "uuid or alias"
+                f"{what}: {shown(key)}, want a device of the Machine by name, PCI "
+                "address, uuid or alias"
             )
         return index
 
@@ -694,7 +741,8 @@ class Machine(_core.Machine):
 
 def _printable(text: str) -> str:
     # Lone surrogates stand for bytes of a file name that are no UTF-8.
-    return text.encode(errors="backslashreplace").decode()
+    # A message of the core would end at a null character.
+    return text.encode(errors="backslashreplace").decode().replace("\0", "\\x00")
 
 
 def _count(count: int, noun: str) -> str:

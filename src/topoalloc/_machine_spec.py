@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from topoalloc import _core
 from topoalloc._errors import FormatError
-from topoalloc._quantity import format_quantity, parse_quantity
+from topoalloc._quantity import format_quantity, parse_quantity, shown
 
 __all__ = [
     "API_VERSION",
@@ -35,8 +35,6 @@ _MAX_PUS: Final = 65536
 _MAX_OS_INDEX: Final = 2**20 - 1
 _MAX_UINT32: Final = 2**32 - 1
 _MAX_SHOWN: Final = 60
-# Python refuses to print an int of many thousand digits.
-_MAX_SHOWN_BITS: Final = 256
 _PLAIN_KEY: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _SPEC_PATH: Final = re.compile(
     r"\b(?P<part>objects|numa_nodes|devices|level_overrides)\[(?P<index>[0-9]{1,9})\]"
@@ -90,13 +88,12 @@ class _At:
         return FormatError(f"{self.path or 'document'}: {self.shown()}, want {want}")
 
     def shown(self) -> str:
-        if isinstance(self.value, int) and self.value.bit_length() > _MAX_SHOWN_BITS:
-            return "a huge integer"
         if isinstance(self.value, Mapping):
             return "an object"
         if isinstance(self.value, list | tuple):
             return "a list"
-        text = ascii(self.value)
+        is_text = isinstance(self.value, str)
+        text = ascii(self.value) if is_text else shown(self.value)
         return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "..."
 
     def child(self, key: str) -> str:

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple, Self
 
 from topoalloc import _core
+from topoalloc._constraints import check_text
 from topoalloc._errors import InvalidRequestError
+from topoalloc._quantity import shown
 
 __all__ = ["Cost", "Policy"]
 
@@ -76,19 +78,32 @@ class Policy:
         packing: str | None = None,
         order: Iterable[str] | None = None,
     ) -> None:
+        if name != "":
+            check_text("policy.name", name)
         if packing is None:
             if name not in _BUILT_IN:
                 raise InvalidRequestError(
-                    f"policy: {name!r}, want pack or spread, or a packing as well"
+                    f"policy.packing: not given for {shown(name)}, want pack or spread "
+                    "with a name of your own, or one of the two as the name"
                 )
             packing = name
         groups = _core.TERM_GROUPS if order is None else _groups(order)
-        _check("name", name, str)
-        _check("version", version, int)
-        _check("packing", packing, str)
+        if name in _BUILT_IN and groups != _core.TERM_GROUPS:
+            raise InvalidRequestError(
+                f"policy.order: not that of {name}, want a name of your own with it: "
+                f"Policy('mine', packing={name!r}, order=...)"
+            )
+        if packing not in _BUILT_IN:
+            raise InvalidRequestError(
+                f"policy.packing: {shown(packing)}, want pack or spread"
+            )
+        if isinstance(version, bool) or not isinstance(version, int):
+            raise InvalidRequestError(
+                f"policy.version: {type(version).__name__}, want int"
+            )
         if version not in _VERSIONS:
             raise InvalidRequestError(
-                f"policy.version: {version}, want {_VERSIONS.start} to "
+                f"policy.version: {shown(version)}, want {_VERSIONS.start} to "
                 f"{_VERSIONS.stop - 1}"
             )
         _core.policy_terms((name, version, packing, groups))
@@ -121,6 +136,8 @@ class Policy:
         >>> Policy("pack").key(Cost(packages=1)) < Policy("pack").key(Cost(packages=2))
         True
         """
+        if not isinstance(cost, Cost):
+            raise InvalidRequestError(f"cost: {type(cost).__name__}, want a Cost")
         return tuple(getattr(cost, term) for term in self.terms)
 
     def to_dict(self) -> dict[str, Any]:
@@ -165,7 +182,7 @@ class Policy:
             return policy
         if policy not in _BUILT_IN:
             raise InvalidRequestError(
-                f"policy: {policy!r}, want pack or spread, or a Policy"
+                f"policy: {shown(policy)}, want pack or spread, or a Policy"
             )
         return cls(policy)
 
@@ -188,21 +205,15 @@ class Policy:
         return f"Policy(name={self.name!r}, version={self.version!r}{own})"
 
 
-def _check(name: str, value: object, kind: type) -> None:
-    if not isinstance(value, kind) or isinstance(value, bool):
-        raise InvalidRequestError(
-            f"policy.{name}: {type(value).__name__}, want {kind.__name__}"
-        )
-
-
-def _groups(order: Iterable[str]) -> tuple[str, ...]:
-    groups = (order,) if isinstance(order, str) else tuple(order)
+def _groups(order: object) -> tuple[str, ...]:
+    groups = (order,) if isinstance(order, str) else order
+    groups = tuple(groups) if isinstance(groups, Iterable) else (groups,)
     if not all(isinstance(group, str) for group in groups) or sorted(groups) != sorted(
         _core.TERM_GROUPS
     ):
         raise InvalidRequestError(
-            f"policy.order: {groups!r}, want each of {', '.join(_core.TERM_GROUPS)} "
-            "once"
+            f"policy.order: {shown(order)}, want each of "
+            f"{', '.join(_core.TERM_GROUPS)} once"
         )
     return groups
 
@@ -257,5 +268,16 @@ class Cost(NamedTuple):
         Returns
         -------
         Cost
+
+        Raises
+        ------
+        InvalidRequestError
+            There are more or fewer.
         """
+        _check_terms(terms, len(cls._fields))
         return cls._make(terms)
+
+
+def _check_terms(terms: object, count: int) -> None:
+    if not isinstance(terms, tuple | list) or len(terms) != count:
+        raise InvalidRequestError(f"terms: {shown(terms)}, want {count} integers")

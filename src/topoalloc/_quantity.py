@@ -8,7 +8,14 @@ from typing import Final
 
 from topoalloc._errors import InvalidRequestError, TopoallocError
 
-__all__ = ["MAX_AMOUNT", "MILLI", "format_quantity", "parse_quantity"]
+__all__ = [
+    "MAX_AMOUNT",
+    "MILLI",
+    "counted",
+    "format_quantity",
+    "parse_quantity",
+    "shown",
+]
 
 MAX_AMOUNT: Final = 2**63 - 1
 """Largest amount of anything: what Kubernetes itself can hold."""
@@ -42,6 +49,7 @@ _PATTERN: Final = re.compile(
 )
 _MAX_LENGTH: Final = 64
 _MAX_SHOWN_BITS: Final = 256
+_MAX_SHOWN: Final = 400
 
 
 def parse_quantity(
@@ -89,7 +97,9 @@ def parse_quantity(
     elif isinstance(value, str):
         amount, divisor = _parse_text(value, name, error)
     else:
-        raise error(f"{name}: {value!r}, want an integer or a quantity such as '64Gi'")
+        raise error(
+            f"{name}: {shown(value)}, want an integer or a quantity such as '64Gi'"
+        )
     amount *= scale
     if amount < 0:
         raise error(f"{name}: {_shown(value)}, want at least 0")
@@ -157,8 +167,40 @@ def _suggest(number: str, suffix: str) -> str:
     return f"one of the suffixes {', '.join(s for s in _SUFFIXES if s)}, or none"
 
 
-def _shown(value: int | str) -> str:
-    if isinstance(value, int):
+def counted(count: int, noun: str) -> str:
+    """Say how many: ``"1 step"``, ``"2 steps"``."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
+
+
+def shown(value: object) -> str:
+    """Say a value in a message, whatever it is: no error comes of it.
+
+    Parameters
+    ----------
+    value : object
+        What was given.
+
+    Returns
+    -------
+    str
+        Its repr where that is short; the type of what has none.
+
+    Examples
+    --------
+    >>> shown("64GB"), shown(10**5000), shown([10**5000])
+    ("'64GB'", 'a huge integer', 'a list')
+    """
+    if isinstance(value, int) and value.bit_length() >= _MAX_SHOWN_BITS:
         # str() of a huge int is itself an error; its size is all that matters here.
-        return str(value) if value.bit_length() < _MAX_SHOWN_BITS else "a huge integer"
-    return repr(value if len(value) <= _MAX_LENGTH else value[:_MAX_LENGTH] + "...")
+        return "a huge integer"
+    try:
+        text = repr(value)
+    except Exception:  # A huge int inside, lists too deep, a __repr__ of the caller's.
+        return f"a {type(value).__name__}"
+    return text if len(text) <= _MAX_SHOWN else text[:_MAX_SHOWN] + "..."
+
+
+def _shown(value: int | str) -> str:
+    if isinstance(value, str) and len(value) > _MAX_LENGTH:
+        value = value[:_MAX_LENGTH] + "..."
+    return shown(value)

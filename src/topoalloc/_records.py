@@ -8,13 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn, Self
 
 from topoalloc import _core
 from topoalloc._bind import bind_placement
+from topoalloc._constraints import check_steps
 from topoalloc._core import Status
-from topoalloc._errors import StateError, UndecidedError
+from topoalloc._errors import InvalidRequestError, StateError, UndecidedError
 from topoalloc._policy import Cost, Policy
+from topoalloc._quantity import counted
 from topoalloc._request import API_VERSION, Request
 from topoalloc._version import library_version
 
@@ -112,9 +114,15 @@ class Placement(_core.Placement):
         Returns
         -------
         dict
-            Plain values; PUs and NUMANodes by os_index, localities by logical index.
+            Plain values; PUs and NUMANodes by os_index, localities by logical index,
+            ``status`` by name.
         """
-        return {"apiVersion": API_VERSION, "kind": "Placement", **placement_body(self)}
+        return {
+            "apiVersion": API_VERSION,
+            "kind": "Placement",
+            "status": self.status.name,
+            **placement_body(self),
+        }
 
     def bind(self, pid: int = 0) -> None:
         """Bind a process to this Placement through hwloc.
@@ -126,12 +134,26 @@ class Placement(_core.Placement):
 
         Raises
         ------
+        InvalidRequestError
+            The pid is no number of a process.
         StateError
             There are neither PUs nor memory in it, or its Machine is not this host.
         TopologyError
             The kernel or hwloc refused; there is no usable libhwloc.
         """
         bind_placement(self, pid)
+
+    def __copy__(self) -> Self:
+        """Return the Placement itself: it cannot change."""
+        return self
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        """Return the Placement itself: it cannot change."""
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse: it is of an Allocator's Machine, and has a JSON form."""
+        raise InvalidRequestError("placement: not to be pickled, want its to_dict()")
 
     def __repr__(self) -> str:
         """Show what was given, in short."""
@@ -224,6 +246,8 @@ class Verdict(_core.Verdict):
 
         Raises
         ------
+        InvalidRequestError
+            The limit is no int of 0 to 2^64 - 1.
         StateError
             Of `Allocator.allocate_batch`, for an owner that held it before: nothing was
             chosen.
@@ -273,9 +297,24 @@ class Verdict(_core.Verdict):
             record |= {"machine": self.machine.to_dict(), "state": state}
         return record
 
+    def __copy__(self) -> Self:
+        """Return the Verdict itself: it cannot change."""
+        return self
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        """Return the Verdict itself: it cannot change."""
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse: what goes to another process is the Decision record."""
+        raise InvalidRequestError(
+            "verdict: not to be pickled, want its record: to_dict() and replay()"
+        )
+
     def __repr__(self) -> str:
         """Show status, reason and steps."""
-        return f"<Verdict {self.status.name}: {self.reason}, {self.steps} steps>"
+        steps = counted(self.steps, "step")
+        return f"<Verdict {self.status.name}: {self.reason}, {steps}>"
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,10 +406,25 @@ class BatchVerdict:
         """Say whether there is an answer."""
         if self.status is Status.UNKNOWN:
             raise UndecidedError(
-                f"verdict: UNKNOWN after {self.steps} steps, want a larger max_steps",
+                f"verdict: UNKNOWN after {counted(self.steps, 'step')}, "
+                "want a larger max_steps",
                 self,
             )
         return self.status is not Status.INFEASIBLE
+
+    def __copy__(self) -> Self:
+        """Return the BatchVerdict itself: it cannot change."""
+        return self
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        """Return the BatchVerdict itself: it cannot change."""
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse: what goes to another process is the Decision record."""
+        raise InvalidRequestError(
+            "verdict: not to be pickled, want its record: to_dict() and replay()"
+        )
 
     @property
     def _asked(self) -> BatchQuestion:
@@ -399,10 +453,15 @@ class BatchVerdict:
         -------
         BatchExplanation
             ``complete`` is False when the limit came first.
+
+        Raises
+        ------
+        InvalidRequestError
+            The limit is no int of 0 to 2^64 - 1.
         """
         from topoalloc._batch import explain_batch  # noqa: PLC0415
 
-        return explain_batch(self, max_steps)
+        return explain_batch(self, check_steps(max_steps))
 
     def to_dict(self, *, embed: bool = True) -> dict[str, Any]:
         """Return the Decision record; ``docs/decision-records.md`` explains it.
@@ -454,8 +513,11 @@ class Headroom(NamedTuple):
 
     Examples
     --------
-    >>> Headroom(n=3, upper=4).status.name
-    'FEASIBLE'
+    >>> headroom = Headroom(n=3, upper=4)
+    >>> headroom.status.name, headroom.complete
+    ('FEASIBLE', False)
+    >>> print(headroom)
+    3 copies fit at once, and at most 4: the search ended before its proof
     """
 
     n: int
@@ -467,6 +529,38 @@ class Headroom(NamedTuple):
     def status(self) -> Status:
         """OPTIMAL where the two are equal: a proof; FEASIBLE otherwise."""
         return Status.OPTIMAL if self.n == self.upper else Status.FEASIBLE
+
+    @property
+    def complete(self) -> bool:
+        """False where the step limit, and no proof, set `n`."""
+        return self.n == self.upper
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form.
+
+        Returns
+        -------
+        dict
+            Plain values.
+        """
+        return {
+            "apiVersion": API_VERSION,
+            "kind": "Headroom",
+            "n": self.n,
+            "upper": self.upper,
+            "status": self.status.name,
+            "complete": self.complete,
+        }
+
+    def __str__(self) -> str:
+        """Say it in a sentence."""
+        fit = "1 copy fits" if self.n == 1 else f"{self.n} copies fit"
+        if self.complete:
+            return f"{fit} at once, and no more"
+        return (
+            f"{fit} at once, and at most {self.upper}: the search ended before its "
+            "proof"
+        )
 
 
 @dataclass(frozen=True, slots=True)

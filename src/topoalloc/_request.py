@@ -32,7 +32,7 @@ from topoalloc._constraints import (
 )
 from topoalloc._errors import FormatError, InvalidRequestError
 from topoalloc._machine import Device
-from topoalloc._quantity import parse_quantity
+from topoalloc._quantity import parse_quantity, shown
 
 __all__ = ["API_VERSION", "DeviceRequest", "Request"]
 
@@ -41,6 +41,19 @@ API_VERSION = "topoalloc.dev/v1alpha1"
 
 Quantity: TypeAlias = int | str
 _Row: TypeAlias = tuple[Any, ...]
+_ARGUMENTS = (
+    "cores",
+    "pus",
+    "whole_cores",
+    "memory",
+    "kind",
+    "hugepages",
+    "devices",
+    "exclude",
+    "keep",
+    "require",
+    "prefer",
+)
 
 
 class DeviceRequest:
@@ -183,7 +196,9 @@ class Request(_core.Request):
     exclude : iterable of str or Device, optional
         Devices that must not be chosen.
     keep : iterable of str, optional
-        What a resize must not move: ``"pus"`` or device classes.
+        What a resize must not move: ``"pus"`` or device classes that the Request asks
+        for. `check` and `allocate` have nothing to keep and pay no heed to it, so one
+        Request serves all three.
     require : iterable of constraints, optional
         All must hold.
     prefer : iterable of constraints, optional
@@ -222,7 +237,9 @@ class Request(_core.Request):
         prefer: Iterable[Constraint] = (),
     ) -> None:
         if not isinstance(whole_cores, bool):
-            raise InvalidRequestError(f"whole_cores: {whole_cores!r}, want a bool")
+            raise InvalidRequestError(f"whole_cores: {shown(whole_cores)}, want a bool")
+        rows, kept = _device_rows(devices or {}), check_texts("keep", keep)
+        _check_keep(kept, rows)
         # The core reads plain arguments itself and never comes here. What follows is
         # the meaning of all the rest, and the only place that refuses.
         super().__init__(
@@ -234,9 +251,9 @@ class Request(_core.Request):
                 0 if memory == 0 else parse_quantity(memory, name="memory"),
                 check_text("kind", kind),
                 _hugepages(hugepages or {}),
-                _device_rows(devices or {}),
+                rows,
                 _device_set("exclude", exclude),
-                tuple(sorted({*check_texts("keep", keep)})),
+                tuple(sorted({*kept})),
                 _constraint_rows("require", require),
                 _constraint_rows("prefer", prefer),
             )
@@ -315,31 +332,23 @@ class Request(_core.Request):
         Raises
         ------
         InvalidRequestError
-            The new Request has no meaning.
+            There is no such argument, or the new Request has no meaning.
 
         Examples
         --------
         >>> Request(cores=2).replace(cores=4)
         Request(cores=4)
         """
+        for name in changes:
+            if name not in _ARGUMENTS:
+                raise InvalidRequestError(
+                    f"replace: {shown(name)}, want one of {', '.join(_ARGUMENTS)}"
+                )
         return Request(**(self._arguments() | changes))
 
     def _arguments(self) -> dict[str, Any]:
         """Return the arguments that differ from their defaults."""
-        names = (
-            "cores",
-            "pus",
-            "whole_cores",
-            "memory",
-            "kind",
-            "hugepages",
-            "devices",
-            "exclude",
-            "keep",
-            "require",
-            "prefer",
-        )
-        found = {name: getattr(self, name) for name in names}
+        found = {name: getattr(self, name) for name in _ARGUMENTS}
         return {
             name: value
             for name, value in found.items()
@@ -434,7 +443,7 @@ def _device_request(
 
 def _amounts(name: str, amounts: object) -> dict[str, int]:
     if not isinstance(amounts, Mapping):
-        raise InvalidRequestError(f"{name}: {amounts!r}, want a mapping")
+        raise InvalidRequestError(f"{name}: {shown(amounts)}, want a mapping")
     return {
         check_text(name, key): parse_quantity(value, name=f"{name}[{key!r}]")
         for key, value in amounts.items()
@@ -443,13 +452,15 @@ def _amounts(name: str, amounts: object) -> dict[str, int]:
 
 def _hugepages(hugepages: object) -> dict[int, int]:
     if not isinstance(hugepages, Mapping):
-        raise InvalidRequestError(f"hugepages: {hugepages!r}, want a mapping")
+        raise InvalidRequestError(f"hugepages: {shown(hugepages)}, want a mapping")
     found: dict[int, int] = {}
     for size, amount in hugepages.items():
         bytes_per_page = parse_quantity(size, name="hugepages: page size")
         if bytes_per_page in found:
-            raise InvalidRequestError(f"hugepages: {size!r} twice, want each size once")
-        total = parse_quantity(amount, name=f"hugepages[{size!r}]")
+            raise InvalidRequestError(
+                f"hugepages: {shown(size)} twice, want each size once"
+            )
+        total = parse_quantity(amount, name=f"hugepages[{shown(size)}]")
         # Nothing of a size is as not asking for it, and equal Requests are equal.
         found[bytes_per_page] = total
     return {size: total for size, total in sorted(found.items()) if total}
@@ -461,7 +472,7 @@ def _device_set(name: str, devices: object) -> tuple[str, ...]:
 
 def _condition_rows(where: object) -> _Row:
     if not isinstance(where, Mapping):
-        raise InvalidRequestError(f"where: {where!r}, want a mapping")
+        raise InvalidRequestError(f"where: {shown(where)}, want a mapping")
     return tuple(
         (name, *_condition_row(f"where[{name!r}]", where[name]))
         for name in sorted(check_text("where", name) for name in where)
@@ -507,7 +518,7 @@ def _condition(op: str, values: Sequence[Any]) -> Condition:
 def _device_rows(devices: object) -> _Row:
     if not isinstance(devices, Mapping):
         raise InvalidRequestError(
-            f"devices: {devices!r}, want a mapping of class to count"
+            f"devices: {shown(devices)}, want a mapping of class to count"
         )
     rows = []
     for name in sorted(check_text("devices", key) for key in devices):
@@ -519,15 +530,27 @@ def _device_rows(devices: object) -> _Row:
     return tuple(rows)
 
 
+def _check_keep(keep: Iterable[str], devices: _Row) -> None:
+    asked = ["pus", *(name for name, *_ in devices)]
+    for name in keep:
+        if name not in asked:
+            raise InvalidRequestError(
+                f"keep: {name!r}, which the Request does not ask for, want one of "
+                f"{', '.join(asked)}"
+            )
+
+
 def _constraint_rows(name: str, constraints: object) -> _Row:
     if isinstance(constraints, Align | Pair | Link | Same | Distinct | Near):
         constraints = (constraints,)
     if not isinstance(constraints, Iterable):
-        raise InvalidRequestError(f"{name}: {constraints!r}, want an iterable")
+        raise InvalidRequestError(f"{name}: {shown(constraints)}, want an iterable")
     rows = []
     for i, constraint in enumerate(constraints):
         if not isinstance(constraint, Align | Pair | Link | Same | Distinct | Near):
-            raise InvalidRequestError(f"{name}[{i}]: {constraint!r}, want a constraint")
+            raise InvalidRequestError(
+                f"{name}[{i}]: {shown(constraint)}, want a constraint"
+            )
         rows.append(constraint.row)
     return tuple(rows)
 
@@ -569,12 +592,12 @@ def _condition_from_dict(path: str, document: object) -> Condition:
         return check_value(path, document)
     if len(document) != 1 or next(iter(document)) not in _CONDITIONS:
         raise InvalidRequestError(
-            f"{path}: {dict(document)!r}, want one of {', '.join(_CONDITIONS)}"
+            f"{path}: {shown(dict(document))}, want one of {', '.join(_CONDITIONS)}"
         )
     ((op, value),) = document.items()
     if (op == "one_of") != isinstance(value, list):
         raise InvalidRequestError(
-            f"{path}.{op}: {value!r}, want a list for one_of alone"
+            f"{path}.{op}: {shown(value)}, want a list for one_of alone"
         )
     condition: Condition = _CONDITIONS[op](value)
     return condition
@@ -589,12 +612,14 @@ def _device_request_from_dict(path: str, document: object) -> int | DeviceReques
         raise InvalidRequestError(f"{path}.count: absent, want an int")
     where = document.get("where", {})
     if not isinstance(where, Mapping):
-        raise InvalidRequestError(f"{path}.where: {where!r}, want an object")
+        raise InvalidRequestError(f"{path}.where: {shown(where)}, want an object")
     try:
         return DeviceRequest(
             document["count"],
             where={
-                name: _condition_from_dict(f"where.{name}", condition)
+                name: _condition_from_dict(
+                    f"where.{check_text('where, an attribute', name)}", condition
+                )
                 for name, condition in where.items()
             },
             share=document.get("share"),
@@ -611,7 +636,7 @@ def _refuse_unknown(
     for key in document:
         if key not in allowed:
             raise InvalidRequestError(
-                f"{path}: {key!r}, want one of {', '.join(allowed)}"
+                f"{path}: {shown(key)}, want one of {', '.join(allowed)}"
             )
 
 
@@ -638,10 +663,11 @@ def check_header(document: object, kind: str) -> Mapping[str, Any]:
         raise FormatError(f"{kind}: {type(document).__name__}, want an object")
     if document.get("apiVersion") != API_VERSION:
         raise FormatError(
-            f"{kind}.apiVersion: {document.get('apiVersion')!r}, want {API_VERSION!r}"
+            f"{kind}.apiVersion: {shown(document.get('apiVersion'))}, "
+            f"want {API_VERSION!r}"
         )
     if document.get("kind") != kind:
-        raise FormatError(f"{kind}.kind: {document.get('kind')!r}, want {kind!r}")
+        raise FormatError(f"{kind}.kind: {shown(document.get('kind'))}, want {kind!r}")
     return document
 
 
@@ -654,23 +680,20 @@ def _arguments_from(document: object) -> dict[str, Any]:
     for name in ("require", "prefer"):
         entries = arguments.get(name, [])
         if not isinstance(entries, Sequence) or isinstance(entries, str):
-            raise InvalidRequestError(f"{name}: {entries!r}, want a list")
+            raise InvalidRequestError(f"{name}: {shown(entries)}, want a list")
         arguments[name] = [
             constraint_from_dict(f"{name}[{i}]", entry)
             for i, entry in enumerate(entries)
         ]
     devices = arguments.get("devices", {})
     if not isinstance(devices, Mapping):
-        raise InvalidRequestError(f"devices: {devices!r}, want an object")
+        raise InvalidRequestError(f"devices: {shown(devices)}, want an object")
     arguments["devices"] = {
-        name: _device_request_from_dict(f"devices.{name}", wanted)
+        name: _device_request_from_dict(
+            f"devices.{check_text('devices, a class', name)}", wanted
+        )
         for name, wanted in devices.items()
     }
-    if "hugepages" in arguments and isinstance(arguments["hugepages"], Mapping):
-        arguments["hugepages"] = {
-            int(size) if str(size).isdigit() else size: amount
-            for size, amount in arguments["hugepages"].items()
-        }
     return arguments
 
 

@@ -9,12 +9,11 @@ checked, and what is wrong is a `FormatError` that begins with its path.
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from topoalloc._canonical import canonical, digest_of
+from topoalloc._canonical import canonical, digest_of, parse_json
 from topoalloc._core import Status, cpuset_members
 from topoalloc._errors import (
     FormatError,
@@ -24,6 +23,7 @@ from topoalloc._errors import (
 )
 from topoalloc._machine import Machine
 from topoalloc._policy import Cost, Policy
+from topoalloc._quantity import shown
 from topoalloc._records import SEMANTICS, state_document
 from topoalloc._request import API_VERSION, Request, check_header
 
@@ -75,11 +75,7 @@ def decode(snapshot: bytes) -> Mapping[str, Any]:
         raise FormatError(f"snapshot: format {words[1]!r}, want {FORMAT_VERSION}")
     if words[2] != f"sha256:{hashlib.sha256(body).hexdigest()}":
         raise FormatError("snapshot: damaged, want content that meets its checksum")
-    try:
-        document = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise FormatError(f"snapshot: {error}, want JSON") from None
-    return check_header(document, "Snapshot")
+    return check_header(parse_json(body, "snapshot"), "Snapshot")
 
 
 def build(cls: type[A], document: Mapping[str, Any], path: str) -> A:
@@ -189,13 +185,14 @@ def _pair_row(entry: object, path: str) -> tuple[int, list[tuple[str, str]]]:
     for pair in _field(fields, path, "pairs", list):
         names = _require(f"{path}.pairs", pair, list)
         if [type(name) for name in names] != [str, str]:
-            raise FormatError(f"{path}.pairs: {names!r}, want two names each")
-        pairs.append((names[0], names[1]))
+            raise FormatError(f"{path}.pairs: {shown(names)}, want two names each")
+        a, b = (_require(f"{path}.pairs", name, str) for name in names)
+        pairs.append((a, b))
     return _number(fields, path, "constraint", _UNSIGNED_32), pairs
 
 
 def _cost(terms: Mapping[str, Any], path: str) -> tuple[int, ...]:
-    if sorted(terms) != sorted(Cost._fields):
+    if {*terms} != {*Cost._fields}:
         raise FormatError(
             f"{path}: not the terms of a Cost, want {', '.join(Cost._fields)}"
         )
@@ -210,7 +207,18 @@ def _require(path: str, value: object, kind: type[T]) -> T:
             kind.__name__, "an int"
         )
         raise FormatError(f"{path}: {type(value).__name__}, want {want}")
+    _require_encodable(path, value)
     return value
+
+
+def _require_encodable(path: str, value: object) -> None:
+    if isinstance(value, str) and not value.isascii():
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise FormatError(
+                f"{path}: {shown(value)}, want text without lone surrogates"
+            ) from None
 
 
 def _field(document: Mapping[str, Any], path: str, key: str, kind: type[T]) -> T:
@@ -230,7 +238,7 @@ def _in_range(path: str, value: object, allowed: range) -> int:
     number = _require(path, value, int)
     if number not in allowed:
         raise FormatError(
-            f"{path}: {number}, want {allowed.start} to {allowed.stop - 1}"
+            f"{path}: {shown(number)}, want {allowed.start} to {allowed.stop - 1}"
         )
     return number
 
@@ -245,6 +253,7 @@ def _amount(path: str, value: object) -> int:
 
 def _digits(path: str, text: str) -> int:
     # 19 digits hold every page size; more could not be converted in bounded time.
+    _require(f"{path}, a key", text, str)
     if not (text.isascii() and text.isdigit()) or len(text) > len(str(2**63)):
         raise FormatError(f"{path}: key {text[:40]!r}, want a number in digits")
     return _in_range(path, int(text), _UNSIGNED_63)
@@ -300,7 +309,7 @@ def replay(record: Mapping[str, Any]) -> Replay:
     semantics = _field(versions, f"{path}.versions", "semantics", str)
     if semantics != SEMANTICS:
         raise FormatError(
-            f"{path}.versions.semantics: {semantics!r}, want {SEMANTICS!r}"
+            f"{path}.versions.semantics: {shown(semantics)}, want {SEMANTICS!r}"
         )
     allocator = build(Allocator, document, path)
     max_steps = _number(document, path, "max_steps", range(2**64))
@@ -315,9 +324,8 @@ def replay(record: Mapping[str, Any]) -> Replay:
     except (InvalidRequestError, StateError) as error:
         raise FormatError(f"{path}: {error}") from None
     if verdict is None:
-        return Replay(
-            None, (f"status: OPTIMAL or FEASIBLE, recorded {document['status']}",)
-        )
+        recorded = shown(document.get("status"))
+        return Replay(None, (f"status: OPTIMAL or FEASIBLE, recorded {recorded}",))
     return Replay(verdict, tuple(_differences(document, verdict)))
 
 
@@ -327,7 +335,11 @@ def _ask(
     held = document.get("held")
     if held is None:
         owner = document.get("owner")
-        if document.get("operation") == "allocate" and owner in allocator.placements:
+        if (
+            document.get("operation") == "allocate"
+            and isinstance(owner, str)
+            and owner in allocator.placements
+        ):
             # It held an equal Request already, which was the answer.
             return allocator.allocate_batch(request, [owner], max_steps=max_steps)[0]
         return allocator.check(request, max_steps=max_steps)
@@ -363,7 +375,13 @@ def _differences(
     document = {**document, "policy": _policy(document, "Decision").to_dict()}
     for key in ("status", "reason", "steps", "cost", answer, "policy", "digests"):
         ours, theirs = (_without_owner(d.get(key)) for d in (found, document))
-        if digest_of(ours) != digest_of(theirs):
+        try:
+            is_equal = digest_of(ours) == digest_of(theirs)
+        except (TypeError, ValueError, RecursionError):
+            raise FormatError(
+                f"Decision.{key}: {shown(theirs)}, want plain JSON values"
+            ) from None
+        if not is_equal:
             lines.append(f"{key}: {canonical(ours)}, recorded {canonical(theirs)}")
     return lines
 

@@ -129,7 +129,7 @@ def test_no_placement_is_an_error_with_its_verdict(allocator: ta.Allocator) -> N
     ("call", "error", "message"),
     [
         (lambda a: a.check(), TypeError, r"check\(\): no argument 'request'"),
-        (lambda a: a.check(3), TypeError, "request: int, want a Request"),
+        (lambda a: a.check(3), ta.InvalidRequestError, "request: int, want a Request"),
         (
             lambda a: a.check(ta.Request(cores=1), 5),
             TypeError,
@@ -152,7 +152,7 @@ def test_no_placement_is_an_error_with_its_verdict(allocator: ta.Allocator) -> N
         ),
         (
             lambda a: a.allocate(ta.Request(cores=1), owner=3),
-            TypeError,
+            ta.InvalidRequestError,
             "owner: int, want",
         ),
         (
@@ -176,7 +176,7 @@ def test_no_placement_is_an_error_with_its_verdict(allocator: ta.Allocator) -> N
             "exclude: 'gpu0'",
         ),
         (lambda a: a.release("nobody"), ta.StateError, "'nobody'"),
-        (lambda a: a.release(3), TypeError, "owner: int, want a str"),
+        (lambda a: a.release(3), ta.InvalidRequestError, "owner: int, want a str"),
         (lambda a: a.resize("nobody", ta.Request(cores=1)), ta.StateError, "'nobody'"),
         (lambda a: a.cordon("gpu9"), ta.InvalidRequestError, "device: 'gpu9'"),
         (lambda a: a.cordon("pu:x"), ta.InvalidRequestError, "pu: 'pu:x'"),
@@ -217,7 +217,7 @@ def test_no_placement_is_an_error_with_its_verdict(allocator: ta.Allocator) -> N
         ),
         (
             lambda a: a.allocate_batch(ta.Request(cores=1), [3]),
-            TypeError,
+            ta.InvalidRequestError,
             "owner: int, want a str",
         ),
         (
@@ -246,7 +246,11 @@ def test_no_placement_is_an_error_with_its_verdict(allocator: ta.Allocator) -> N
             "device: 'x'",
         ),
         (lambda a: a.check_joint([1]), ta.InvalidRequestError, "requests: list, want"),
-        (lambda a: a.check_many([1]), TypeError, "request: int, want a Request"),
+        (
+            lambda a: a.check_many([1]),
+            ta.InvalidRequestError,
+            "request: int, want a Request",
+        ),
     ],
 )
 def test_misuse_is_refused_and_changes_nothing(
@@ -400,7 +404,7 @@ def test_allocate_many_is_all_or_nothing(allocator: ta.Allocator) -> None:
     assert list(placements) == ["a", "b"]
     assert placements == allocator.placements
     assert verdict.placements == placements
-    with pytest.raises(ta.InfeasibleError, match=r"^1 owners: INFEASIBLE") as caught:
+    with pytest.raises(ta.InfeasibleError, match=r"^1 owner: INFEASIBLE") as caught:
         allocator.allocate_many({"c": ta.Request(cores=1)})
     assert isinstance(caught.value.verdict, ta.BatchVerdict)
     assert not caught.value.verdict
@@ -577,11 +581,17 @@ def test_other_than_one_device_is_refused(call: str, what: Any) -> None:
         getattr(allocator, call)(what)
 
 
-@pytest.mark.parametrize("max_steps", [-1, 2**64, 2**200, "x", None, 1.5])
+@pytest.mark.parametrize(
+    "max_steps",
+    [-1, 2**64, 2**200, pytest.param(10**5000, id="huge"), "x", None, 1.5, True],
+)
 def test_step_limits_that_are_none_are_refused(max_steps: Any) -> None:
     allocator = ta.Allocator(ta.Machine.preset("dgx-h100"))
     request = ta.Request(cores=1)
     for ask in (
+        lambda: allocator.check(request, max_steps=max_steps),
+        lambda: allocator.allocate(request, "a", max_steps=max_steps),
+        lambda: allocator.check(request).explain(max_steps=max_steps),
         lambda: allocator.headroom(request, max_steps=max_steps),
         lambda: allocator.check_many([request], max_steps=max_steps),
         lambda: allocator.check_joint({"a": request}, max_steps=max_steps),

@@ -157,7 +157,7 @@ HELD = "state/placements/0/placement"
         ("policy/name", "pack", "policy.packing: spread, want that of pack"),
         ("policy/packing", "fast", "policy.packing: 'fast', want pack or spread"),
         ("policy/packing", 1, "policy.packing: int, want a str"),
-        ("policy/order", ["l3s"], r"policy.order: \('l3s',\), want each of packages"),
+        ("policy/order", ["l3s"], r"policy.order: \['l3s'\], want each of packages"),
         ("policy/order", {}, "policy.order: dict, want a list"),
         ("policy/order", [[]] * 8, "policy.order: "),
         ("policy/version", 0, "policy.version: 0, want 1 to 4294967295"),

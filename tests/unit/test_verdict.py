@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 import gc
 import json
+import pickle
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -194,8 +195,13 @@ def test_nobody_makes_changes_or_copies_one(allocator: ta.Allocator) -> None:
         ta.Verdict()
     with pytest.raises(AttributeError):
         verdict.status = ta.Status.UNKNOWN  # type: ignore[misc]
-    with pytest.raises(TypeError):
-        copy.copy(verdict)
+    assert copy.copy(verdict) is copy.deepcopy(verdict) is verdict
+    with pytest.raises(ta.InvalidRequestError, match=r"^verdict: not to be pickled"):
+        pickle.dumps(verdict)
+    batch = allocator.check_joint({"a": ta.Request(cores=1)})
+    assert copy.copy(batch) is copy.deepcopy(batch) is batch
+    with pytest.raises(ta.InvalidRequestError, match=r"^verdict: not to be pickled"):
+        pickle.dumps(batch)
 
 
 def test_repr_is_short(allocator: ta.Allocator) -> None:

@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
-from topoalloc._records import Explanation, Placement, Verdict
+from topoalloc import _core
+from topoalloc._quantity import counted
+from topoalloc._records import CountLine, Explanation, Placement, Verdict
 from topoalloc.cli._output import cost_text, memory_text, print_json, print_table
 from topoalloc.cli._plan import exit_code, write_record
 from topoalloc.cli._question import Question
@@ -55,7 +57,7 @@ def command(
 
 def _print(verdict: Verdict, explanation: Explanation) -> None:
     sys.stdout.write(
-        f"{verdict.status.name}: {verdict.reason}, {verdict.steps} steps\n"
+        f"{verdict.status.name}: {verdict.reason}, {counted(verdict.steps, 'step')}\n"
     )
     if verdict.placement is not None and verdict.cost is not None:
         _section("Placement", _placement_text(verdict.placement))
@@ -73,14 +75,7 @@ def _print(verdict: Verdict, explanation: Explanation) -> None:
         _section("What there is")
         print_table(
             ("of", "needed", "left after each filter"),
-            [
-                (
-                    line.what,
-                    str(line.needed),
-                    ", ".join(f"{step.filter} {step.left}" for step in line.steps),
-                )
-                for line in explanation.counts
-            ],
+            [_count_row(line) for line in explanation.counts],
         )
     if explanation.relaxations:
         _section("It fits with one of these")
@@ -90,6 +85,17 @@ def _print(verdict: Verdict, explanation: Explanation) -> None:
         )
     if not explanation.complete:
         _section("The step limit came before all of this was computed.")
+
+
+def _count_row(line: CountLine) -> tuple[str, str, str]:
+    amounts = [line.needed, *(step.left for step in line.steps)]
+    is_bytes = line.what == "memory" or line.what.startswith("hugepages.")
+    texts = _core.describe_amounts(amounts) if is_bytes else [*map(str, amounts)]
+    left = (
+        f"{step.filter} {text}"
+        for step, text in zip(line.steps, texts[1:], strict=True)
+    )
+    return line.what, texts[0], ", ".join(left)
 
 
 def _section(title: str, text: str = "") -> None:

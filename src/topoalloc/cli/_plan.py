@@ -16,6 +16,7 @@ import typer
 from topoalloc._allocator import Allocator
 from topoalloc._errors import InvalidRequestError, NotPlacedError
 from topoalloc._policy import Cost
+from topoalloc._quantity import counted
 from topoalloc._records import Placement, Status, Verdict
 from topoalloc._request import API_VERSION, Request
 from topoalloc.cli import EXIT_NO, EXIT_UNDECIDED, EXIT_YES
@@ -123,8 +124,11 @@ def command(
         str, typer.Option(metavar="NAME", help="Owners are NAME-0, NAME-1, ...")
     ] = "slot",
     host: Annotated[
-        str, typer.Option(metavar="NAME", help="The node in a rankfile.")
-    ] = "localhost",
+        str | None,
+        typer.Option(
+            metavar="NAME", help="The node in a rankfile; localhost when left out."
+        ),
+    ] = None,
     save: Annotated[
         str | None,
         typer.Option(
@@ -143,6 +147,10 @@ def command(
         raise InvalidRequestError(
             f"--format: {format.value} beside --json, want one of the two"
         )
+    if host is not None and format is not Format.RANKFILE:
+        raise InvalidRequestError(
+            f"--host: {host!r} without a rankfile, want --format rankfile too"
+        )
     allocator, request = state.apply(source), question.make()
     if record is not None:
         if slots != 1:
@@ -157,7 +165,9 @@ def command(
     lines = (
         []
         if json_ or format is Format.TABLE
-        else format_slots(format.value, [*plan.placements.values()], host)
+        else format_slots(
+            format.value, [*plan.placements.values()], host or "localhost"
+        )
     )
     if save is not None and code == EXIT_YES:
         with naming("--save", "a file that can be written"):
@@ -273,9 +283,11 @@ def _why_not(
     one = allocator.check(request, max_steps=max_steps)
     if one.status is Status.INFEASIBLE:
         return _reason("request", one)
-    count, upper = allocator.headroom(request, max_steps=max_steps)
-    fit = f"{count} fit at once" + (
-        ", and no more" if count == upper else f", and at most {upper}"
+    room = allocator.headroom(request, max_steps=max_steps)
+    fit = f"{room.n} fit at once" + (
+        ", and no more"
+        if room.complete
+        else f", and at most {room.upper}: that search ended before its proof"
     )
     if status is Status.UNKNOWN:
         return (
@@ -315,7 +327,7 @@ def _print(plan: Plan, allocator: Allocator) -> None:
         proof = "each the best that was left"
     sys.stdout.write(
         f"\n{plan.status.name}: {len(rows)} placed {plan.how}, {proof}; "
-        f"{plan.steps} steps\n"
+        f"{counted(plan.steps, 'step')}\n"
     )
     if plan.cost is not None:
         sys.stdout.write(f"cost: {cost_text(plan.cost)}\n")

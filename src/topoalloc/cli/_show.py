@@ -81,6 +81,9 @@ def command(
         raise InvalidRequestError(
             f"--svg: - beside {other}, want a file: both go to standard output"
         )
+    _require_heard(
+        class_, matrix=matrix, words=words, json_=json_, collapse=collapse, svg=svg
+    )
     allocator = source.allocator()
     machine, classes = allocator.machine, tuple(class_ or ())
     if matrix:
@@ -106,6 +109,31 @@ def command(
     else:
         sys.stdout.write(machine_tree(machine, allocator, collapse=collapse))
     return EXIT_YES
+
+
+def _require_heard(
+    classes: list[str] | None,
+    *,
+    matrix: bool,
+    words: bool,
+    json_: bool,
+    collapse: bool,
+    svg: str | None,
+) -> None:
+    """Refuse options that nothing of what is printed depends on."""
+    if classes and not matrix:
+        raise InvalidRequestError(f"--class: {classes[0]!r} alone, want --matrix too")
+    if words and not matrix:
+        raise InvalidRequestError("--own-words: given alone, want --matrix too")
+    if words and json_:
+        raise InvalidRequestError(
+            "--own-words: beside --json, which has numbers, want one of the two"
+        )
+    if not collapse and (matrix or json_ or svg is not None):
+        other = "--matrix" if matrix else "--json" if json_ else "--svg"
+        raise InvalidRequestError(
+            f"--no-collapse: beside {other}, want it for the tree alone"
+        )
 
 
 def _require_known(machine: Machine, classes: tuple[str, ...]) -> None:

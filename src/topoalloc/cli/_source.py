@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Annotated
 import typer
 
 from topoalloc._allocator import Allocator
+from topoalloc._canonical import parse_json
 from topoalloc._errors import FormatError, InvalidRequestError
 from topoalloc._machine import Machine
 from topoalloc._policy import Policy
@@ -21,6 +21,7 @@ from topoalloc.cli._output import naming
 __all__ = ["Source", "State", "read_document", "read_machine"]
 
 _SNAPSHOT = b"topoalloc-snapshot"
+_BOM = b"\xef\xbb\xbf"
 _KINDS = 'a file, "-", a synthetic description such as "pack:2 core:4 pu:2" or a preset'
 
 
@@ -72,7 +73,7 @@ class Source:
                 "--reserved-pus, --policy and --order: given beside a snapshot, "
                 "want them as it says"
             )
-        allocator = Allocator.restore(content)
+        allocator = _restore(content, str(self.state or self.input))
         if self.state is not None and self.input is not None:
             given = read_machine(self.input)
             if given.digest != allocator.machine.digest:
@@ -197,31 +198,40 @@ def _snapshot_of(text: str | None) -> bytes | None:
 
 
 def _machine_from(content: bytes, name: str) -> Machine:
-    start = content.lstrip()[: len(_SNAPSHOT)]
+    text = content.removeprefix(_BOM)
+    start = text.lstrip()[: len(_SNAPSHOT)]
     if start == _SNAPSHOT:
-        return Allocator.restore(content).machine
-    if start.startswith(b"{"):
+        return _restore(content, name).machine
+    if start.startswith((b"{", b"[")):
         document = read_document(content, name)
         try:
             return Machine.from_dict(document)
         except FormatError as error:
             raise FormatError(f"{name}: {error}") from None
+    if not start.startswith(b"<"):
+        what = f":1: starts with {start.decode(errors='replace')!a}"
+        raise FormatError(
+            f"{name}{what if start else ': empty'}, want hwloc XML, a JSON spec or a "
+            "snapshot"
+        )
     try:
-        return Machine.from_xml(content)
+        return Machine.from_xml(text)
     except FormatError as error:
         # The reader calls bytes "XML" where it would name the file.
         place = str(error).removeprefix("XML:")
         raise FormatError(f"{name}:{place}") from None
 
 
+def _restore(content: bytes, name: str) -> Allocator:
+    try:
+        return Allocator.restore(content)
+    except FormatError as error:
+        raise FormatError(f"{name}: {error}") from None
+
+
 def read_document(content: bytes, name: str) -> dict[str, object]:
     """Read a JSON object; errors name the file and the line."""
-    try:
-        document = json.loads(content)
-    except json.JSONDecodeError as error:
-        raise FormatError(f"{name}:{error.lineno}: {error.msg}, want JSON") from None
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise FormatError(f"{name}: {error}, want JSON") from None
+    document = parse_json(content, name)
     if not isinstance(document, dict):
         raise FormatError(f"{name}: {type(document).__name__}, want an object")
     return document

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from topoalloc import _core
 from topoalloc._allocator import Allocator
+from topoalloc._errors import InvalidRequestError
 from topoalloc._machine import Device, Domain, Machine, NumaNode
 
 __all__ = ["Holders", "IoNode", "Node", "bytes_text", "object_tree", "short_address"]
@@ -225,6 +226,16 @@ def _hang_devices(root: Node, machine: Machine) -> None:
     for io in sorted(tops, key=lambda top: top.name):
         pus = _pus_of(machine, localities[io.name])
         _holder(root, pus).io.append(io)
+
+
+def require_machine(machine: object, allocator: object = None) -> None:
+    """Refuse what cannot be drawn."""
+    if not isinstance(machine, Machine):
+        raise InvalidRequestError(f"machine: {type(machine).__name__}, want a Machine")
+    if allocator is not None and not isinstance(allocator, Allocator):
+        raise InvalidRequestError(
+            f"allocator: {type(allocator).__name__}, want an Allocator"
+        )
 
 
 def bytes_text(amount: int) -> str:

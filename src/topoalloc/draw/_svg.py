@@ -22,6 +22,7 @@ from topoalloc.draw._objects import (
     Node,
     bytes_text,
     object_tree,
+    require_machine,
     short_address,
 )
 
@@ -122,6 +123,7 @@ def machine_svg(machine: Machine, allocator: Allocator | None = None) -> str:
     >>> machine_svg(Machine.from_synthetic("pack:1 core:2 pu:1")).count('class="Core"')
     2
     """
+    require_machine(machine, allocator)
     return _Picture(machine, allocator).draw()
 
 

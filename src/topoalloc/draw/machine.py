@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from topoalloc import _core
 from topoalloc._allocator import Allocator
+from topoalloc._constraints import check_texts
 from topoalloc._machine import Device, Level, Machine, NumaNode
 from topoalloc._request import API_VERSION
 from topoalloc.draw._objects import (
@@ -18,6 +19,7 @@ from topoalloc.draw._objects import (
     Node,
     bytes_text,
     object_tree,
+    require_machine,
     short_address,
 )
 
@@ -73,6 +75,7 @@ def machine_tree(
         NUMANode L#0 (P#0 1Gi)
         Core L#0-3 (P#0-3) + PU P#0-7 [collapsed]
     """
+    require_machine(machine, allocator)
     lines = _Tree(machine, allocator, collapse).lines(object_tree(machine))
     return "".join(f"{line}\n" for line in lines)
 
@@ -278,6 +281,8 @@ class Matrix:
 
 
 def _roots(machine: Machine, classes: Sequence[str]) -> list[Device]:
+    require_machine(machine)
+    classes = check_texts("classes", classes)
     return [
         device
         for device in machine.devices
@@ -392,6 +397,7 @@ def distance_matrix(machine: Machine) -> Matrix | None:
     Matrix or None
         By the NUMANode that stands first in each locality.
     """
+    require_machine(machine)
     localities = machine.localities
     indices = range(len(localities))
     rows = [

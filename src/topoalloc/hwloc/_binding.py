@@ -14,7 +14,9 @@ import threading
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from topoalloc._constraints import check_pid
 from topoalloc._errors import InvalidRequestError, TopologyError
+from topoalloc._quantity import shown
 
 from ._bitmap import Bitmap
 from ._library import CData, Library, check, library
@@ -101,6 +103,9 @@ def host_objects() -> tuple[Object, ...]:
 
 def _as_bitmap(name: str, value: Bitmap | str) -> Bitmap:
     bitmap = Bitmap.from_list(value) if isinstance(value, str) else value
+    if not isinstance(bitmap, Bitmap):
+        msg = f"{name}: {type(value).__name__}, want a Bitmap or a list such as 0-3"
+        raise InvalidRequestError(msg)
     if not bitmap:
         msg = f"{name}: it is empty, want at least one index"
         raise InvalidRequestError(msg)
@@ -142,6 +147,7 @@ def bind_process(
     """
     cpus = _as_bitmap("cpuset", cpuset)
     nodes = None if nodeset is None else _as_bitmap("nodeset", nodeset)
+    check_pid(pid)
     if nodes is not None and pid not in _own_ids(thread=thread):
         msg = f"nodeset: given for pid {pid}, want pid 0: Linux binds one's own memory"
         raise InvalidRequestError(msg)
@@ -178,6 +184,7 @@ def _own_ids(*, thread: bool) -> tuple[int, ...]:
 
 
 def _require_process(pid: int) -> None:
+    check_pid(pid)
     # hwloc says EINVAL where there is no such process.
     try:
         os.sched_getaffinity(pid)
@@ -197,6 +204,13 @@ def _require_on_host(lib: Library, name: str, asked: Bitmap) -> None:
 def _cpu_flags(lib: Library, *, thread: bool) -> int:
     name = "HWLOC_CPUBIND_THREAD" if thread else "HWLOC_CPUBIND_PROCESS"
     return int(getattr(lib.lib, name))
+
+
+def _require_policy(policy: object) -> None:
+    if not isinstance(policy, MemoryPolicy) or policy is MemoryPolicy.MIXED:
+        found = policy.name if isinstance(policy, MemoryPolicy) else shown(policy)
+        msg = f"policy: {found}, want BIND, INTERLEAVE, FIRSTTOUCH or DEFAULT"
+        raise InvalidRequestError(msg)
 
 
 def bind_memory(
@@ -230,10 +244,8 @@ def bind_memory(
     TopologyError
         The kernel refused, cannot do it, or kept some NUMANodes away (EXDEV).
     """
+    _require_policy(policy)
     lib = library()
-    if policy is MemoryPolicy.MIXED:
-        msg = "policy: MIXED, want BIND, INTERLEAVE, FIRSTTOUCH or DEFAULT"
-        raise InvalidRequestError(msg)
     by_place = policy in {MemoryPolicy.DEFAULT, MemoryPolicy.FIRSTTOUCH}
     if nodeset is None and not by_place:
         msg = f"nodeset: None, want NUMANodes for {policy.name}"

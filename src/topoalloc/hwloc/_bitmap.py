@@ -8,12 +8,14 @@ Python's negative integers, ones all the way up, are exactly these. Needs no lib
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final
 
 from topoalloc._errors import InvalidRequestError
+from topoalloc._quantity import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
 __all__ = ["Bitmap"]
 
@@ -32,11 +34,28 @@ _WORD_BITS: Final = 32
 _STORED_BITS: Final = 64
 
 
-def _index(value: int) -> int:
-    if not 0 <= value < INDEX_LIMIT:
-        msg = f"index: {value}, want 0 to {INDEX_LIMIT - 1}"
+def _index(value: object) -> int:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, int)
+        or not 0 <= value < INDEX_LIMIT
+    ):
+        msg = f"index: {shown(value)}, want 0 to {INDEX_LIMIT - 1}"
         raise InvalidRequestError(msg)
     return value
+
+
+def _stripped(form: str, text: str) -> str:
+    if not isinstance(text, str):
+        msg = f"{form}: {type(text).__name__}, want a str"
+        raise InvalidRequestError(msg)
+    return text.strip()
+
+
+def _require_bitmap(name: str, value: object) -> None:
+    if not isinstance(value, Bitmap):
+        msg = f"{name}: {type(value).__name__}, want a Bitmap"
+        raise InvalidRequestError(msg)
 
 
 def _hexadecimal(text: str, whole: str, form: str) -> int:
@@ -72,6 +91,11 @@ class Bitmap:
     _bits: int
 
     def __init__(self, indices: Iterable[int] = ()) -> None:
+        if isinstance(indices, str | bytes | bytearray) or not isinstance(
+            indices, Iterable
+        ):
+            msg = f"indices: {shown(indices)}, want integers; from_list reads text"
+            raise InvalidRequestError(msg)
         bits = 0
         for index in indices:
             bits |= 1 << _index(index)
@@ -96,6 +120,9 @@ class Bitmap:
         InvalidRequestError
             A bit over the limit differs from the sign.
         """
+        if isinstance(bits, bool) or not isinstance(bits, int):
+            msg = f"bits: {type(bits).__name__}, want an int"
+            raise InvalidRequestError(msg)
         if bits.bit_length() > INDEX_LIMIT:
             msg = f"bits: {bits.bit_length()} of them, want at most {INDEX_LIMIT}"
             raise InvalidRequestError(msg)
@@ -123,7 +150,7 @@ class Bitmap:
             The text is not such a list, a range runs backwards, an index is too large.
         """
         bits = 0
-        stripped = text.strip()
+        stripped = _stripped("list", text)
         for item in stripped.split(",") if stripped else ():
             match = _RANGE.fullmatch(item)
             if match is None or max(map(len, item.split("-"))) > _INDEX_DIGITS:
@@ -162,7 +189,7 @@ class Bitmap:
         InvalidRequestError
             The text is not such a mask.
         """
-        words = text.strip().split(",")
+        words = _stripped("mask", text).split(",")
         bits = 0
         if words[0] == _INFINITE:
             bits = -1
@@ -202,7 +229,7 @@ class Bitmap:
         InvalidRequestError
             The text is not such a number.
         """
-        digits = text.strip()
+        digits = _stripped("taskset", text)
         if digits == _INFINITE:
             return cls.from_int(-1)
         if digits.startswith(_INFINITE):
@@ -301,6 +328,7 @@ class Bitmap:
         bool
             True where they share none.
         """
+        _require_bitmap("other", other)
         return not self._bits & other._bits
 
     def __contains__(self, index: object) -> bool:

@@ -14,7 +14,9 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Self
 
+from topoalloc._constraints import check_count, check_text
 from topoalloc._errors import InvalidRequestError, StateError, TopologyError
+from topoalloc._quantity import shown
 
 from ._bitmap import Bitmap
 from ._library import CData, Library, check, library
@@ -335,6 +337,7 @@ class Topology:
         StateError
             The topology is closed.
         """
+        check_count("version", version, 0)
         ffi, lib = self._library.ffi, self._library.lib
         with self._lock:
             handle = self._live()
@@ -376,6 +379,13 @@ class Topology:
         StateError
             The topology is closed.
         """
+        if name is not None:
+            check_text("name", name)
+        wanted = transforms if isinstance(transforms, list | tuple) else (transforms,)
+        for transform in wanted:
+            if not isinstance(transform, DistancesTransform):
+                msg = f"transforms: {shown(transforms)}, want DistancesTransforms"
+                raise InvalidRequestError(msg)
         ffi, lib = self._library.ffi, self._library.lib
         with self._lock:
             handle = self._live()
@@ -403,7 +413,7 @@ class Topology:
                 for i in range(count[0])
             ]
             try:
-                return tuple(self._matrix(handle, d, transforms) for d in owned)
+                return tuple(self._matrix(handle, d, wanted) for d in owned)
             finally:
                 for distances in owned:
                     ffi.release(distances)
@@ -759,7 +769,10 @@ def load(
     'Machine'
     """
     # hwloc's own exports end in a zero byte.
-    document = None if xml is None else xml.rstrip(b"\0")
+    if xml is not None and not isinstance(xml, bytes | bytearray):
+        msg = f"xml: {type(xml).__name__}, want bytes"
+        raise InvalidRequestError(msg)
+    document = None if xml is None else bytes(xml).rstrip(b"\0")
     if document is not None and (not document or b"\0" in document):
         msg = f"xml: {len(document)} bytes, want a document without zero bytes"
         raise InvalidRequestError(msg)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from topoalloc._errors import InvalidRequestError
+from topoalloc._quantity import shown
 from topoalloc.presets import _amd, _aws, _intel, _nvidia_grace, _nvidia_x86
 
 __all__ = ["SUMMARIES", "document"]
@@ -49,6 +50,10 @@ SUMMARIES: Final[dict[str, str]] = {
 """One line about each preset, by name."""
 
 
+def _maker(name: object) -> Callable[[], dict[str, Any]] | None:
+    return _MAKERS.get(name) if isinstance(name, str) else None
+
+
 def document(name: str) -> dict[str, Any]:
     """Return the JSON form of a preset.
 
@@ -67,8 +72,8 @@ def document(name: str) -> dict[str, Any]:
     InvalidRequestError
         There is no preset of that name.
     """
-    maker = _MAKERS.get(name)
+    maker = _maker(name)
     if maker is None:
         known = ", ".join(sorted(_MAKERS))
-        raise InvalidRequestError(f"preset: {name!r}, want one of {known}")
+        raise InvalidRequestError(f"preset: {shown(name)}, want one of {known}")
     return maker()
