@@ -69,6 +69,30 @@ struct BatchVerdict {
     std::shared_ptr<const std::map<std::string, Holding>> holdings;
 };
 
+/// What an Allocator keeps: what is free, and who owns the rest. Both are copied before
+/// a change when another shares them.
+struct NodeBooks {
+    std::shared_ptr<NodeState> state;
+    std::shared_ptr<std::map<std::string, Holding>> holdings;
+};
+
+/// Where the books of a node are, when they are not the Allocator's own.
+class NodeStore {
+  public:
+    NodeStore() = default;
+    NodeStore(const NodeStore&) = delete;
+    NodeStore& operator=(const NodeStore&) = delete;
+    NodeStore(NodeStore&&) = delete;
+    NodeStore& operator=(NodeStore&&) = delete;
+    virtual ~NodeStore() = default;
+
+    /// What guards load() and save().
+    [[nodiscard]] virtual std::mutex& mutex() = 0;
+    /// @throws StateError when the node is no more
+    [[nodiscard]] virtual NodeBooks load() = 0;
+    virtual void save(const NodeBooks& books) = 0;
+};
+
 class Allocator {
   public:
     using NamedRequest = std::pair<std::string, std::shared_ptr<const CompiledRequest>>;
@@ -78,6 +102,11 @@ class Allocator {
     explicit Allocator(std::shared_ptr<const Machine> machine,
                        const Bitmap& reserved_pus = {},
                        Policy policy = {});
+    /// One whose books are kept elsewhere: each call reads them there, and writes what
+    /// it has changed.
+    Allocator(std::shared_ptr<const Machine> machine,
+              Policy policy,
+              std::shared_ptr<NodeStore> store);
     Allocator(const Allocator&) = delete;
     Allocator& operator=(const Allocator&) = delete;
     Allocator(Allocator&&) = delete;
@@ -166,6 +195,7 @@ class Allocator {
 
   private:
     using Holdings = std::map<std::string, Holding>;
+    class Turn;
 
     NodeState& writable_state();
     Holdings& writable_holdings();
@@ -180,9 +210,10 @@ class Allocator {
     std::shared_ptr<const Machine> machine_;
     Policy policy_;
     mutable std::mutex mutex_;
+    std::shared_ptr<NodeStore> store_;  // null: the books are its own
     // Both are copied before a change when a Verdict or a fork shares them.
-    std::shared_ptr<NodeState> state_;
-    std::shared_ptr<Holdings> holdings_;
+    mutable std::shared_ptr<NodeState> state_;
+    mutable std::shared_ptr<Holdings> holdings_;
 };
 
 }  // namespace topoalloc

@@ -236,6 +236,64 @@ Allocator::Allocator(std::shared_ptr<const Machine> machine,
     state_->reserve_pus(reserved_pus);
 }
 
+Allocator::Allocator(std::shared_ptr<const Machine> machine,
+                     Policy policy,
+                     std::shared_ptr<NodeStore> store)
+    : machine_(std::move(machine)), policy_(policy), store_(std::move(store)) {
+    validate(policy_);
+}
+
+// One call's time with the books: locked, read from where they are kept, and put back
+// when the call says that it is done. A call that throws before leaves them as they
+// are.
+class Allocator::Turn {
+  public:
+    explicit Turn(const Allocator& allocator)
+        : allocator_(allocator), lock_(mutex_of(allocator)) {
+        load();
+    }
+    /// holds_lock() is false where another call is at work.
+    Turn(const Allocator& allocator, std::try_to_lock_t how)
+        : allocator_(allocator), lock_(mutex_of(allocator), how) {
+        if (lock_.owns_lock()) {
+            load();
+        }
+    }
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+    Turn(Turn&&) = delete;
+    Turn& operator=(Turn&&) = delete;
+    ~Turn() {
+        // What is not the Allocator's own is not kept: each change would copy it.
+        if (allocator_.store_ && lock_.owns_lock()) {
+            allocator_.state_ = nullptr;
+            allocator_.holdings_ = nullptr;
+        }
+    }
+
+    [[nodiscard]] bool holds_lock() const { return lock_.owns_lock(); }
+    void save() const {
+        if (allocator_.store_) {
+            allocator_.store_->save({allocator_.state_, allocator_.holdings_});
+        }
+    }
+
+  private:
+    static std::mutex& mutex_of(const Allocator& allocator) {
+        return allocator.store_ ? allocator.store_->mutex() : allocator.mutex_;
+    }
+    void load() const {
+        if (allocator_.store_) {
+            NodeBooks books = allocator_.store_->load();
+            allocator_.state_ = std::move(books.state);
+            allocator_.holdings_ = std::move(books.holdings);
+        }
+    }
+
+    const Allocator& allocator_;
+    std::unique_lock<std::mutex> lock_;
+};
+
 NodeState& Allocator::writable_state() {
     return make_writable(state_);
 }
@@ -291,7 +349,7 @@ Verdict Allocator::check(const std::shared_ptr<const CompiledRequest>& request,
     demand_own(*request);
     Verdict verdict = ask(request, {}, policy_, limits);
     {
-        const std::scoped_lock lock(mutex_);
+        const Turn turn(*this);
         verdict.state = state_;
         verdict.holdings = holdings_;
     }
@@ -307,8 +365,8 @@ std::optional<Verdict> Allocator::try_check(
     demand_own(*request);
     std::optional<Verdict> verdict = ask(request, {}, policy_, limits);
     {
-        const std::unique_lock lock(mutex_, std::try_to_lock);
-        if (!lock.owns_lock()) {
+        const Turn turn(*this, std::try_to_lock);
+        if (!turn.holds_lock()) {
             return std::nullopt;
         }
         verdict->state = state_;
@@ -325,8 +383,10 @@ Verdict Allocator::allocate(const std::shared_ptr<const CompiledRequest>& reques
                             SearchLimits limits) {
     demand_own(*request);
     Verdict verdict = ask(request, owner, policy_, limits);
-    const std::scoped_lock lock(mutex_);
-    allocate_locked(verdict, limits.max_steps);
+    const Turn turn(*this);
+    if (allocate_locked(verdict, limits.max_steps)) {
+        turn.save();
+    }
     return verdict;
 }
 
@@ -337,9 +397,11 @@ std::optional<Verdict> Allocator::try_allocate(
     std::uint64_t quick_steps) {
     demand_own(*request);
     std::optional<Verdict> verdict = ask(request, owner, policy_, limits);
-    const std::unique_lock lock(mutex_, std::try_to_lock);
-    if (!lock.owns_lock() || !allocate_locked(*verdict, quick_steps)) {
+    const Turn turn(*this, std::try_to_lock);
+    if (!turn.holds_lock() || !allocate_locked(*verdict, quick_steps)) {
         verdict.reset();
+    } else {
+        turn.save();
     }
     return verdict;
 }
@@ -370,7 +432,7 @@ Verdict Allocator::resize(const std::shared_ptr<const CompiledRequest>& request,
                           SearchLimits limits) {
     demand_own(*request);
     Verdict verdict = ask(request, owner, policy_, limits);
-    const std::scoped_lock lock(mutex_);
+    const Turn turn(*this);
     const auto old = std::make_shared<const Placement>(find_holding(owner).placement);
     const auto state = std::make_shared<NodeState>(*state_);
     state->release(*old);
@@ -388,6 +450,7 @@ Verdict Allocator::resize(const std::shared_ptr<const CompiledRequest>& request,
         now.release(*old);
         now.take(next.placement);
         holdings.find(owner)->second = std::move(next);
+        turn.save();
     }
     return verdict;
 }
@@ -400,7 +463,7 @@ BatchAnswers Allocator::allocate_batch(
     BatchAnswers batch;
     batch.verdicts.reserve(owners.size());
     batch.is_new.reserve(owners.size());
-    const std::scoped_lock lock(mutex_);
+    const Turn turn(*this);
     const auto state = state_;
     const auto holdings = holdings_;
     batch.state = state;
@@ -420,20 +483,23 @@ BatchAnswers Allocator::allocate_batch(
         holdings_ = holdings;
         throw;
     }
+    turn.save();
     return batch;
 }
 
 void Allocator::release(const std::string& owner) {
-    const std::scoped_lock lock(mutex_);
+    const Turn turn(*this);
     release_locked(owner);
+    turn.save();
 }
 
 bool Allocator::try_release(const std::string& owner) {
-    const std::unique_lock lock(mutex_, std::try_to_lock);
-    if (lock.owns_lock()) {
+    const Turn turn(*this, std::try_to_lock);
+    if (turn.holds_lock()) {
         release_locked(owner);
+        turn.save();
     }
-    return lock.owns_lock();
+    return turn.holds_lock();
 }
 
 // Requires: the lock.
@@ -452,40 +518,44 @@ Placement Allocator::take(Placement placement, const std::string& owner) {
     normalise(placement);
     placement.localities = derive_localities(*machine_, placement);
     placement.pairs.clear();
-    const std::scoped_lock lock(mutex_);
+    const Turn turn(*this);
     demand_holds_nothing(owner);
     if (!state_->can_take(placement, false)) {
         refuse_take(*state_, placement, false);
     }
     placement.cost = cost_without_request(*state_, placement, policy_.packing);
     record(owner, {nullptr, placement, Status::feasible});
+    turn.save();
     return placement;
 }
 
 void Allocator::restore_holding(const std::string& owner, Holding holding) {
     demand_indices(*machine_, holding.placement);
     demand_no_gpu_memory(*machine_, holding.placement);
-    const std::scoped_lock lock(mutex_);
+    const Turn turn(*this);
     demand_holds_nothing(owner);
     if (!state_->can_take(holding.placement, true)) {
         refuse_take(*state_, holding.placement, true);
     }
     record(owner, std::move(holding));
+    turn.save();
 }
 
 void Allocator::cordon_device(std::uint32_t device, bool cordoned) {
     demand_index("device", device, machine_->devices().size());
-    const std::scoped_lock lock(mutex_);
+    const Turn turn(*this);
     if (state_->cordoned_devices().test(device) != cordoned) {
         writable_state().cordon_device(device, cordoned);
+        turn.save();
     }
 }
 
 void Allocator::cordon_pu(std::uint32_t pu, bool cordoned) {
     demand_index("pu", pu, machine_->pus().size());
-    const std::scoped_lock lock(mutex_);
+    const Turn turn(*this);
     if (state_->cordoned_pus().test(pu) != cordoned) {
         writable_state().cordon_pu(pu, cordoned);
+        turn.save();
     }
 }
 
@@ -499,7 +569,7 @@ BatchVerdict Allocator::allocate_many(const std::vector<NamedRequest>& requests,
                              " twice, want different owners");
         }
     }
-    const std::scoped_lock lock(mutex_);
+    const Turn turn(*this);
     for (const auto& [owner, request] : requests) {
         demand_holds_nothing(owner);
     }
@@ -518,6 +588,7 @@ BatchVerdict Allocator::allocate_many(const std::vector<NamedRequest>& requests,
         }
         state_ = std::move(state);
         holdings_ = std::move(holdings);
+        turn.save();
     }
     return verdict;
 }
@@ -530,7 +601,7 @@ BatchVerdict Allocator::check_joint(const std::vector<NamedRequest>& requests,
     std::shared_ptr<const NodeState> now;
     std::shared_ptr<const Holdings> held;
     {
-        const std::scoped_lock lock(mutex_);
+        const Turn turn(*this);
         now = state_;
         held = holdings_;
     }
@@ -548,12 +619,12 @@ HeadroomResult Allocator::headroom(
 }
 
 std::map<std::string, Holding> Allocator::holdings() const {
-    const std::scoped_lock lock(mutex_);
+    const Turn turn(*this);
     return *holdings_;
 }
 
 std::optional<Holding> Allocator::holding(const std::string& owner) const {
-    const std::scoped_lock lock(mutex_);
+    const Turn turn(*this);
     const auto it = holdings_->find(owner);
     if (it == holdings_->end()) {
         return std::nullopt;
@@ -562,13 +633,13 @@ std::optional<Holding> Allocator::holding(const std::string& owner) const {
 }
 
 std::shared_ptr<const NodeState> Allocator::state() const {
-    const std::scoped_lock lock(mutex_);
+    const Turn turn(*this);
     return state_;
 }
 
 std::vector<std::string> Allocator::owners_of_device(std::uint32_t device) const {
     demand_index("device", device, machine_->devices().size());
-    const std::scoped_lock lock(mutex_);
+    const Turn turn(*this);
     std::vector<std::string> owners;
     for (const auto& [owner, held] : *holdings_) {
         if (holds_device(*machine_, held.placement, device)) {
@@ -580,7 +651,7 @@ std::vector<std::string> Allocator::owners_of_device(std::uint32_t device) const
 
 std::optional<std::string> Allocator::owner_of_pu(std::uint32_t pu) const {
     demand_index("pu", pu, machine_->pus().size());
-    const std::scoped_lock lock(mutex_);
+    const Turn turn(*this);
     for (const auto& [owner, held] : *holdings_) {
         if (held.placement.pus.test(pu)) {
             return owner;
@@ -591,7 +662,7 @@ std::optional<std::string> Allocator::owner_of_pu(std::uint32_t pu) const {
 
 std::unique_ptr<Allocator> Allocator::fork() const {
     auto copy = std::make_unique<Allocator>(machine_, Bitmap(), policy_);
-    const std::scoped_lock lock(mutex_);
+    const Turn turn(*this);
     // Both copy the state before they change it.
     copy->state_ = state_;
     copy->holdings_ = holdings_;
@@ -599,7 +670,7 @@ std::unique_ptr<Allocator> Allocator::fork() const {
 }
 
 void Allocator::check_consistency() const {
-    const std::scoped_lock lock(mutex_);
+    const Turn turn(*this);
     state_->check_consistency();
     NodeState again(machine_);
     again.reserve_pus(state_->reserved_pus());

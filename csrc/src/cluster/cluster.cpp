@@ -1,0 +1,398 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "topoalloc/cluster.hpp"
+
+#include "cluster/cluster_data.hpp"
+#include "cluster/gang_question.hpp"
+#include "topoalloc/errors.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace topoalloc {
+namespace {
+
+std::string quoted(const std::string& text) {
+    return "'" + text + "'";
+}
+
+// What a change makes of one node, before it is put in its place.
+struct NodeChange {
+    std::shared_ptr<NodeState> state;
+    std::shared_ptr<Holdings> holdings;
+};
+using NodeChanges = std::map<std::uint32_t, NodeChange>;  ///< by slot
+
+NodeChange& change_of(const ClusterData& data,
+                      std::uint32_t slot,
+                      NodeChanges& changes) {
+    const auto [it, is_new] = changes.try_emplace(slot);
+    if (is_new) {
+        const NodeEntry& entry = data.node(slot);
+        it->second.state = std::make_shared<NodeState>(*entry.state->state);
+        it->second.holdings = std::make_shared<Holdings>(*entry.holdings);
+    }
+    return it->second;
+}
+
+void apply(NodeChanges changes, ClusterData& data) {
+    for (auto& [slot, change] : changes) {
+        data.set_books(slot,
+                       data.pool().intern(std::move(change.state)),
+                       std::move(change.holdings));
+    }
+}
+
+void demand_fresh(const ClusterData& data, const GangPlan& plan) {
+    for (const GangPlan::Basis& basis : plan.basis) {
+        const auto refuse = [&](const std::string& what) {
+            throw StaleError("plan: node " + quoted(basis.node) + " " + what +
+                             " since the plan was made, want a plan of now");
+        };
+        std::uint32_t slot = 0;
+        try {
+            slot = data.slot_of(basis.node);
+        } catch (const StateError&) {
+            refuse("was removed");
+        }
+        const NodeEntry& entry = data.node(slot);
+        if (entry.cordoned) {
+            refuse("was cordoned");
+        }
+        if (entry.info != basis.description) {
+            refuse("was described anew");
+        }
+        if (entry.state != basis.state) {
+            refuse("has changed");
+        }
+    }
+}
+
+bool names(const Cluster::PodNames& pods, const Gang& gang, const PodPlace& place) {
+    return std::ranges::any_of(pods, [&](const auto& pod) {
+        return pod.first == gang.podsets[place.podset].name &&
+               pod.second == place.index;
+    });
+}
+
+}  // namespace
+
+std::string_view gang_reason_name(GangReason reason) {
+    switch (reason) {
+        case GangReason::placed:
+            return "Placed";
+        case GangReason::fits:
+            return "Fits";
+        case GangReason::step_limit:
+            return "StepLimit";
+        case GangReason::no_eligible_node:
+            return "NoEligibleNode";
+        case GangReason::not_enough_room:
+            return "NotEnoughRoom";
+        case GangReason::podset_conflict:
+            return "PodSetConflict";
+        case GangReason::gang_conflict:
+            return "GangConflict";
+    }
+    return "";
+}
+
+std::string pod_owner(const Gang& gang, std::uint32_t podset, std::uint32_t index) {
+    return gang.name + "/" + gang.podsets[podset].name + "/" + std::to_string(index);
+}
+
+struct Cluster::Impl {
+    Impl(std::vector<ClusterTree> trees, Policy given)
+        : data(std::move(trees), given), policy(given) {}
+    Impl(ClusterData copy, Policy given) : data(std::move(copy)), policy(given) {}
+
+    /// A copy to ask, outside the lock.
+    [[nodiscard]] ClusterData now() const {
+        const std::scoped_lock lock(mutex);
+        std::ignore = data.order();
+        return data;
+    }
+
+    mutable std::mutex mutex;
+    ClusterData data;
+    const Policy policy;
+};
+
+namespace {
+
+// The books of one node, kept in the Cluster.
+template <class Impl>
+class ClusterNode final : public NodeStore {
+  public:
+    ClusterNode(std::shared_ptr<Impl> impl, std::string name)
+        : impl_(std::move(impl)), name_(std::move(name)) {}
+
+    std::mutex& mutex() override { return impl_->mutex; }
+    NodeBooks load() override {
+        const NodeEntry& entry = impl_->data.node(impl_->data.slot_of(name_));
+        // An Allocator copies what is shared before it changes it.
+        return {entry.state->state, std::const_pointer_cast<Holdings>(entry.holdings)};
+    }
+    void save(const NodeBooks& books) override {
+        impl_->data.set_books(impl_->data.slot_of(name_),
+                              impl_->data.pool().intern(books.state),
+                              books.holdings);
+    }
+
+  private:
+    std::shared_ptr<Impl> impl_;
+    std::string name_;
+};
+
+}  // namespace
+
+Cluster::Cluster(std::vector<ClusterTree> trees, Policy policy)
+    : impl_(std::make_shared<Impl>(std::move(trees), policy)) {}
+
+Cluster::Cluster(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Cluster::~Cluster() = default;
+
+const std::vector<ClusterTree>& Cluster::trees() const {
+    return impl_->data.trees();
+}
+
+Policy Cluster::policy() const {
+    return impl_->policy;
+}
+
+void Cluster::add_nodes(std::vector<NodeDescription> nodes) {
+    const std::scoped_lock lock(impl_->mutex);
+    impl_->data.add(std::move(nodes));
+}
+
+void Cluster::remove_node(const std::string& name) {
+    const std::scoped_lock lock(impl_->mutex);
+    const std::uint32_t slot = impl_->data.slot_of(name);
+    if (!impl_->data.node(slot).holdings->empty()) {
+        throw StateError("node: " + quoted(name) + " holds Placements, first of " +
+                         quoted(impl_->data.node(slot).holdings->begin()->first) +
+                         ", want a node that holds none: release them first");
+    }
+    impl_->data.remove(slot);
+}
+
+void Cluster::cordon_node(const std::string& name, bool cordoned) {
+    const std::scoped_lock lock(impl_->mutex);
+    impl_->data.set_cordoned(impl_->data.slot_of(name), cordoned);
+}
+
+void Cluster::set_labels(const std::string& name,
+                         std::map<std::string, std::string> labels) {
+    const std::scoped_lock lock(impl_->mutex);
+    const std::uint32_t slot = impl_->data.slot_of(name);
+    NodeDescription description = impl_->data.node(slot).info->described;
+    description.labels = std::move(labels);
+    impl_->data.describe(slot, std::move(description));
+}
+
+void Cluster::set_taints(const std::string& name, std::vector<Taint> taints) {
+    const std::scoped_lock lock(impl_->mutex);
+    const std::uint32_t slot = impl_->data.slot_of(name);
+    NodeDescription description = impl_->data.node(slot).info->described;
+    description.taints = std::move(taints);
+    impl_->data.describe(slot, std::move(description));
+}
+
+void Cluster::set_domains(const std::string& name,
+                          std::map<std::string, std::string> domains) {
+    const std::scoped_lock lock(impl_->mutex);
+    const std::uint32_t slot = impl_->data.slot_of(name);
+    NodeDescription description = impl_->data.node(slot).info->described;
+    description.domains = std::move(domains);
+    impl_->data.describe(slot, std::move(description));
+}
+
+std::size_t Cluster::size() const {
+    const std::scoped_lock lock(impl_->mutex);
+    return impl_->data.size();
+}
+
+std::vector<std::string> Cluster::node_names() const {
+    const ClusterData data = impl_->now();
+    std::vector<std::string> names;
+    for (const std::uint32_t slot : data.order()) {
+        names.push_back(data.node(slot).info->described.name);
+    }
+    return names;
+}
+
+NodeDescription Cluster::describe(const std::string& name) const {
+    const std::scoped_lock lock(impl_->mutex);
+    return impl_->data.node(impl_->data.slot_of(name)).info->described;
+}
+
+bool Cluster::is_cordoned(const std::string& name) const {
+    const std::scoped_lock lock(impl_->mutex);
+    return impl_->data.node(impl_->data.slot_of(name)).cordoned;
+}
+
+std::shared_ptr<Allocator> Cluster::node(const std::string& name) {
+    std::shared_ptr<const Machine> machine;
+    {
+        const std::scoped_lock lock(impl_->mutex);
+        machine = impl_->data.node(impl_->data.slot_of(name)).info->described.machine;
+    }
+    return std::make_shared<Allocator>(
+        machine, impl_->policy, std::make_shared<ClusterNode<Impl>>(impl_, name));
+}
+
+std::size_t Cluster::state_count() const {
+    const ClusterData data = impl_->now();
+    std::vector<const NodeClass*> states;
+    for (const std::uint32_t slot : data.order()) {
+        states.push_back(data.node(slot).state.get());
+    }
+    std::ranges::sort(states);
+    const auto same = std::ranges::unique(states);
+    return states.size() - same.size();
+}
+
+GangVerdict Cluster::check(const std::shared_ptr<const Gang>& gang,
+                           SearchLimits limits) const {
+    return check_on(impl_->now(), gang, limits);
+}
+
+GangPlan Cluster::place(const std::shared_ptr<const Gang>& gang,
+                        SearchLimits limits) const {
+    return place_on(impl_->now(), gang, limits);
+}
+
+void Cluster::commit(const GangPlan& plan) {
+    if (plan.pods.empty()) {
+        throw StateError("plan: no pods, want a plan that place() found");
+    }
+    const Gang& gang = *plan.verdict.gang;
+    const std::scoped_lock lock(impl_->mutex);
+    ClusterData& data = impl_->data;
+    if (data.gangs().contains(gang.name)) {
+        throw StateError("gang: " + quoted(gang.name) +
+                         " runs already, want one that does not");
+    }
+    demand_fresh(data, plan);
+    NodeChanges changes;
+    for (const PodPlace& pod : plan.pods) {
+        NodeChange& change = change_of(data, data.slot_of(pod.node), changes);
+        const std::string owner = pod_owner(gang, pod.podset, pod.index);
+        const auto [it, is_new] = change.holdings->try_emplace(
+            owner,
+            Holding{
+                gang.podsets[pod.podset].request, *pod.placement, Status::feasible});
+        if (!is_new) {
+            throw StateError("owner: " + quoted(owner) + " holds a Placement on " +
+                             quoted(pod.node) + ", want an owner that holds nothing");
+        }
+        change.state->take(*pod.placement);
+    }
+    apply(std::move(changes), data);
+    data.set_gang(
+        gang.name,
+        std::make_shared<const RunningGang>(RunningGang{plan.verdict.gang, plan.pods}));
+}
+
+void Cluster::release(const std::string& name, const std::optional<PodNames>& pods) {
+    const std::scoped_lock lock(impl_->mutex);
+    ClusterData& data = impl_->data;
+    const auto found = data.gangs().find(name);
+    if (found == data.gangs().end()) {
+        throw StateError("gang: " + quoted(name) + " does not run, want one that does");
+    }
+    const std::shared_ptr<const RunningGang> running = found->second;
+    const Gang& gang = *running->gang;
+    RunningGang rest{running->gang, {}};
+    NodeChanges changes;
+    for (const PodPlace& pod : running->pods) {
+        if (pods && !names(*pods, gang, pod)) {
+            rest.pods.push_back(pod);
+            continue;
+        }
+        const std::string owner = pod_owner(gang, pod.podset, pod.index);
+        NodeChange& change = change_of(data, data.slot_of(pod.node), changes);
+        const auto held = change.holdings->find(owner);
+        // The node's own Allocator may have released it before.
+        if (held != change.holdings->end()) {
+            change.state->release(held->second.placement);
+            change.holdings->erase(held);
+        }
+    }
+    if (pods && running->pods.size() - rest.pods.size() != pods->size()) {
+        throw StateError(
+            "pods: not all of them run, or one is named twice, want pods "
+            "of " +
+            quoted(name) + " that run");
+    }
+    apply(std::move(changes), data);
+    if (rest.pods.empty()) {
+        data.remove_gang(name);
+    } else {
+        data.set_gang(name, std::make_shared<const RunningGang>(std::move(rest)));
+    }
+}
+
+std::map<std::string, RunningGang> Cluster::gangs() const {
+    const ClusterData data = impl_->now();
+    std::map<std::string, RunningGang> out;
+    for (const auto& [name, running] : data.gangs()) {
+        out.emplace(name, *running);
+    }
+    return out;
+}
+
+std::vector<DomainHeadroom> Cluster::headroom(
+    const std::shared_ptr<const Request>& request,
+    const std::string& level,
+    SearchLimits limits) const {
+    const ClusterData data = impl_->now();
+    const auto& levels = data.levels();
+    const auto it = std::ranges::find(levels, level, &ClusterLevel::name);
+    if (it == levels.end() && level != "node") {
+        throw InvalidRequestError("level: " + quoted(level) +
+                                  " is not declared, want a level of the trees or "
+                                  "'node'");
+    }
+    const auto l = static_cast<std::size_t>(it - levels.begin());
+    std::vector<DomainHeadroom> out;
+    std::map<std::uint32_t, std::size_t> position;
+    for (const std::uint32_t slot : data.order()) {
+        const NodeEntry& entry = data.node(slot);
+        const NodeInfo& info = *entry.info;
+        const std::uint32_t domain = level == "node" ? slot : info.domains[l];
+        if (domain == no_index) {
+            continue;
+        }
+        const auto [at, is_new] = position.try_emplace(domain, out.size());
+        if (is_new) {
+            DomainHeadroom made;
+            if (level == "node") {
+                made.path = {info.described.name};
+            } else {
+                for (std::size_t i = levels[l].first; i <= l; ++i) {
+                    made.path.push_back(info.values[i].text);
+                }
+            }
+            out.push_back(std::move(made));
+        }
+        if (!entry.cordoned) {
+            const HeadroomResult fits =
+                data.pool().headroom(*entry.state, request, limits.max_steps);
+            out[at->second].count += fits.count;
+            out[at->second].upper += fits.upper;
+        }
+    }
+    return out;
+}
+
+std::unique_ptr<Cluster> Cluster::fork() const {
+    return std::unique_ptr<Cluster>(
+        new Cluster(std::make_unique<Impl>(impl_->now(), impl_->policy)));
+}
+
+void Cluster::check_consistency() const {
+    impl_->now().check_consistency();
+}
+
+}  // namespace topoalloc

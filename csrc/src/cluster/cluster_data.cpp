@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cluster/cluster_data.hpp"
+
+#include "topoalloc/errors.hpp"
+
+#include <algorithm>
+#include <set>
+#include <tuple>
+#include <utility>
+
+namespace topoalloc {
+namespace {
+
+constexpr std::size_t most_levels = 16;
+
+std::string quoted(const std::string& text) {
+    return "'" + text + "'";
+}
+
+// What several copies share, to be changed by one.
+template <class T>
+T& own(std::shared_ptr<T>& shared) {
+    if (shared.use_count() > 1) {
+        shared = std::make_shared<T>(*shared);
+    } else {
+        std::shared_ptr<T> probe = shared;  // orders the count, as in PagedVector
+        probe.reset();
+    }
+    return *shared;
+}
+
+void demand_trees(const std::vector<ClusterTree>& trees) {
+    std::set<std::string> tree_names;
+    std::set<std::string> level_names{"node"};
+    for (const ClusterTree& tree : trees) {
+        if (tree.name.empty() || !tree_names.insert(tree.name).second) {
+            throw InvalidRequestError("trees: " + quoted(tree.name) +
+                                      ", want different names, not empty");
+        }
+        if (tree.levels.empty()) {
+            throw InvalidRequestError("trees." + tree.name +
+                                      ": no level, want one or more");
+        }
+        for (const std::string& level : tree.levels) {
+            if (level.empty() || !level_names.insert(level).second) {
+                throw InvalidRequestError("trees." + tree.name + ": " + quoted(level) +
+                                          ", want different levels, none of them "
+                                          "'node', not empty");
+            }
+        }
+    }
+    if (level_names.size() - 1 > most_levels) {
+        throw InvalidRequestError("trees: " + std::to_string(level_names.size() - 1) +
+                                  " levels, want at most 16");
+    }
+}
+
+}  // namespace
+
+ClusterData::ClusterData(std::vector<ClusterTree> trees, Policy policy)
+    : pool_(std::make_shared<ClassPool>(policy)),
+      names_(std::make_shared<Names>()),
+      free_slots_(std::make_shared<std::vector<std::uint32_t>>()),
+      gangs_(std::make_shared<Gangs>()) {
+    validate(policy);
+    if (!policy.has_default_order()) {
+        throw InvalidRequestError("policy.order: not the default one of " +
+                                  std::string(name_of(policy)) +
+                                  ", want the default order for a Cluster");
+    }
+    demand_trees(trees);
+    std::vector<ClusterLevel> levels;
+    for (std::uint32_t t = 0; t < trees.size(); ++t) {
+        const auto first = static_cast<std::uint32_t>(levels.size());
+        for (const std::string& level : trees[t].levels) {
+            levels.push_back({level, t, first});
+        }
+    }
+    open_.resize(levels.size());
+    domains_ =
+        std::make_shared<std::vector<std::map<Path, std::uint32_t>>>(levels.size());
+    trees_ = std::make_shared<const std::vector<ClusterTree>>(std::move(trees));
+    levels_ = std::make_shared<const std::vector<ClusterLevel>>(std::move(levels));
+}
+
+std::vector<std::string> ClusterData::level_names() const {
+    std::vector<std::string> names;
+    for (const ClusterLevel& level : *levels_) {
+        names.push_back(level.name);
+    }
+    return names;
+}
+
+std::uint32_t ClusterData::slot_of(const std::string& name) const {
+    const auto it = names_->find(name);
+    if (it == names_->end()) {
+        throw StateError("node: " + quoted(name) +
+                         " is not in the Cluster, want one "
+                         "that is");
+    }
+    return it->second;
+}
+
+const std::vector<std::uint32_t>& ClusterData::order() const {
+    if (!order_) {
+        auto order = std::make_shared<std::vector<std::uint32_t>>();
+        order->reserve(names_->size());
+        for (std::uint32_t slot = 0; slot < nodes_.size(); ++slot) {
+            if (nodes_[slot].info) {
+                order->push_back(slot);
+            }
+        }
+        std::ranges::sort(*order, [this](std::uint32_t a, std::uint32_t b) {
+            const NodeInfo& x = *nodes_[a].info;
+            const NodeInfo& y = *nodes_[b].info;
+            return std::tie(x.values, x.sequence) < std::tie(y.values, y.sequence);
+        });
+        order_ = std::move(order);
+    }
+    return *order_;
+}
+
+void ClusterData::demand_levels(const NodeDescription& node) const {
+    for (const auto& [level, value] : node.domains) {
+        if (std::ranges::count(*levels_, level, &ClusterLevel::name) == 0) {
+            throw InvalidRequestError("domains: level " + quoted(level) +
+                                      " is not declared, want a level of the trees");
+        }
+        if (value.empty()) {
+            throw InvalidRequestError("domains." + level +
+                                      ": '', want a text, not empty");
+        }
+    }
+}
+
+void ClusterData::demand_addable(const std::vector<NodeDescription>& nodes) const {
+    std::set<std::string_view> seen;
+    for (const NodeDescription& node : nodes) {
+        if (node.name.empty()) {
+            throw InvalidRequestError("node: '', want a name, not empty");
+        }
+        if (names_->contains(node.name) || !seen.insert(node.name).second) {
+            throw StateError("node: " + quoted(node.name) +
+                             " is in the Cluster, want another name");
+        }
+        if (!node.machine) {
+            throw InvalidRequestError("machine: none, want a Machine");
+        }
+        const std::size_t last = node.reserved_pus.last();
+        if (last != Bitmap::npos && last >= node.machine->pus().size()) {
+            throw InvalidRequestError("reserved_pus: " + std::to_string(last) +
+                                      ", want an index below " +
+                                      std::to_string(node.machine->pus().size()));
+        }
+        demand_levels(node);
+    }
+}
+
+// Finds the Domains of a node, and makes those that are new.
+std::shared_ptr<const NodeInfo> ClusterData::info_of(NodeDescription description,
+                                                     std::uint64_t sequence) {
+    auto info = std::make_shared<NodeInfo>();
+    info->sequence = sequence;
+    info->described = std::move(description);
+    for (const ClusterLevel& level : *levels_) {
+        const auto it = info->described.domains.find(level.name);
+        info->values.push_back(it == info->described.domains.end()
+                                   ? DomainValue{}
+                                   : DomainValue{false, it->second});
+    }
+    for (std::size_t l = 0; l < levels_->size(); ++l) {
+        if (info->values[l].is_missing) {
+            info->domains.push_back(no_index);
+            continue;
+        }
+        const Path path(info->values.begin() + (*levels_)[l].first,
+                        info->values.begin() + static_cast<std::ptrdiff_t>(l) + 1);
+        const auto known = (*domains_)[l].find(path);
+        if (known != (*domains_)[l].end()) {
+            info->domains.push_back(known->second);
+            continue;
+        }
+        const auto number = static_cast<std::uint32_t>(open_[l].size());
+        own(domains_)[l].emplace(path, number);
+        open_[l].push_back(0);
+        info->domains.push_back(number);
+    }
+    return info;
+}
+
+void ClusterData::add(std::vector<NodeDescription> nodes) {
+    demand_addable(nodes);
+    const auto nothing = std::make_shared<const Holdings>();
+    // States of nodes that have just been added are few: by Machine and reserved PUs.
+    std::vector<std::pair<const NodeDescription*, NodeClassPtr>> fresh;
+    order_ = nullptr;
+    for (NodeDescription& node : nodes) {
+        const auto same = std::ranges::find_if(fresh, [&](const auto& known) {
+            return known.first->machine == node.machine &&
+                   known.first->reserved_pus == node.reserved_pus;
+        });
+        NodeEntry entry;
+        if (same != fresh.end()) {
+            entry.state = same->second;
+        } else {
+            auto state = std::make_shared<NodeState>(node.machine);
+            state->reserve_pus(node.reserved_pus);
+            entry.state = pool_->intern(std::move(state));
+        }
+        entry.holdings = nothing;
+        entry.info = info_of(std::move(node), next_sequence_++);
+        if (same == fresh.end()) {
+            fresh.emplace_back(&entry.info->described, entry.state);
+        }
+        std::uint32_t slot = static_cast<std::uint32_t>(nodes_.size());
+        if (free_slots_->empty()) {
+            nodes_.push_back(entry);
+        } else {
+            slot = own(free_slots_).back();
+            free_slots_->pop_back();
+            nodes_.at_own(slot) = entry;
+        }
+        own(names_).emplace(entry.info->described.name, slot);
+    }
+}
+
+void ClusterData::remove(std::uint32_t slot) {
+    const NodeEntry entry = nodes_[slot];
+    own(free_slots_).push_back(slot);
+    count_open(entry, false);
+    own(names_).erase(entry.info->described.name);
+    nodes_.at_own(slot) = NodeEntry{};
+    order_ = nullptr;
+}
+
+void ClusterData::set_cordoned(std::uint32_t slot, bool cordoned) {
+    nodes_.at_own(slot).cordoned = cordoned;
+}
+
+void ClusterData::describe(std::uint32_t slot, NodeDescription description) {
+    demand_levels(description);
+    const NodeEntry before = nodes_[slot];
+    auto info = info_of(std::move(description), before.info->sequence);
+    count_open(before, false);
+    NodeEntry& entry = nodes_.at_own(slot);
+    entry.info = std::move(info);
+    count_open(entry, true);
+    order_ = nullptr;
+}
+
+void ClusterData::set_books(std::uint32_t slot,
+                            NodeClassPtr state,
+                            std::shared_ptr<const Holdings> holdings) {
+    const bool was_open = !nodes_[slot].holdings->empty();
+    const bool is_open = !holdings->empty();
+    if (was_open && !is_open) {
+        count_open(nodes_[slot], false);
+    }
+    NodeEntry& entry = nodes_.at_own(slot);
+    entry.state = std::move(state);
+    entry.holdings = std::move(holdings);
+    if (is_open && !was_open) {
+        count_open(entry, true);
+    }
+}
+
+// Counts a node that holds something in or out of its Domains.
+void ClusterData::count_open(const NodeEntry& entry, bool add) {
+    if (entry.holdings->empty()) {
+        return;
+    }
+    for (std::size_t l = 0; l < open_.size(); ++l) {
+        if (entry.info->domains[l] != no_index) {
+            std::uint32_t& count = open_[l].at_own(entry.info->domains[l]);
+            count = add ? count + 1 : count - 1;
+        }
+    }
+}
+
+void ClusterData::set_gang(const std::string& name,
+                           std::shared_ptr<const RunningGang> gang) {
+    own(gangs_)[name] = std::move(gang);
+}
+
+void ClusterData::remove_gang(const std::string& name) {
+    own(gangs_).erase(name);
+}
+
+void ClusterData::check_consistency() const {
+    const auto demand = [](bool holds, const std::string& what) {
+        if (!holds) {
+            throw InternalError("Cluster: " + what +
+                                ", want consistent tables; please "
+                                "report");
+        }
+    };
+    std::vector<std::vector<std::uint32_t>> open(open_.size());
+    for (std::size_t l = 0; l < open_.size(); ++l) {
+        open[l].resize(open_[l].size());
+    }
+    for (const std::uint32_t slot : order()) {
+        const NodeEntry& entry = nodes_[slot];
+        const std::string& name = entry.info->described.name;
+        demand(slot_of(name) == slot, name + " is in another slot");
+        NodeState again(entry.info->described.machine);
+        again.reserve_pus(entry.info->described.reserved_pus);
+        for (const auto& [owner, held] : *entry.holdings) {
+            demand(again.can_take(held.placement, true),
+                   owner + " on " + name + " holds what another holds");
+            again.take(held.placement);
+        }
+        const NodeState& state = *entry.state->state;
+        state.check_consistency();
+        state.cordoned_pus().for_each([&](std::size_t pu) {
+            again.cordon_pu(static_cast<std::uint32_t>(pu), true);
+        });
+        state.cordoned_devices().for_each([&](std::size_t device) {
+            again.cordon_device(static_cast<std::uint32_t>(device), true);
+        });
+        demand(again == state,
+               "the state of " + name + " is not the sum of its holdings");
+        for (std::size_t l = 0; l < open_.size() && !entry.holdings->empty(); ++l) {
+            if (entry.info->domains[l] != no_index) {
+                ++open[l][entry.info->domains[l]];
+            }
+        }
+    }
+    for (std::size_t l = 0; l < open_.size(); ++l) {
+        for (std::size_t d = 0; d < open[l].size(); ++d) {
+            demand(open[l][d] == open_[l][d],
+                   "a Domain of level " + (*levels_)[l].name + " counts wrongly");
+        }
+    }
+}
+
+}  // namespace topoalloc

@@ -1,0 +1,357 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cluster/gang_question.hpp"
+
+#include "cluster/gang_shape.hpp"
+#include "topoalloc/errors.hpp"
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+#include <optional>
+#include <span>
+#include <utility>
+
+namespace topoalloc {
+namespace {
+
+CountVector counts_of(const Gang& gang) {
+    CountVector counts;
+    for (const PodSet& podset : gang.podsets) {
+        counts.push_back(podset.count);
+    }
+    return counts;
+}
+
+// Leaves of a table the vectors without pods of the PodSets that may not be there.
+CountTable restrict_to(const CountTable& table, const std::vector<bool>& eligible) {
+    CountTable out;
+    const auto fits = [&](const CountVector& pods) {
+        for (std::size_t p = 0; p < pods.size(); ++p) {
+            if (pods[p] != 0 && !eligible[p]) {
+                return false;
+            }
+        }
+        return true;
+    };
+    std::ranges::copy_if(table.attained, std::back_inserter(out.attained), fits);
+    std::ranges::copy_if(table.possible, std::back_inserter(out.possible), fits);
+    out.copies = table.copies;
+    for (std::size_t p = 0; p < eligible.size(); ++p) {
+        out.copies[p] = eligible[p] ? out.copies[p] : 0;
+    }
+    return out;
+}
+
+// The problem of one PodSet by itself.
+GangProblem only_podset(const GangProblem& problem, std::uint32_t podset) {
+    GangProblem out;
+    out.levels = problem.levels;
+    out.podsets = {problem.podsets[podset]};
+    out.nodes = problem.nodes;
+    out.open_domains = problem.open_domains;
+    for (const WithinRule& rule : problem.within) {
+        if (rule.podsets[podset]) {
+            out.within.push_back({{true}, rule.level});
+        }
+    }
+    const auto copy_rules = [podset](const std::vector<LevelRule>& from,
+                                     std::vector<LevelRule>& to) {
+        for (LevelRule rule : from) {
+            if (rule.podset == podset) {
+                rule.podset = 0;
+                to.push_back(rule);
+            }
+        }
+    };
+    copy_rules(problem.slices, out.slices);
+    copy_rules(problem.spread, out.spread);
+    copy_rules(problem.balanced, out.balanced);
+    for (const CountTable& table : problem.tables) {
+        CountTable one;
+        const auto copy_alone = [podset](const std::vector<CountVector>& from,
+                                         std::vector<CountVector>& to) {
+            for (const CountVector& pods : from) {
+                const auto sum = std::accumulate(pods.begin(), pods.end(), 0U);
+                if (sum == pods[podset]) {
+                    to.push_back({sum});
+                }
+            }
+        };
+        copy_alone(table.attained, one.attained);
+        copy_alone(table.possible, one.possible);
+        one.copies = {table.copies[podset]};
+        out.tables.push_back(std::move(one));
+    }
+    return out;
+}
+
+class GangQuestion {
+  public:
+    GangQuestion(const ClusterData& data,
+                 const std::shared_ptr<const Gang>& gang,
+                 SearchLimits limits)
+        : data_(data),
+          gang_(gang),
+          limits_(limits),
+          problem_(shape_of(*gang, data.level_names())),
+          requests_(requests_of(*gang)),
+          counts_(counts_of(*gang)),
+          seen_(gang->podsets.size()) {
+        for (std::uint32_t level = 0; level < problem_.levels; ++level) {
+            problem_.open_domains.emplace_back(data.domain_count(level));
+            for (std::uint32_t d = 0; d < data.domain_count(level); ++d) {
+                problem_.open_domains[level][d] = data.is_open(level, d);
+            }
+        }
+        for (const std::uint32_t slot : data.order()) {
+            add_node(slot);
+        }
+    }
+
+    GangVerdict check() {
+        GangVerdict verdict;
+        verdict.gang = gang_;
+        if (refuse_by_counts(verdict)) {
+            return verdict;
+        }
+        const GangAnswer answer = check_gang(problem_, left());
+        conclude(answer, verdict);
+        return verdict;
+    }
+
+    GangPlan place() {
+        GangPlan plan;
+        plan.verdict.gang = gang_;
+        if (refuse_by_counts(plan.verdict)) {
+            return plan;
+        }
+        for (;;) {
+            GangAnswer answer = place_gang(problem_, left());
+            steps_ += answer.steps;
+            answer.steps = 0;
+            conclude(answer, plan.verdict);
+            if (answer.pods.empty() || add_pods(answer, plan)) {
+                plan.cost = std::move(answer.cost);
+                return plan;
+            }
+        }
+    }
+
+  private:
+    [[nodiscard]] SearchLimits left() const {
+        return {limits_.max_steps - std::min(limits_.max_steps, steps_)};
+    }
+
+    void add_node(std::uint32_t slot) {
+        const NodeEntry& entry = data_.node(slot);
+        std::vector<bool> eligible(gang_->podsets.size());
+        if (!entry.cordoned) {
+            for (std::size_t p = 0; p < eligible.size(); ++p) {
+                eligible[p] = is_eligible(gang_->podsets[p],
+                                          entry.info->described.labels,
+                                          entry.info->described.taints);
+                seen_[p] = seen_[p] || eligible[p];
+            }
+        }
+        if (std::ranges::count(eligible, true) == 0) {
+            return;
+        }
+        const std::uint32_t table = table_of(entry.state, std::move(eligible));
+        if (problem_.tables[table].possible.size() <= 1) {
+            return;
+        }
+        problem_.nodes.push_back(
+            {table, entry.info->domains, !entry.holdings->empty()});
+        slots_.push_back(slot);
+    }
+
+    std::uint32_t table_of(const NodeClassPtr& of, std::vector<bool> eligible) {
+        const auto [it, is_new] =
+            known_.try_emplace({of.get(), std::move(eligible)},
+                               static_cast<std::uint32_t>(problem_.tables.size()));
+        if (is_new) {
+            const CountTable table =
+                data_.pool().table(*of, requests_, counts_, limits_.max_steps, steps_);
+            problem_.tables.push_back(restrict_to(table, it->first.second));
+        }
+        return it->second;
+    }
+
+    // "No" where the pods of one PodSet alone are more than all nodes hold.
+    bool refuse_by_counts(GangVerdict& verdict) const {
+        for (std::uint32_t p = 0; p < gang_->podsets.size(); ++p) {
+            std::vector<std::uint32_t> most;
+            for (const CountTable& table : problem_.tables) {
+                std::uint32_t of_table = 0;
+                for (const CountVector& pods : table.possible) {
+                    of_table = std::max(of_table, pods[p]);
+                }
+                most.push_back(of_table);
+            }
+            std::uint64_t sum = 0;
+            for (const GangNode& node : problem_.nodes) {
+                sum += most[node.table];
+            }
+            if (sum < gang_->podsets[p].min_count) {
+                verdict.status = Status::infeasible;
+                verdict.reason = seen_[p] ? GangReason::not_enough_room
+                                          : GangReason::no_eligible_node;
+                verdict.podset = p;
+                verdict.steps = steps_;
+                return true;
+            }
+        }
+        return false;
+    }
+
+    // Names what the answer means. Requires: not refused by counts.
+    void conclude(const GangAnswer& answer, GangVerdict& verdict) {
+        steps_ += answer.steps;
+        verdict.status = answer.status;
+        switch (answer.status) {
+            case Status::optimal:
+                verdict.reason = GangReason::placed;
+                break;
+            case Status::feasible:
+            case Status::unknown:
+                verdict.reason = GangReason::step_limit;
+                break;
+            case Status::infeasible:
+                find_conflict(verdict);
+                break;
+        }
+        verdict.steps = steps_;
+    }
+
+    void find_conflict(GangVerdict& verdict) {
+        verdict.reason = GangReason::gang_conflict;
+        for (std::uint32_t p = 0; p < gang_->podsets.size(); ++p) {
+            if (gang_->podsets.size() > 1) {
+                const GangAnswer alone = check_gang(only_podset(problem_, p), left());
+                steps_ += alone.steps;
+                if (alone.status != Status::infeasible) {
+                    continue;
+                }
+            }
+            verdict.reason = GangReason::podset_conflict;
+            verdict.podset = p;
+            return;
+        }
+    }
+
+    // Places the pods of each node. False when a node turned out not to hold its own:
+    // then its table says so.
+    bool add_pods(const GangAnswer& answer, GangPlan& plan) {
+        std::map<std::pair<std::uint32_t, CountVector>,
+                 std::vector<std::shared_ptr<const Placement>>>
+            known;
+        std::vector<const std::vector<std::shared_ptr<const Placement>>*> placements(
+            answer.pods.size());
+        for (std::size_t n = 0; n < answer.pods.size(); ++n) {
+            const CountVector& pods = answer.pods[n];
+            if (std::ranges::count(pods, 0U) == std::ssize(pods)) {
+                continue;
+            }
+            const std::uint32_t table = problem_.nodes[n].table;
+            const NodeEntry& entry = data_.node(slots_[n]);
+            auto it = known.find({table, pods});
+            if (it == known.end()) {
+                auto made = data_.pool().placements(*entry.state, requests_, pods);
+                if (!made) {
+                    forget(table, pods);
+                    return false;
+                }
+                it = known.emplace(std::pair(table, pods), std::move(*made)).first;
+            }
+            placements[n] = &it->second;
+            plan.basis.push_back({entry.info->described.name, entry.info, entry.state});
+        }
+        for (std::uint32_t p = 0; p < gang_->podsets.size(); ++p) {
+            add_podset(p, answer, placements, plan);
+        }
+        return true;
+    }
+
+    void add_podset(
+        std::uint32_t podset,
+        const GangAnswer& answer,
+        const std::vector<const std::vector<std::shared_ptr<const Placement>>*>& placed,
+        GangPlan& plan) const {
+        std::uint32_t index = 0;
+        for (const std::size_t n : rank_order(podset, answer)) {
+            const CountVector& pods = answer.pods[n];
+            const auto first = std::accumulate(pods.begin(), pods.begin() + podset, 0U);
+            for (std::uint32_t i = 0; i < pods[podset]; ++i) {
+                plan.pods.push_back({podset,
+                                     index++,
+                                     data_.node(slots_[n]).info->described.name,
+                                     (*placed[n])[first + i]});
+            }
+        }
+    }
+
+    // Nodes with pods of a PodSet: in node order, but slice by slice.
+    [[nodiscard]] std::vector<std::size_t> rank_order(std::uint32_t podset,
+                                                      const GangAnswer& answer) const {
+        std::vector<std::pair<std::vector<std::size_t>, std::size_t>> keyed;
+        std::map<std::pair<std::uint32_t, std::uint32_t>, std::size_t> first;
+        for (std::size_t n = 0; n < answer.pods.size(); ++n) {
+            if (answer.pods[n][podset] == 0) {
+                continue;
+            }
+            std::vector<std::size_t> key;
+            for (const LevelRule& slice : problem_.slices) {
+                if (slice.podset == podset && slice.level < problem_.levels) {
+                    const std::uint32_t domain = problem_.nodes[n].domains[slice.level];
+                    key.push_back(
+                        first.try_emplace({slice.level, domain}, n).first->second);
+                }
+            }
+            keyed.emplace_back(std::move(key), n);
+        }
+        std::ranges::sort(keyed);
+        std::vector<std::size_t> out;
+        for (const auto& [key, n] : keyed) {
+            out.push_back(n);
+        }
+        return out;
+    }
+
+    // These pods, and more, are no longer held to be attained.
+    void forget(std::uint32_t table, const CountVector& pods) {
+        std::erase_if(problem_.tables[table].attained, [&](const CountVector& known) {
+            return std::ranges::equal(known, pods, std::greater_equal<>());
+        });
+    }
+
+    const ClusterData& data_;
+    const std::shared_ptr<const Gang>& gang_;
+    SearchLimits limits_;
+    GangProblem problem_;
+    Requests requests_;
+    CountVector counts_;
+    std::vector<bool> seen_;            ///< by PodSet: there is an eligible node
+    std::vector<std::uint32_t> slots_;  ///< by node of the problem
+    std::map<std::pair<const NodeClass*, std::vector<bool>>, std::uint32_t> known_;
+    std::uint64_t steps_ = 0;
+};
+
+}  // namespace
+
+GangVerdict check_on(const ClusterData& data,
+                     const std::shared_ptr<const Gang>& gang,
+                     SearchLimits limits) {
+    GangVerdict verdict = GangQuestion(data, gang, limits).check();
+    if (verdict.status == Status::feasible) {
+        verdict.reason = GangReason::fits;
+    }
+    return verdict;
+}
+
+GangPlan place_on(const ClusterData& data,
+                  const std::shared_ptr<const Gang>& gang,
+                  SearchLimits limits) {
+    return GangQuestion(data, gang, limits).place();
+}
+
+}  // namespace topoalloc

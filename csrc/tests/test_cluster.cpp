@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "topoalloc/cluster.hpp"
+
+#include "small_machine.hpp"
+#include "topoalloc/errors.hpp"
+
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <random>
+#include <set>
+#include <thread>
+
+namespace topoalloc {
+namespace {
+
+using testing::small_machine;
+using testing::want;
+using testing::want_cores;
+
+std::shared_ptr<const Request> gpus(std::uint32_t count, std::uint32_t cores = 0) {
+    Request request;
+    request.cores = cores;
+    request.devices.push_back(want("gpu", count));
+    return std::make_shared<const Request>(std::move(request));
+}
+
+PodSet podset(const std::string& name,
+              std::shared_ptr<const Request> request,
+              std::uint32_t count) {
+    PodSet out;
+    out.name = name;
+    out.request = std::move(request);
+    out.count = out.min_count = count;
+    return out;
+}
+
+std::shared_ptr<const Gang> gang(const std::string& name, std::vector<PodSet> podsets) {
+    Gang out;
+    out.name = name;
+    out.podsets = std::move(podsets);
+    return std::make_shared<const Gang>(std::move(out));
+}
+
+NodeDescription node(const std::string& name,
+                     std::map<std::string, std::string> domains,
+                     const std::shared_ptr<const Machine>& machine) {
+    NodeDescription out;
+    out.name = name;
+    out.machine = machine;
+    out.domains = std::move(domains);
+    return out;
+}
+
+// Two racks of so many small machines each, 4 GPUs and 8 cores a node.
+std::unique_ptr<Cluster> two_racks(std::uint32_t nodes) {
+    auto cluster = std::make_unique<Cluster>(
+        std::vector<ClusterTree>{{"network", {"block", "rack"}}});
+    const auto machine = small_machine();
+    std::vector<NodeDescription> all;
+    for (std::uint32_t r = 0; r < 2; ++r) {
+        for (std::uint32_t n = 0; n < nodes; ++n) {
+            all.push_back(node("n" + std::to_string(r) + std::to_string(n),
+                               {{"block", "b0"}, {"rack", "r" + std::to_string(r)}},
+                               machine));
+        }
+    }
+    cluster->add_nodes(std::move(all));
+    return cluster;
+}
+
+std::map<std::string, std::uint32_t> pods_by_node(const GangPlan& plan) {
+    std::map<std::string, std::uint32_t> out;
+    for (const PodPlace& pod : plan.pods) {
+        ++out[pod.node];
+    }
+    return out;
+}
+
+using ByNode = std::map<std::string, std::uint32_t>;
+
+TEST(Cluster, PlacesAGangInTheFewestNodesOfOneRack) {
+    const auto cluster = two_racks(3);
+    PodSet workers = podset("worker", gpus(2), 4);
+    workers.require.emplace_back(Within{"rack"});
+    const GangPlan plan = cluster->place(gang("train", {workers}));
+    EXPECT_EQ(plan.verdict.status, Status::optimal);
+    EXPECT_EQ(plan.verdict.reason, GangReason::placed);
+    EXPECT_EQ(pods_by_node(plan), (ByNode{{"n00", 2}, {"n01", 2}}));
+    EXPECT_EQ(plan.cost.nodes, 2);
+    EXPECT_EQ(plan.cost.domains, (std::vector<std::int64_t>{1, 1}));
+    EXPECT_EQ(plan.cost.waste, 2);
+    EXPECT_EQ(plan.cost.opened, (std::vector<std::int64_t>{1, 1}));
+}
+
+TEST(Cluster, CommitTakesAndReleaseGivesBackAll) {
+    const auto cluster = two_racks(2);
+    EXPECT_EQ(cluster->state_count(), 1U);
+    const GangPlan plan = cluster->place(gang("train", {podset("worker", gpus(4), 3)}));
+    cluster->commit(plan);
+    cluster->check_consistency();
+    EXPECT_EQ(cluster->state_count(), 2U);
+    EXPECT_EQ(cluster->gangs().at("train").pods.size(), 3U);
+    EXPECT_EQ(cluster->node("n00")->owners_of_device(0),
+              (std::vector<std::string>{"train/worker/0"}));
+    const auto two_more = gang("more", {podset("worker", gpus(4), 2)});
+    const GangVerdict no = cluster->check(two_more);
+    EXPECT_EQ(no.status, Status::infeasible);
+    EXPECT_EQ(no.reason, GangReason::not_enough_room);
+    EXPECT_EQ(no.podset, 0U);
+    cluster->release("train", Cluster::PodNames{{"worker", 1}});
+    EXPECT_EQ(cluster->check(two_more).status, Status::feasible);
+    cluster->release("train");
+    cluster->check_consistency();
+    EXPECT_EQ(cluster->state_count(), 1U);
+    EXPECT_TRUE(cluster->gangs().empty());
+}
+
+TEST(Cluster, AForkIsIndependentAndItsPlanIsGoodWhileNodesAreUnchanged) {
+    const auto cluster = two_racks(2);
+    const auto fork = cluster->fork();
+    const GangPlan a = fork->place(gang("a", {podset("worker", gpus(4), 1)}));
+    fork->commit(a);
+    EXPECT_TRUE(cluster->gangs().empty());
+    const GangPlan b = fork->place(gang("b", {podset("worker", gpus(4), 1)}));
+    cluster->commit(a);
+    cluster->commit(b);
+    EXPECT_THROW(
+        cluster->commit(fork->place(gang("c", {podset("worker", gpus(4), 1)}))),
+        StaleError);
+    fork->commit(b);
+    cluster->commit(fork->place(gang("c", {podset("worker", gpus(4), 1)})));
+    cluster->check_consistency();
+    fork->check_consistency();
+    EXPECT_EQ(cluster->gangs().size(), 3U);
+    EXPECT_EQ(fork->gangs().size(), 2U);
+}
+
+TEST(Cluster, ANodesAllocatorIsTheNode) {
+    const auto cluster = two_racks(1);
+    const auto node = cluster->node("n00");
+    const auto request = compile(node->machine(), *gpus(4));
+    EXPECT_EQ(node->allocate(request, "pod").answer.status, Status::optimal);
+    cluster->check_consistency();
+    const auto big = gang("big", {podset("worker", gpus(4), 2)});
+    EXPECT_EQ(cluster->check(big).status, Status::infeasible);
+    EXPECT_THROW(cluster->remove_node("n00"), StateError);
+    node->release("pod");
+    EXPECT_EQ(cluster->check(big).status, Status::feasible);
+    EXPECT_EQ(cluster->state_count(), 1U);
+    node->cordon_device(0, true);
+    EXPECT_EQ(cluster->check(big).status, Status::infeasible);
+    node->cordon_device(0, false);
+    cluster->commit(cluster->place(big));
+    EXPECT_EQ(node->holdings().size(), 1U);
+    EXPECT_EQ(cluster->node("n10")->holdings().begin()->first, "big/worker/1");
+    cluster->release("big");
+    cluster->remove_node("n00");
+    EXPECT_THROW(std::ignore = node->holdings(), StateError);
+}
+
+TEST(Cluster, KeepsToLabelsTaintsAndCordons) {
+    const auto cluster = two_racks(1);
+    cluster->set_labels("n00", {{"pool", "a"}});
+    cluster->set_taints("n10", {{"maintenance", "yes", TaintEffect::no_schedule}});
+    PodSet workers = podset("worker", gpus(1), 1);
+    workers.where.push_back({"pool", ConditionOp::equal, {std::string("b")}});
+    EXPECT_EQ(cluster->check(gang("g", {workers})).reason,
+              GangReason::no_eligible_node);
+    workers.where.front().values = {std::string("a")};
+    EXPECT_EQ(pods_by_node(cluster->place(gang("g", {workers}))), (ByNode{{"n00", 1}}));
+    cluster->cordon_node("n00", true);
+    workers.where.clear();
+    EXPECT_EQ(cluster->check(gang("g", {workers})).reason,
+              GangReason::no_eligible_node);
+    workers.tolerations.push_back({"maintenance", std::nullopt, std::nullopt});
+    EXPECT_EQ(pods_by_node(cluster->place(gang("g", {workers}))), (ByNode{{"n10", 1}}));
+}
+
+// KAI-Scheduler counts the largest pod for all and refuses this.
+TEST(Cluster, PlacesMixedRolesJointly) {
+    const auto cluster = two_racks(1);
+    PodSet big = podset("big", gpus(4), 1);
+    PodSet small = podset("small", gpus(1), 3);
+    Gang mixed;
+    mixed.name = "mixed";
+    mixed.podsets = {small, big};
+    const GangPlan plan = cluster->place(std::make_shared<const Gang>(mixed));
+    EXPECT_EQ(plan.verdict.status, Status::optimal);
+    EXPECT_EQ(pods_by_node(plan), (ByNode{{"n00", 3}, {"n10", 1}}));
+    mixed.groups.push_back({"all", {"small", "big"}, {{"rack"}}, {}});
+    const GangVerdict no = cluster->check(std::make_shared<const Gang>(mixed));
+    EXPECT_EQ(no.status, Status::infeasible);
+    EXPECT_EQ(no.reason, GangReason::gang_conflict);
+}
+
+// Of 8 cores over two NUMANodes a pod of 3 aligned cores fits twice, not 2.67 times.
+TEST(Cluster, CountsWhatNodesReallyHold) {
+    const auto cluster = two_racks(1);
+    Request three = want_cores(3);
+    three.require.emplace_back(Align{AlignLevel::numa, {}});
+    const auto request = std::make_shared<const Request>(std::move(three));
+    const auto of_nodes = cluster->headroom(request, "rack");
+    ASSERT_EQ(of_nodes.size(), 2U);
+    EXPECT_EQ(of_nodes[1].path, (std::vector<std::string>{"b0", "r1"}));
+    EXPECT_EQ(of_nodes[1].count, 2U);
+    EXPECT_EQ(of_nodes[1].upper, 2U);
+    EXPECT_EQ(cluster->check(gang("g", {podset("w", request, 5)})).status,
+              Status::infeasible);
+}
+
+TEST(Cluster, RanksFollowNodesAndSlices) {
+    const auto cluster = two_racks(2);
+    PodSet workers = podset("worker", gpus(1), 8);
+    workers.slices = {{"rack", 4}, {"node", 2}};
+    const GangPlan plan = cluster->place(gang("g", {workers}));
+    ASSERT_EQ(plan.pods.size(), 8U);
+    for (std::uint32_t i = 0; i < 8; ++i) {
+        EXPECT_EQ(plan.pods[i].index, i);
+        EXPECT_EQ(plan.pods[i].node, i < 4 ? "n00" : "n01");
+    }
+}
+
+TEST(Cluster, RefusesByNameAndChangesNothing) {
+    const auto cluster = two_racks(1);
+    const auto machine = small_machine();
+    EXPECT_THROW(Cluster(std::vector<ClusterTree>{{"network", {"rack", "rack"}}}),
+                 InvalidRequestError);
+    EXPECT_THROW(Cluster(std::vector<ClusterTree>{{"network", {"node"}}}),
+                 InvalidRequestError);
+    EXPECT_THROW(
+        cluster->add_nodes({node("new", {}, machine), node("n00", {}, machine)}),
+        StateError);
+    EXPECT_THROW(cluster->add_nodes({node("new", {{"row", "1"}}, machine)}),
+                 InvalidRequestError);
+    EXPECT_EQ(cluster->size(), 2U);
+    EXPECT_THROW(cluster->set_domains("n00", {{"row", "1"}}), InvalidRequestError);
+    PodSet workers = podset("worker", gpus(1), 1);
+    workers.require.emplace_back(Within{"row"});
+    EXPECT_THROW(std::ignore = cluster->check(gang("g", {workers})),
+                 InvalidRequestError);
+    EXPECT_THROW(cluster->release("g"), StateError);
+    cluster->commit(cluster->place(gang("g", {podset("worker", gpus(1), 1)})));
+    EXPECT_THROW(cluster->release("g", Cluster::PodNames{{"worker", 7}}), StateError);
+    EXPECT_THROW(
+        cluster->commit(cluster->place(gang("g", {podset("worker", gpus(1), 1)}))),
+        StateError);
+    cluster->check_consistency();
+}
+
+// Many threads plan on forks and commit: nothing is lost, nothing taken twice.
+TEST(Cluster, IsThreadSafe) {
+    const auto cluster = two_racks(8);
+    std::atomic<std::uint32_t> committed = 0;
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 4; ++t) {
+        threads.emplace_back([&, t] {
+            for (int i = 0; i < 20; ++i) {
+                const auto mine = gang(std::to_string(t) + "-" + std::to_string(i),
+                                       {podset("worker", gpus(2, 2), 1)});
+                for (bool done = false; !done;) {
+                    const GangPlan plan = cluster->fork()->place(mine);
+                    if (plan.pods.empty()) {
+                        break;
+                    }
+                    try {
+                        cluster->commit(plan);
+                        ++committed;
+                        done = true;
+                    } catch (const StaleError&) {
+                        continue;
+                    }
+                }
+                if (i % 3 == 0 && cluster->gangs().contains(mine->name)) {
+                    cluster->release(mine->name);
+                    --committed;
+                }
+            }
+        });
+    }
+    for (std::thread& thread : threads) {
+        thread.join();
+    }
+    cluster->check_consistency();
+    EXPECT_EQ(cluster->gangs().size(), committed.load());
+    EXPECT_LE(committed.load(), 32U);
+}
+
+// A stream of random operations: the books agree after each, a fork stays as it was,
+// and in the end all is free again.
+TEST(Cluster, KeepsItsBooksThroughRandomOperations) {
+    std::mt19937 random(7);
+    const auto pick = [&](std::uint32_t below) {
+        return static_cast<std::uint32_t>(random() % below);
+    };
+    const auto cluster = two_racks(4);
+    const std::vector<std::string> names = cluster->node_names();
+    std::set<std::string> running;
+    for (std::uint32_t step = 0; step < 600; ++step) {
+        const auto fork = step % 50 == 0 ? cluster->fork() : nullptr;
+        const std::size_t states = fork ? fork->state_count() : 0;
+        const std::string name = "g" + std::to_string(step);
+        const std::uint32_t what = pick(10);
+        if (what < 5) {
+            PodSet a = podset("a", gpus(1 + pick(2), pick(3)), 1 + pick(4));
+            a.min_count = pick(a.count + 1);
+            PodSet b = podset("b", gpus(1), 1 + pick(2));
+            if (pick(2) == 0) {
+                a.require.emplace_back(Within{"rack"});
+            }
+            if (pick(3) == 0) {
+                b.prefer.emplace_back(Spread{"node", 1});
+            }
+            const GangPlan plan = cluster->place(gang(name, {a, b}));
+            if (!plan.pods.empty()) {
+                cluster->commit(plan);
+                running.insert(name);
+            }
+        } else if (what < 8 && !running.empty()) {
+            auto it = running.begin();
+            std::advance(it, pick(static_cast<std::uint32_t>(running.size())));
+            const RunningGang gang = cluster->gangs().at(*it);
+            const PodPlace& pod = gang.pods.front();
+            if (what == 5 && gang.pods.size() > 1) {
+                cluster->release(*it,
+                                 Cluster::PodNames{
+                                     {gang.gang->podsets[pod.podset].name, pod.index}});
+            } else {
+                cluster->release(*it);
+                running.erase(it);
+            }
+        } else if (what == 8) {
+            cluster->cordon_node(names[pick(8)], pick(2) == 0);
+        } else {
+            cluster->node(names[pick(8)])->cordon_device(pick(8), pick(2) == 0);
+        }
+        cluster->check_consistency();
+        if (fork) {
+            fork->check_consistency();
+            EXPECT_EQ(fork->state_count(), states);
+        }
+    }
+    for (const std::string& name : running) {
+        cluster->release(name);
+    }
+    for (const std::string& name : names) {
+        for (std::uint32_t device = 0; device < 8; ++device) {
+            cluster->node(name)->cordon_device(device, false);
+        }
+    }
+    cluster->check_consistency();
+    EXPECT_EQ(cluster->state_count(), 1U);
+}
+
+}  // namespace
+}  // namespace topoalloc
