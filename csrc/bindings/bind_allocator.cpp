@@ -21,7 +21,7 @@ namespace topoalloc::bindings {
 // NOLINTNEXTLINE(misc-use-internal-linkage)
 struct AllocatorObject {
     MachineRef machine;
-    std::unique_ptr<Allocator> core;
+    std::shared_ptr<Allocator> core;  ///< a Cluster may share it
 };
 
 }  // namespace topoalloc::bindings
@@ -60,6 +60,11 @@ std::unique_ptr<AllocatorObject> make_allocator(const py::object& machine,
 std::unique_ptr<AllocatorObject> fork_allocator(const AllocatorObject& other) {
     return std::make_unique<AllocatorObject>(
         AllocatorObject{other.machine, other.core->fork()});
+}
+
+// Of a node of a Cluster: the same Allocator, not a copy.
+std::unique_ptr<AllocatorObject> share_allocator(const NodeHandle& node) {
+    return std::make_unique<AllocatorObject>(AllocatorObject{node.machine, node.core});
 }
 
 std::uint32_t device_index(const Machine& machine, const std::string& key) {
@@ -818,12 +823,14 @@ SearchLimits limits_from(PyObject* max_steps) {
 }
 
 void bind_allocator(py::module_& m) {
+    const py::class_<NodeHandle> node(m, "NodeHandle");
     py::class_<AllocatorObject> cls(m, "Allocator");
     cls.def(py::init(&make_allocator),
             py::arg("machine"),
             py::arg("reserved_pus"),
             py::arg("policy"))
         .def(py::init(&fork_allocator), py::arg("other"))
+        .def(py::init(&share_allocator), py::arg("node"))
         .def_property_readonly(
             "machine", [](const AllocatorObject& self) { return self.machine.object; })
         .def_property_readonly(

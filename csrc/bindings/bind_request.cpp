@@ -554,6 +554,11 @@ const SharedRequest& request_from(PyObject* object) {
     return *shared;
 }
 
+std::shared_ptr<const Request> shared_request_from(PyObject* object) {
+    const Request& request = request_from(object).request();
+    return {unbox<RequestObject>(object).shared, &request};
+}
+
 py::object make_request(Request request) {
     return py::reinterpret_steal<py::object>(
         box<RequestObject>(request_types().face,

@@ -13,6 +13,7 @@
 #include <pybind11/pybind11.h>
 
 #include "topoalloc/allocator.hpp"
+#include "topoalloc/gang.hpp"
 
 #include <array>
 #include <atomic>
@@ -30,8 +31,10 @@ namespace topoalloc::bindings {
 namespace py = pybind11;
 
 void bind_allocator(py::module_& m);
+void bind_cluster(py::module_& m);
 void bind_errors(py::module_& m);
 void bind_explanation(py::module_& m);
+void bind_gang(py::module_& m);
 void bind_machine(py::module_& m);
 void bind_policy(py::module_& m);
 void bind_request(py::module_& m);
@@ -113,6 +116,8 @@ class SharedRequest {
 
 /// What a Python object holds. @throws InvalidRequestError when it is no Request
 [[nodiscard]] const SharedRequest& request_from(PyObject* object);
+/// The same Request to hold on to. @throws as request_from
+[[nodiscard]] std::shared_ptr<const Request> shared_request_from(PyObject* object);
 /// A topoalloc.Request. Requires: the Request is valid.
 [[nodiscard]] py::object make_request(Request request);
 
@@ -122,6 +127,12 @@ class SharedRequest {
 struct MachineRef {
     std::shared_ptr<const Machine> core;
     py::object object;
+};
+
+/// The Allocator of a node of a Cluster, on its way into a topoalloc.Allocator.
+struct NodeHandle {
+    MachineRef machine;
+    std::shared_ptr<Allocator> core;
 };
 
 /// A Placement and what it takes to read it in names and OS indices.
@@ -164,6 +175,12 @@ enum class Operation : std::uint8_t { check, allocate, resize };
                                         const std::map<std::string, Holding>& holdings,
                                         const MachineRef& machine,
                                         SearchLimits limits);
+
+// Gangs (bind_gang.cpp).
+
+/// "NoSchedule" or "NoExecute". @throws InvalidRequestError
+[[nodiscard]] TaintEffect taint_effect_from(const std::string& text);
+[[nodiscard]] std::string taint_effect_name(TaintEffect effect);
 
 /// pybind11 gives raw memory to a method of an object whose __init__ failed or never
 /// ran; this caster refuses such an object.

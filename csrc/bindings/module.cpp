@@ -3,8 +3,8 @@
 
 namespace topoalloc::bindings {
 
-// Every object is immutable, or guards itself with a lock (SharedRequest, Allocator),
-// or is a plain spec that its maker fills in alone: the module needs no GIL.
+// Every object is immutable, or guards itself with a lock (SharedRequest, Allocator,
+// Cluster), or is a plain spec that its maker fills in alone: the module needs no GIL.
 PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
     bind_errors(m);
     bind_machine(m);
@@ -13,6 +13,8 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
     bind_verdict(m);
     bind_explanation(m);
     bind_allocator(m);
+    bind_gang(m);
+    bind_cluster(m);
 }
 
 }  // namespace topoalloc::bindings

@@ -58,6 +58,7 @@ struct PodPlace {
     std::uint32_t index = 0;   ///< rank among the pods of the PodSet
     std::string node;
     std::shared_ptr<const Placement> placement;
+    std::shared_ptr<const Machine> machine = nullptr;  ///< of the node
 };
 /// "train-3/worker/17".
 [[nodiscard]] std::string pod_owner(const Gang& gang,

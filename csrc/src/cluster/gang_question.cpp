@@ -280,12 +280,14 @@ class GangQuestion {
         std::uint32_t index = 0;
         for (const std::size_t n : rank_order(podset, answer)) {
             const CountVector& pods = answer.pods[n];
+            const NodeDescription& node = data_.node(slots_[n]).info->described;
             const auto first = std::accumulate(pods.begin(), pods.begin() + podset, 0U);
             for (std::uint32_t i = 0; i < pods[podset]; ++i) {
                 plan.pods.push_back({podset,
                                      index++,
-                                     data_.node(slots_[n]).info->described.name,
-                                     (*placed[n])[first + i]});
+                                     node.name,
+                                     (*placed[n])[first + i],
+                                     node.machine});
             }
         }
     }
