@@ -167,11 +167,10 @@ class NestedMatching {
     // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init)
     NestedMatching(const Machine& machine, const MatchingSides& sides, Level within)
         : machine_(machine), sides_(sides), within_(static_cast<std::size_t>(within)) {
-        const std::uint64_t columns = low_bits(sides.ratio);
         for (std::size_t i = 0; i < sides.many.size(); ++i) {
             near_[i].fill(0);
             for (std::size_t j = 0; j < sides.one.size(); ++j) {
-                near_[i][level_of(i, j)] |= columns << (j * sides.ratio);
+                near_[i][level_of(i, j)] |= columns_of(j);
             }
         }
     }
@@ -191,8 +190,7 @@ class NestedMatching {
             rows &= ~bit(i);
             for (std::uint32_t j = 0; j < sides_.one.size(); ++j) {
                 const std::size_t level = level_of(i, j);
-                const std::uint64_t own =
-                    columns & (low_bits(sides_.ratio) << (j * sides_.ratio));
+                const std::uint64_t own = columns & columns_of(j);
                 if (own == 0 || level > within_) {
                     continue;
                 }
@@ -214,6 +212,11 @@ class NestedMatching {
 
     [[nodiscard]] std::size_t level_of(std::size_t i, std::size_t j) const {
         return static_cast<std::size_t>(machine_.level(sides_.many[i], sides_.one[j]));
+    }
+
+    // The columns of one[j]: as many as it can be used times.
+    [[nodiscard]] std::uint64_t columns_of(std::size_t j) const {
+        return low_bits((j + 1) * sides_.ratio) & ~low_bits(j * sides_.ratio);
     }
 
     [[nodiscard]] std::int64_t sum_of(std::uint64_t rows, std::uint64_t columns) const {

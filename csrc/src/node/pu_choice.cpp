@@ -168,8 +168,9 @@ bool counting_applies(const PuQuestion& question, const std::vector<CoreItem>& i
 }
 
 // The general programme, from the last core to the first. A state says what the domains
-// of the core at hand have already got: bit 0 its L3, bit 1 its Package; and above them
-// which hit sets have been hit, then which scattered L3s and Packages have been used.
+// of the core at hand have already got: bit 0 its L3, bit 1 its Package where Packages
+// are charged; and above them which hit sets have been hit, then which scattered L3s
+// and Packages have been used.
 class CoreProgramme {
   public:
     CoreProgramme(const NodeState& state,
@@ -181,13 +182,16 @@ class CoreProgramme {
           units_(question.order),
           width_(question.wanted + 1U),
           l3s_(scattered(items, [](const CoreItem& item) { return item.l3; })),
-          packages_(
-              scattered(items, [](const CoreItem& item) { return item.package; })),
+          packages_(question.charged_packages.empty()
+                        ? std::vector<std::uint32_t>{}
+                        : scattered(items,
+                                    [](const CoreItem& item) { return item.package; })),
           scattered_localities_(
               !scattered(items, [](const CoreItem& item) { return item.locality; })
                    .empty()),
           full_hits_((1U << std::min(question.hit_sets.size(), max_marks)) - 1U),
-          states_(4U << std::min(marks(), max_marks)) {}
+          plain_(question.charged_packages.empty() ? 2U : 4U),
+          states_(plain_ << std::min(marks(), max_marks)) {}
 
     // A state of more marks would be too large; counts a locality need it side by side.
     [[nodiscard]] bool applies() const {
@@ -247,11 +251,12 @@ class CoreProgramme {
         return best_[(i * states_ + state) * width_ + missing];
     }
 
-    [[nodiscard]] bool locality_may_end(std::size_t i, std::size_t missing) const {
-        if (question_.exact_counts.empty()) {
-            return true;
+    // Where a locality with an exact count ends: what the later ones must hold, which
+    // is all that may still be missing.
+    [[nodiscard]] std::optional<std::uint64_t> missing_after(std::size_t i) const {
+        if (question_.exact_counts.empty() || !ends_locality(i)) {
+            return std::nullopt;
         }
-        // What the localities of later cores must hold is what is still missing here.
         std::uint64_t later = 0;
         std::uint32_t last = items_[i].locality;
         for (std::size_t next = i + 1; next < items_.size(); ++next) {
@@ -260,7 +265,7 @@ class CoreProgramme {
                 later += question_.exact_counts[last];
             }
         }
-        return missing == later;
+        return later;
     }
 
     void fill_last() {
@@ -269,7 +274,7 @@ class CoreProgramme {
         }
         const std::size_t end = items_.size();
         for (std::uint32_t state = 0; state < states_; ++state) {
-            if (((state / 4) & full_hits_) == full_hits_) {
+            if (((state / plain_) & full_hits_) == full_hits_) {
                 at(end, state, 0) = 0;
             }
         }
@@ -282,9 +287,9 @@ class CoreProgramme {
         }
         const CoreItem& here = items_[i];
         const CoreItem& next = items_[i + 1];
-        std::uint32_t kept = state & ~3U;
+        std::uint32_t kept = state & ~(plain_ - 1U);
         kept |= here.l3 == next.l3 ? state & 1U : 0U;
-        kept |= here.package == next.package ? state & 2U : 0U;
+        kept |= here.package == next.package ? state & (plain_ - 2U) : 0U;
         return kept;
     }
 
@@ -297,29 +302,31 @@ class CoreProgramme {
     }
 
     // The bit of a domain in a state: a mark of its own when it is scattered.
-    [[nodiscard]] static std::uint32_t used_bit(
-        const std::vector<std::uint32_t>& marked,
-        std::uint32_t domain,
-        std::uint32_t plain,
-        std::size_t first_mark) {
+    [[nodiscard]] std::uint32_t used_bit(const std::vector<std::uint32_t>& marked,
+                                         std::uint32_t domain,
+                                         std::uint32_t plain,
+                                         std::size_t first_mark) const {
         const auto it = std::ranges::find(marked, domain);
         return it == marked.end()
                    ? plain
-                   : 4U << (first_mark + static_cast<std::size_t>(it - marked.begin()));
+                   : plain_ << (first_mark +
+                                static_cast<std::size_t>(it - marked.begin()));
     }
     [[nodiscard]] std::uint32_t l3_bit(const CoreItem& item) const {
         return used_bit(l3s_, item.l3, 1U, question_.hit_sets.size());
     }
     [[nodiscard]] std::uint32_t package_bit(const CoreItem& item) const {
-        return used_bit(
-            packages_, item.package, 2U, question_.hit_sets.size() + l3s_.size());
+        return used_bit(packages_,
+                        item.package,
+                        plain_ - 2U,
+                        question_.hit_sets.size() + l3s_.size());
     }
 
     // What a core that gives a PU adds to the state.
     [[nodiscard]] std::uint32_t use_of(const CoreItem& item) const {
         std::uint32_t hits = 0;
         for (std::size_t i = 0; i < question_.hit_sets.size(); ++i) {
-            hits |= has_bit(question_.hit_sets[i], item.locality) ? 4U << i : 0U;
+            hits |= has_bit(question_.hit_sets[i], item.locality) ? plain_ << i : 0U;
         }
         return hits | l3_bit(item) | package_bit(item);
     }
@@ -327,6 +334,9 @@ class CoreProgramme {
     [[nodiscard]] std::int64_t price(const CoreItem& item,
                                      std::uint32_t state,
                                      std::uint32_t pus) const {
+        if (pus == 0) {
+            return 0;
+        }
         const std::int64_t sign = question_.packing == Packing::pack ? 1 : -1;
         std::int64_t value = pus < item.size ? units_.split : 0;
         if ((state & l3_bit(item)) == 0) {
@@ -363,31 +373,40 @@ class CoreProgramme {
                           std::size_t missing,
                           std::uint32_t pus,
                           std::uint32_t units) {
-        if (units > missing) {
+        const auto left = missing_after(i);
+        if (units > missing || (left && missing - units != *left)) {
             return unreachable;
         }
-        const CoreItem& item = items_[i];
-        const std::uint32_t left = pus == 0 ? state : (state | use_of(item));
-        const std::size_t rest = missing - units;
-        if (ends_locality(i) && !locality_may_end(i, rest)) {
-            return unreachable;
-        }
-        const std::int64_t later = at(i + 1, carry(i, left), rest);
-        if (later >= unreachable / 2) {
-            return unreachable;
-        }
-        return later + (pus == 0 ? 0 : price(item, state, pus));
+        const std::int64_t later =
+            at(i + 1, state_after(i, state, pus), missing - units);
+        return later >= unreachable / 2 ? unreachable
+                                        : later + price(items_[i], state, pus);
     }
 
+    [[nodiscard]] std::uint32_t state_after(std::size_t i,
+                                            std::uint32_t state,
+                                            std::uint32_t pus) const {
+        return carry(i, pus == 0 ? state : (state | use_of(items_[i])));
+    }
+
+    // What can not be completed stays above unreachable / 2: all prices together are
+    // far below that.
     void fill(std::size_t i) {
+        const auto left = missing_after(i);
         for (std::uint32_t state = 0; state < states_; ++state) {
-            for (std::size_t missing = 0; missing < width_; ++missing) {
-                std::int64_t least = unreachable;
-                for_each_option(items_[i], [&](std::uint32_t pus, std::uint32_t units) {
-                    least = std::min(least, value_of(i, state, missing, pus, units));
-                });
-                at(i, state, missing) = least;
-            }
+            std::int64_t* least = &at(i, state, 0);
+            for_each_option(items_[i], [&](std::uint32_t pus, std::uint32_t units) {
+                const std::int64_t* later = &at(i + 1, state_after(i, state, pus), 0);
+                const std::int64_t own = price(items_[i], state, pus);
+                // The units still missing after this core.
+                const std::size_t first = left ? *left : 0;
+                const std::size_t most = width_ - std::min<std::size_t>(units, width_);
+                const std::size_t last = left ? std::min(first + 1, most) : most;
+                for (std::size_t rest = first; rest < last; ++rest) {
+                    least[rest + units] =
+                        std::min(least[rest + units], later[rest] + own);
+                }
+            });
         }
     }
 
@@ -448,6 +467,7 @@ class CoreProgramme {
     std::vector<std::uint32_t> l3s_, packages_;  // scattered ones
     bool scattered_localities_;
     std::uint32_t full_hits_;
+    std::uint32_t plain_;  // states of the bits of L3 and Package
     std::uint32_t states_;
     std::vector<std::int64_t> best_;
 };
