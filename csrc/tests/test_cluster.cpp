@@ -286,6 +286,94 @@ TEST(Cluster, IsThreadSafe) {
     EXPECT_LE(committed.load(), 32U);
 }
 
+// Sums that are kept current say what a search says, whatever happens to the nodes.
+TEST(Cluster, KeptSumsDecideAsTheSearchDoes) {
+    std::mt19937 random(11);
+    const auto pick = [&](std::uint32_t below) {
+        return static_cast<std::uint32_t>(random() % below);
+    };
+    const auto kept = two_racks(4);
+    std::vector<std::shared_ptr<const Gang>> gangs;
+    for (std::uint32_t i = 0; i < 60; ++i) {
+        PodSet workers =
+            podset("worker", gpus(1 + pick(2), pick(2)), 4 * (1 + pick(5)));
+        workers.min_count = pick(workers.count + 1);
+        if (pick(2) == 0) {
+            workers.slices.push_back({pick(2) == 0 ? "rack" : "block", 4});
+        }
+        if (pick(2) == 0) {
+            workers.slices.push_back({"node", 2});
+        }
+        if (pick(2) == 0) {
+            workers.require.emplace_back(Within{pick(2) == 0 ? "rack" : "block"});
+        }
+        if (pick(2) == 0) {
+            workers.require.emplace_back(
+                Spread{std::vector<std::string>{"block", "rack", "node"}[pick(3)],
+                       1 + pick(7)});
+        }
+        if (pick(4) == 0) {
+            workers.where.push_back(
+                {"pool", ConditionOp::equal, {std::string(pick(2) == 0 ? "a" : "b")}});
+        }
+        gangs.push_back(gang("g" + std::to_string(i), {workers}));
+        kept->register_shape(*gangs.back());
+    }
+    const std::vector<std::string> names = kept->node_names();
+    std::map<bool, std::uint32_t> seen;
+    for (std::uint32_t step = 0; step < 400; ++step) {
+        const std::string& name = names[pick(8)];
+        switch (pick(6)) {
+            case 0:
+                kept->cordon_node(name, pick(3) == 0);
+                break;
+            case 1:
+                kept->node(name)->cordon_device(pick(8), pick(3) == 0);
+                break;
+            case 2:
+                kept->set_labels(name, {{"pool", pick(2) == 0 ? "a" : "b"}});
+                break;
+            case 3:
+                kept->set_domains(
+                    name,
+                    pick(4) == 0 ? std::map<std::string, std::string>{{"block", "b0"}}
+                                 : std::map<std::string, std::string>{
+                                       {"block", "b" + std::to_string(pick(2))},
+                                       {"rack", "r" + std::to_string(pick(2))}});
+                break;
+            case 4: {
+                PodSet one = podset("one", gpus(1), 1);
+                const GangPlan plan = kept->place(gang(std::to_string(step), {one}));
+                if (!plan.pods.empty()) {
+                    kept->commit(plan);
+                }
+                break;
+            }
+            default: {
+                const auto running = kept->gangs();
+                if (!running.empty()) {
+                    kept->release(running.begin()->first);
+                }
+                break;
+            }
+        }
+        // Steps tell them apart: sums take none. A preference asks for the search.
+        for (const auto& asked : {gangs[pick(60)], gangs[pick(60)]}) {
+            const GangVerdict by_sums = kept->check(asked);
+            ASSERT_EQ(by_sums.steps, 0U);
+            const GangPlan plan = kept->place(asked);
+            ++seen[by_sums.status == Status::feasible];
+            ASSERT_EQ(by_sums.status == Status::feasible,
+                      plan.verdict.status == Status::optimal)
+                << "step " << step;
+            ASSERT_TRUE(plan.verdict.status == Status::optimal ||
+                        plan.verdict.reason == by_sums.reason);
+        }
+    }
+    EXPECT_GT(seen[true], 100U);
+    EXPECT_GT(seen[false], 100U);
+}
+
 // A stream of random operations: the books agree after each, a fork stays as it was,
 // and in the end all is free again.
 TEST(Cluster, KeepsItsBooksThroughRandomOperations) {

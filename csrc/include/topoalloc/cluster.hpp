@@ -140,6 +140,13 @@ class Cluster {
     /// Distinct states among the nodes.
     [[nodiscard]] std::size_t state_count() const;
 
+    /// Keeps sums of what the Domains hold of the Gang's shape: its Request, slices,
+    /// Spread, conditions and tolerations. check() of a Gang of a shape that is kept,
+    /// whatever its count and Within, reads them; every change of a node costs a little
+    /// more. Forks made later have them, too.
+    /// @throws InvalidRequestError as check, or for a shape that counts do not decide
+    void register_shape(const Gang& gang);
+
     /// @throws InvalidRequestError as Gang::validate, for an unknown level, or a device
     ///         that no Machine of the Cluster has
     [[nodiscard]] GangVerdict check(const std::shared_ptr<const Gang>& gang,
@@ -170,6 +177,8 @@ class Cluster {
   private:
     struct Impl;
     explicit Cluster(std::unique_ptr<Impl> impl);
+    [[nodiscard]] std::optional<GangVerdict> check_sums(
+        const std::shared_ptr<const Gang>& gang) const;
     std::shared_ptr<Impl> impl_;
 };
 

@@ -3,6 +3,7 @@
 
 #include "cluster/cluster_data.hpp"
 #include "cluster/gang_question.hpp"
+#include "cluster/gang_shape.hpp"
 #include "topoalloc/errors.hpp"
 
 #include <algorithm>
@@ -123,12 +124,21 @@ namespace {
 template <class Impl>
 class ClusterNode final : public NodeStore {
   public:
-    ClusterNode(std::shared_ptr<Impl> impl, std::string name)
-        : impl_(std::move(impl)), name_(std::move(name)) {}
+    ClusterNode(std::shared_ptr<Impl> impl,
+                std::string name,
+                std::shared_ptr<const Machine> machine)
+        : impl_(std::move(impl)),
+          name_(std::move(name)),
+          machine_(std::move(machine)) {}
 
     std::mutex& mutex() override { return impl_->mutex; }
     NodeBooks load() override {
         const NodeEntry& entry = impl_->data.node(impl_->data.slot_of(name_));
+        // Removed, and added anew: the Allocator would read another Machine's state.
+        if (entry.info->described.machine != machine_) {
+            throw StateError("node: " + quoted(name_) +
+                             " is of another Machine now, want its present Allocator");
+        }
         // An Allocator copies what is shared before it changes it.
         return {entry.state->state, std::const_pointer_cast<Holdings>(entry.holdings)};
     }
@@ -141,6 +151,7 @@ class ClusterNode final : public NodeStore {
   private:
     std::shared_ptr<Impl> impl_;
     std::string name_;
+    std::shared_ptr<const Machine> machine_;
 };
 
 }  // namespace
@@ -238,7 +249,9 @@ std::shared_ptr<Allocator> Cluster::node(const std::string& name) {
         machine = impl_->data.node(impl_->data.slot_of(name)).info->described.machine;
     }
     return std::make_shared<Allocator>(
-        machine, impl_->policy, std::make_shared<ClusterNode<Impl>>(impl_, name));
+        machine,
+        impl_->policy,
+        std::make_shared<ClusterNode<Impl>>(impl_, name, machine));
 }
 
 std::size_t Cluster::state_count() const {
@@ -252,8 +265,50 @@ std::size_t Cluster::state_count() const {
     return states.size() - same.size();
 }
 
+void Cluster::register_shape(const Gang& gang) {
+    std::ignore = shape_of(gang, impl_->data.level_names());
+    const auto counted = counted_gang(gang, impl_->data.levels());
+    if (!counted) {
+        throw InvalidRequestError(
+            "gang: " + quoted(gang.name) +
+            " has several PodSets, a Group, Balanced or levels of several trees, want "
+            "one PodSet with Within, Slice and Spread of one tree: only such a shape "
+            "has sums to keep");
+    }
+    const std::scoped_lock lock(impl_->mutex);
+    impl_->data.keep_sums(*counted);
+}
+
+std::optional<GangVerdict> Cluster::check_sums(
+    const std::shared_ptr<const Gang>& gang) const {
+    const auto counted = counted_gang(*gang, impl_->data.levels());
+    if (!counted || !counted->shape.request) {
+        return std::nullopt;
+    }
+    const std::scoped_lock lock(impl_->mutex);
+    const ShapeSums* sums = impl_->data.sums_of(*counted);
+    if (sums == nullptr || !sums->is_exact()) {
+        return std::nullopt;
+    }
+    GangVerdict verdict;
+    verdict.gang = gang;
+    if (sums->fits(*counted)) {
+        verdict.status = Status::feasible;
+        return verdict;
+    }
+    verdict.podset = 0;
+    verdict.reason = sums->all_copies() >= counted->min_count
+                         ? GangReason::podset_conflict
+                     : sums->eligible_nodes() == 0 ? GangReason::no_eligible_node
+                                                   : GangReason::not_enough_room;
+    return verdict;
+}
+
 GangVerdict Cluster::check(const std::shared_ptr<const Gang>& gang,
                            SearchLimits limits) const {
+    if (auto verdict = check_sums(gang)) {
+        return std::move(*verdict);
+    }
     return check_on(impl_->now(), gang, limits);
 }
 

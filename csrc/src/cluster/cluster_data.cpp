@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cluster/cluster_data.hpp"
 
+#include "cluster/gang_shape.hpp"
 #include "topoalloc/errors.hpp"
 
 #include <algorithm>
@@ -221,11 +222,13 @@ void ClusterData::add(std::vector<NodeDescription> nodes) {
             nodes_.at_own(slot) = entry;
         }
         own(names_).emplace(entry.info->described.name, slot);
+        update_sums(slot);
     }
 }
 
 void ClusterData::remove(std::uint32_t slot) {
     const NodeEntry entry = nodes_[slot];
+    leave_sums(slot);
     own(free_slots_).push_back(slot);
     count_open(entry, false);
     own(names_).erase(entry.info->described.name);
@@ -235,16 +238,19 @@ void ClusterData::remove(std::uint32_t slot) {
 
 void ClusterData::set_cordoned(std::uint32_t slot, bool cordoned) {
     nodes_.at_own(slot).cordoned = cordoned;
+    update_sums(slot);
 }
 
 void ClusterData::describe(std::uint32_t slot, NodeDescription description) {
     demand_levels(description);
     const NodeEntry before = nodes_[slot];
     auto info = info_of(std::move(description), before.info->sequence);
+    leave_sums(slot);
     count_open(before, false);
     NodeEntry& entry = nodes_.at_own(slot);
     entry.info = std::move(info);
     count_open(entry, true);
+    update_sums(slot);
     order_ = nullptr;
 }
 
@@ -262,6 +268,7 @@ void ClusterData::set_books(std::uint32_t slot,
     if (is_open && !was_open) {
         count_open(entry, true);
     }
+    update_sums(slot);
 }
 
 // Counts a node that holds something in or out of its Domains.
@@ -275,6 +282,53 @@ void ClusterData::count_open(const NodeEntry& entry, bool add) {
             count = add ? count + 1 : count - 1;
         }
     }
+}
+
+ShapeSums::NodePods ClusterData::copies_on(const NodeEntry& entry,
+                                           const PodShape& shape) const {
+    if (entry.cordoned || !is_eligible(shape.where,
+                                       shape.tolerations,
+                                       entry.info->described.labels,
+                                       entry.info->described.taints)) {
+        return {};
+    }
+    const HeadroomResult fits =
+        pool_->headroom(*entry.state, shape.request, SearchLimits{}.max_steps);
+    return {fits.count, fits.upper, true};
+}
+
+// Brings the sums of all shapes up to date for a node that has changed.
+void ClusterData::update_sums(std::uint32_t slot) {
+    for (ShapeSums& sums : sums_) {
+        sums.set(slot, *nodes_[slot].info, copies_on(nodes_[slot], sums.shape()));
+    }
+}
+
+// Takes a node out of the Domains that it is in, for the sums.
+void ClusterData::leave_sums(std::uint32_t slot) {
+    for (ShapeSums& sums : sums_) {
+        sums.set(slot, *nodes_[slot].info, {});
+    }
+}
+
+void ClusterData::keep_sums(const CountedGang& gang) {
+    if (sums_of(gang) != nullptr) {
+        return;
+    }
+    ShapeSums sums(gang.shape, gang.tree, *levels_);
+    for (std::uint32_t slot = 0; slot < nodes_.size(); ++slot) {
+        if (nodes_[slot].info) {
+            sums.set(slot, *nodes_[slot].info, copies_on(nodes_[slot], gang.shape));
+        }
+    }
+    sums_.push_back(std::move(sums));
+}
+
+const ShapeSums* ClusterData::sums_of(const CountedGang& gang) const {
+    const auto it = std::ranges::find_if(sums_, [&](const ShapeSums& sums) {
+        return sums.tree() == gang.tree && sums.shape() == gang.shape;
+    });
+    return it == sums_.end() ? nullptr : &*it;
 }
 
 void ClusterData::set_gang(const std::string& name,

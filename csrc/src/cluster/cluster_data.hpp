@@ -7,6 +7,7 @@
 
 #include "base/paged_vector.hpp"
 #include "cluster/node_class.hpp"
+#include "cluster/shape_sums.hpp"
 #include "topoalloc/cluster.hpp"
 
 #include <compare>
@@ -92,6 +93,11 @@ class ClusterData {
     void set_gang(const std::string& name, std::shared_ptr<const RunningGang> gang);
     void remove_gang(const std::string& name);
 
+    /// Keeps sums of the Gang's shape from now on. Requires: it is checked.
+    void keep_sums(const CountedGang& gang);
+    /// The sums of its shape; null when they are not kept.
+    [[nodiscard]] const ShapeSums* sums_of(const CountedGang& gang) const;
+
     /// @throws InternalError
     void check_consistency() const;
 
@@ -105,6 +111,10 @@ class ClusterData {
     void demand_addable(const std::vector<NodeDescription>& nodes) const;
     void demand_levels(const NodeDescription& node) const;
     void count_open(const NodeEntry& entry, bool add);
+    [[nodiscard]] ShapeSums::NodePods copies_on(const NodeEntry& entry,
+                                                const PodShape& shape) const;
+    void update_sums(std::uint32_t slot);
+    void leave_sums(std::uint32_t slot);
 
     std::shared_ptr<const std::vector<ClusterTree>> trees_;
     std::shared_ptr<const std::vector<ClusterLevel>> levels_;
@@ -116,6 +126,7 @@ class ClusterData {
     std::shared_ptr<std::vector<std::map<Path, std::uint32_t>>> domains_;
     std::vector<PagedVector<std::uint32_t>> open_;  ///< by level: nodes with holdings
     std::shared_ptr<Gangs> gangs_;
+    std::vector<ShapeSums> sums_;
     std::uint64_t next_sequence_ = 0;
     /// Null when a change has made it stale; made anew when asked for.
     mutable std::shared_ptr<const std::vector<std::uint32_t>> order_;

@@ -147,7 +147,8 @@ class GangQuestion {
         std::vector<bool> eligible(gang_->podsets.size());
         if (!entry.cordoned) {
             for (std::size_t p = 0; p < eligible.size(); ++p) {
-                eligible[p] = is_eligible(gang_->podsets[p],
+                eligible[p] = is_eligible(gang_->podsets[p].where,
+                                          gang_->podsets[p].tolerations,
                                           entry.info->described.labels,
                                           entry.info->described.taints);
                 seen_[p] = seen_[p] || eligible[p];

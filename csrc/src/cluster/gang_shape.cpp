@@ -157,14 +157,15 @@ GangProblem shape_of(const Gang& gang, const std::vector<std::string>& levels) {
     return Shaper(gang, levels).run();
 }
 
-bool is_eligible(const PodSet& podset,
+bool is_eligible(const std::vector<Condition>& where,
+                 const std::vector<Toleration>& tolerations,
                  const std::map<std::string, std::string>& labels,
                  const std::vector<Taint>& taints) {
     return std::ranges::all_of(
-               podset.where,
+               where,
                [&](const Condition& condition) { return meets(condition, labels); }) &&
            std::ranges::all_of(taints, [&](const Taint& taint) {
-               return std::ranges::any_of(podset.tolerations,
+               return std::ranges::any_of(tolerations,
                                           [&](const Toleration& toleration) {
                                               return tolerates(toleration, taint);
                                           });

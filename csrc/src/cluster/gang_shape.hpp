@@ -19,8 +19,9 @@ namespace topoalloc {
 [[nodiscard]] GangProblem shape_of(const Gang& gang,
                                    const std::vector<std::string>& levels);
 
-/// Labels and taints let a pod of the PodSet in.
-[[nodiscard]] bool is_eligible(const PodSet& podset,
+/// The labels meet the conditions, and the taints are tolerated.
+[[nodiscard]] bool is_eligible(const std::vector<Condition>& where,
+                               const std::vector<Toleration>& tolerations,
                                const std::map<std::string, std::string>& labels,
                                const std::vector<Taint>& taints);
 
