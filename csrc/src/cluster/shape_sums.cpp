@@ -173,6 +173,24 @@ void ShapeSums::set(std::uint32_t slot, const NodeInfo& info, NodePods copies) {
     pass_on(end_, info, before, after);
 }
 
+bool ShapeSums::fits(const CountedGang& gang) const {
+    std::uint64_t most = all_;
+    if (gang.within) {
+        most = *gang.within == node_level_ ? largest_.back().value()
+                                           : largest_[*gang.within - first_].value();
+    }
+    most = std::min<std::uint64_t>(most, gang.count);
+    std::uint32_t multiple = 1;
+    for (const CountBound& bound : bounds_) {
+        // One Domain of each coarser level then holds all pods, too.
+        if (gang.within && bound.level < *gang.within) {
+            most = std::min<std::uint64_t>(most, bound.at_most);
+        }
+        multiple = std::max(multiple, bound.multiple);
+    }
+    return most / multiple * multiple >= gang.min_count;
+}
+
 void ShapeSums::Largest::grow(std::uint32_t count) {
     const std::uint32_t leaves = std::bit_ceil(std::max(count, 64U));
     PagedVector<std::uint32_t> tree;

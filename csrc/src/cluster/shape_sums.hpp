@@ -103,8 +103,9 @@ class ShapeSums {
     std::vector<CountBound> bounds_;
     std::vector<PagedVector<std::uint32_t>> below_;  ///< by level of the tree, Domain
     std::vector<Largest> largest_;  ///< by level of the tree, then node
-    PagedVector<NodePods> nodes_;   ///< by slot: after the node's rules
+    PagedVector<NodePods> nodes_;   ///< by slot: the rules aside
     std::uint64_t all_ = 0;
+    std::uint64_t all_copies_ = 0, eligible_ = 0;
     std::uint64_t unsure_ = 0;  ///< nodes with two bounds
 };
 
