@@ -391,7 +391,18 @@ class _Where(Mapping[str, LabelCondition]):
 
     def __repr__(self) -> str:
         """Show it as the dict that makes it."""
-        return repr(self._conditions)
+        texts = (
+            f"OneOf({', '.join(map(repr, condition.values))})"
+            if isinstance(condition, OneOf)
+            else repr(condition)
+            for condition in self._conditions.values()
+        )
+        pairs = zip(self._conditions, texts, strict=True)
+        return f"{{{', '.join(f'{label!r}: {text}' for label, text in pairs)}}}"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by value."""
+        return (_Where, (self._conditions,))
 
 
 def _where(name: str, where: object) -> _Where:
