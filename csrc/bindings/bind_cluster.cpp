@@ -367,6 +367,11 @@ py::tuple cost_row(const GangCost& cost) {
                           py::tuple(py::cast(cost.opened)));
 }
 
+void register_shape(ClusterObject& self, const std::shared_ptr<Gang>& gang) {
+    const py::gil_scoped_release release;
+    self.core->register_shape(*gang);
+}
+
 py::tuple check_gang(const ClusterObject& self,
                      const std::shared_ptr<Gang>& gang,
                      std::uint64_t max_steps) {
@@ -502,8 +507,11 @@ void bind_nodes(ClusterClass& cls) {
 }
 
 void bind_gangs(ClusterClass& cls) {
-    cls.def(
-           "check_gang", &check_gang, py::arg("gang").none(false), py::arg("max_steps"))
+    cls.def("register_gang", &register_shape, py::arg("gang").none(false))
+        .def("check_gang",
+             &check_gang,
+             py::arg("gang").none(false),
+             py::arg("max_steps"))
         .def("place_gang",
              &place_gang,
              py::arg("gang").none(false),

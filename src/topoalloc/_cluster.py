@@ -747,6 +747,38 @@ class Cluster(_core.Cluster):
             for name, (compiled, rows) in self.running_gangs().items()
         }
 
+    def register(self, gang: Gang) -> None:
+        """Keep the sums that answer `check` for the shape of a Gang, from now on.
+
+        A shape is the Request, slices, `Spread`, conditions and tolerations of one
+        PodSet. `check` of a Gang of a kept shape, whatever its count and `Within`,
+        takes no longer on a larger Cluster; each change of a node takes a little
+        longer. Forks made later keep it too.
+
+        Parameters
+        ----------
+        gang : Gang
+            Of the shape: one PodSet, no Group, no `Balanced`, levels of one tree.
+
+        Raises
+        ------
+        InvalidRequestError
+            As for `check`, or the shape is none whose sums decide.
+
+        Examples
+        --------
+        >>> import topoalloc as ta
+        >>> cluster = Cluster(levels=["rack"])
+        >>> machine = ta.Machine.preset("dgx-h100")
+        >>> cluster.add_nodes(["n0", "n1"], machine, domains={"rack": "r0"})
+        >>> request = ta.Request(devices={"gpu": 8})
+        >>> cluster.register(ta.Gang("shape", [ta.PodSet("worker", request, 1)]))
+        >>> pods = ta.PodSet("worker", request, 2, require=[ta.Within("rack")])
+        >>> cluster.check(ta.Gang("train-3", [pods])).status.name
+        'FEASIBLE'
+        """
+        self.register_gang(_gang(gang)._compiled)
+
     def check(self, gang: Gang, *, max_steps: int = DEFAULT_MAX_STEPS) -> GangVerdict:
         """Answer whether a Gang fits, without taking anything.
 
@@ -766,8 +798,7 @@ class Cluster(_core.Cluster):
         Raises
         ------
         InvalidRequestError
-            The Gang names a level that the Cluster lacks, or a Request what no Machine
-            of it has.
+            The Gang names a level that the Cluster lacks.
 
         Examples
         --------
@@ -888,7 +919,7 @@ class Cluster(_core.Cluster):
         Raises
         ------
         InvalidRequestError
-            There is no such level, or no Machine has what the Request names.
+            There is no such level.
         """
         if not isinstance(request, Request):
             raise InvalidRequestError(
