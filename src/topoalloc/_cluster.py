@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Self, TypeAlias
+from typing import Any, NamedTuple, NoReturn, Self, TypeAlias
 
 from topoalloc import _core
 from topoalloc._allocator import DEFAULT_MAX_STEPS, Allocator, _cpuset
@@ -346,6 +346,18 @@ class GangPlan:
                 for pod in self._places()
             ],
         }
+
+    def __copy__(self) -> Self:
+        """Return the GangPlan itself: it cannot change."""
+        return self
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        """Return the GangPlan itself: it cannot change."""
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse: it is of nodes of a Cluster, and has a JSON form."""
+        raise InvalidRequestError("plan: not to be pickled, want its to_dict()")
 
     def __repr__(self) -> str:
         """Show status, pods and nodes."""
@@ -953,6 +965,18 @@ class Cluster(_core.Cluster):
         copy = type(self).__new__(type(self))
         _core.Cluster.__init__(copy, self)
         return copy
+
+    def __copy__(self) -> Self:
+        """Return a fork."""
+        return self.fork()
+
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        """Return a fork: what it shares with this one cannot change."""
+        return self.fork()
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse: another process has its own nodes."""
+        raise InvalidRequestError("cluster: not to be pickled, want a fork of it here")
 
     def __repr__(self) -> str:
         """Show the levels and how much there is."""

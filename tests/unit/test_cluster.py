@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
 import re
 import threading
 import weakref
@@ -883,6 +885,92 @@ def test_unknown_node_is_a_state_error(cluster: ta.Cluster, call: Call) -> None:
         ta.StateError, match="node: 'x' is not in the Cluster, want one"
     ):
         call(cluster)
+
+
+HOSTILE: list[Any] = [
+    *(None, True, -1, 2**64, HUGE, 1.5, float("nan"), 1j),
+    *("", "\ud800", "a\0b", "n0", b"n0", bytearray(b"n0")),
+    *([], [None], [[]], (), {}, {None: None}, {"rack": [HUGE]}, set(), {"n0"}),
+    *(object(), Rude(), [Rude()], {"a": Rude()}, Rude, len, iter([Rude()])),
+]
+HOSTILE_CALLS: dict[str, Callable[[ta.Cluster, Any], object]] = {
+    "trees": lambda _, x: ta.Cluster(x),
+    "levels": lambda _, x: ta.Cluster(levels=x),
+    "policy": lambda _, x: ta.Cluster(levels=["a"], policy=x),
+    "add_node.name": lambda c, x: c.add_node(x, small()),
+    "add_node.machine": lambda c, x: c.add_node("x", x),
+    "add_node.domains": lambda c, x: c.add_node("x", small(), domains=x),
+    "add_node.domain": lambda c, x: c.add_node("x", small(), domains={"rack": x}),
+    "add_node.labels": lambda c, x: c.add_node("x", small(), labels=x),
+    "add_node.label": lambda c, x: c.add_node("x", small(), labels={"a": x}),
+    "add_node.taints": lambda c, x: c.add_node("x", small(), taints=x),
+    "add_node.reserved_pus": lambda c, x: c.add_node("x", small(), reserved_pus=x),
+    "add_nodes.names": lambda c, x: c.add_nodes(x, small()),
+    "add_nodes.name": lambda c, x: c.add_nodes([x], small()),
+    "add_nodes.machine": lambda c, x: c.add_nodes(["x"], x),
+    "add_nodes.machines": lambda c, x: c.add_nodes(["x"], [x]),
+    "add_nodes.domains": lambda c, x: c.add_nodes(["x"], small(), domains={"rack": x}),
+    "add_nodes.domain": lambda c, x: c.add_nodes(["x"], small(), domains={"rack": [x]}),
+    "add_nodes.labels": lambda c, x: c.add_nodes(["x"], small(), labels={"a": x}),
+    "add_nodes.label": lambda c, x: c.add_nodes(["x"], small(), labels={"a": [x]}),
+    "add_nodes.taints": lambda c, x: c.add_nodes(["x"], small(), taints=[x]),
+    "remove_node": lambda c, x: c.remove_node(x),
+    "cordon": lambda c, x: c.cordon(x),
+    "uncordon": lambda c, x: c.uncordon(x),
+    "set_labels": lambda c, x: c.set_labels("n0", x),
+    "set_taints": lambda c, x: c.set_taints("n0", x),
+    "set_domains": lambda c, x: c.set_domains("n0", x),
+    "describe": lambda c, x: c.describe(x),
+    "node": lambda c, x: c.node(x),
+    "register": lambda c, x: c.register(x),
+    "check.gang": lambda c, x: c.check(x),
+    "check.max_steps": lambda c, x: c.check(gang(1), max_steps=x),
+    "place.gang": lambda c, x: c.place(x),
+    "place.max_steps": lambda c, x: c.place(gang(1), max_steps=x),
+    "commit": lambda c, x: c.commit(x),
+    "release.gang": lambda c, x: c.release(x),
+    "release.pods": lambda c, x: c.release("g", pods=x),
+    "release.pod": lambda c, x: c.release("g", pods=[x]),
+    "release.podset": lambda c, x: c.release("g", pods=[(x, 0)]),
+    "release.index": lambda c, x: c.release("g", pods=[("worker", x)]),
+    "headroom.request": lambda c, x: c.headroom(x),
+    "headroom.level": lambda c, x: c.headroom(NODE, x),
+    "headroom.max_steps": lambda c, x: c.headroom(NODE, max_steps=x),
+}
+
+
+@pytest.mark.parametrize("call", HOSTILE_CALLS)
+def test_hostile_value_is_an_error_of_ours_or_fine(
+    cluster: ta.Cluster, call: str
+) -> None:
+    cluster.commit(cluster.place(gang(1)))
+    before = books(cluster)
+    for value in HOSTILE:
+        fork, message = cluster.fork(), ""
+        try:
+            HOSTILE_CALLS[call](fork, value)
+        except ta.TopoallocError as error:
+            message = str(error)
+        if message:
+            # A state may refuse it as well, after the face has let it through.
+            assert re.search(r": .*, want ", message)
+            assert books(fork) == before
+        fork.check_consistency()
+    assert books(cluster) == before
+
+
+def test_copies_are_forks_and_plans_their_own(cluster: ta.Cluster) -> None:
+    before = books(cluster)
+    for made in (copy.copy(cluster), copy.deepcopy(cluster)):
+        made.commit(made.place(gang(3)))
+    assert books(cluster) == before
+    plan = cluster.place(gang(1))
+    assert copy.copy(plan) is plan
+    assert copy.deepcopy(plan) is plan
+    for thing in (cluster, plan):
+        with pytest.raises(ta.InvalidRequestError, match="not to be pickled, want"):
+            pickle.dumps(thing)
+    assert pickle.loads(pickle.dumps(plan.verdict)) == plan.verdict
 
 
 def test_plan_is_made_by_place_alone(cluster: ta.Cluster) -> None:

@@ -120,10 +120,10 @@ def test_composite_of_composites() -> None:
         ta.PodSet("large-prefill", gpus(8), 1),
         ta.PodSet("large-decode", gpus(4), 2),
     ]
-    rack = [ta.Within("rack")]
+    together = [ta.Within("rack")]
     groups = [
-        ta.Group("small", ["small-prefill", "small-decode"], require=rack),
-        ta.Group("large", ["large-prefill", "large-decode"], require=rack),
+        ta.Group("small", ["small-prefill", "small-decode"], require=together),
+        ta.Group("large", ["large-prefill", "large-decode"], require=together),
         ta.Group("both", ["small", "large"], require=[ta.Within("block")]),
     ]
     gang = ta.Gang("g", podsets, groups)
@@ -139,16 +139,16 @@ def test_composite_that_cannot_be_is_a_proof() -> None:
     cluster = ta.Cluster(levels=["rack"])
     for rack in ("r0", "r1"):
         cluster.add_node(rack, host(4, 4), domains={"rack": rack})
-    rack = [ta.Within("rack")]
+    together = [ta.Within("rack")]
     gang = ta.Gang(
         "g",
         [ta.PodSet(name, gpus(3), 1) for name in ("a", "b")],
-        [ta.Group("pair", ["a", "b"], require=rack)],
+        [ta.Group("pair", ["a", "b"], require=together)],
     )
     verdict = cluster.check(gang)
     assert (verdict.status, verdict.reason) == (ta.Status.INFEASIBLE, "GangConflict")
     # As a wish it is granted as far as it goes, and counted.
-    wish = ta.Gang("g", gang.podsets, [ta.Group("pair", ["a", "b"], prefer=rack)])
+    wish = ta.Gang("g", gang.podsets, [ta.Group("pair", ["a", "b"], prefer=together)])
     plan = cluster.place(wish)
     assert plan.cost is not None
     assert plan.cost.unmet == {"a": 0, "b": 0, "pair": 1}
