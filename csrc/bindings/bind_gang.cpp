@@ -228,7 +228,7 @@ TaintEffect taint_effect_from(const std::string& text) {
     throw InvalidRequestError("effect: '" + text + "', want NoSchedule or NoExecute");
 }
 
-std::string taint_effect_name(TaintEffect effect) {
+std::string_view taint_effect_name(TaintEffect effect) {
     return effect == TaintEffect::no_schedule ? "NoSchedule" : "NoExecute";
 }
 

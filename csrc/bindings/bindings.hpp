@@ -180,7 +180,7 @@ enum class Operation : std::uint8_t { check, allocate, resize };
 
 /// "NoSchedule" or "NoExecute". @throws InvalidRequestError
 [[nodiscard]] TaintEffect taint_effect_from(const std::string& text);
-[[nodiscard]] std::string taint_effect_name(TaintEffect effect);
+[[nodiscard]] std::string_view taint_effect_name(TaintEffect effect);
 
 /// pybind11 gives raw memory to a method of an object whose __init__ failed or never
 /// ran; this caster refuses such an object.

@@ -503,6 +503,19 @@ def test_gangs_say_what_runs(cluster: ta.Cluster) -> None:
         cluster.commit(plan)
 
 
+def test_gang_is_released_though_a_node_of_it_is_gone(cluster: ta.Cluster) -> None:
+    cluster.commit(cluster.place(gang(3)))
+    cluster.node("n1").release("g/worker/1")
+    cluster.remove_node("n1")
+    cluster.check_consistency()
+    kept = cluster.fork()
+    kept.release("g", pods=[("worker", 1)])
+    assert [pod.node for pod in kept.gangs["g"].pods] == ["n0", "n2"]
+    cluster.release("g")
+    assert cluster.gangs == {}
+    assert cluster.state_count == 1
+
+
 def test_plan_of_what_has_changed_is_stale(cluster: ta.Cluster) -> None:
     changes: list[Callable[[], object]] = [
         lambda: cluster.node("n0").take(owner="x", pus="0"),

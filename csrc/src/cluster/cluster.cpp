@@ -68,6 +68,21 @@ void demand_fresh(const ClusterData& data, const GangPlan& plan) {
     }
 }
 
+// The node of that name when it is there and the owner holds something on it.
+std::optional<std::uint32_t> find_holder(const ClusterData& data,
+                                         const std::string& node,
+                                         const std::string& owner) {
+    try {
+        const std::uint32_t slot = data.slot_of(node);
+        if (data.node(slot).holdings->contains(owner)) {
+            return slot;
+        }
+    } catch (const StateError&) {
+        return std::nullopt;  // There is no such node.
+    }
+    return std::nullopt;
+}
+
 bool names(const Cluster::PodNames& pods, const Gang& gang, const PodPlace& place) {
     return std::ranges::any_of(pods, [&](const auto& pod) {
         return pod.first == gang.podsets[place.podset].name &&
@@ -366,10 +381,11 @@ void Cluster::release(const std::string& name, const std::optional<PodNames>& po
             continue;
         }
         const std::string owner = pod_owner(gang, pod.podset, pod.index);
-        NodeChange& change = change_of(data, data.slot_of(pod.node), changes);
-        const auto held = change.holdings->find(owner);
-        // The node's own Allocator may have released it before.
-        if (held != change.holdings->end()) {
+        // The node's own Allocator may have released it before; the node may be gone.
+        const std::optional<std::uint32_t> slot = find_holder(data, pod.node, owner);
+        if (slot) {
+            NodeChange& change = change_of(data, *slot, changes);
+            const auto held = change.holdings->find(owner);
             change.state->release(held->second.placement);
             change.holdings->erase(held);
         }
