@@ -2,6 +2,7 @@
 //
 // From a GangProblem to its answer: which search, which preferences, which numbers of
 // balanced Domains, and what the bounds of the nodes let one say.
+#include "cluster/counted_plan.hpp"
 #include "cluster/domain_tree.hpp"
 #include "cluster/gang_programme.hpp"
 #include "cluster/plan_rules.hpp"
@@ -167,6 +168,15 @@ std::optional<Outcome> solve_on_tree(const GangProblem& problem,
     const auto tree = domain_tree(problem);
     if (!tree) {
         return std::nullopt;
+    }
+    if (auto plan = plan_by_counts(problem, *tree, use_possible, budget)) {
+        Outcome outcome{plan->is_proved, std::nullopt};
+        if (plan->found) {
+            outcome.best = Candidate{static_cast<std::uint64_t>(plan->cost.short_pods),
+                                     std::move(plan->cost),
+                                     std::move(plan->pods)};
+        }
+        return outcome;
     }
     TreePlanner planner(problem, *tree, budget);
     const std::vector<bool> none(problem.prefer.size());

@@ -91,39 +91,23 @@ ShapeSums::ShapeSums(PodShape shape,
     below_.resize(end_ - first_);
     largest_.resize(end_ - first_ + 1);
     for (const Slice& slice : shape_.slices) {
-        bounds_.push_back({level_number(levels, slice.level), slice.size, no_index});
+        bounds_.add_slice(level_number(levels, slice.level), slice.size);
     }
     for (const Spread& spread : shape_.spread) {
-        bounds_.push_back({level_number(levels, spread.level), 1, spread.at_most});
+        bounds_.add_spread(level_number(levels, spread.level), spread.at_most);
     }
-}
-
-// What a Domain of the level holds when its parts hold `below`. Sizes of slices divide
-// those above them, so every smaller multiple of the size can be had too.
-std::uint32_t ShapeSums::held(std::uint32_t level, std::uint32_t below) const {
-    std::uint32_t multiple = 1;
-    for (const CountBound& bound : bounds_) {
-        if (bound.level == level) {
-            below = std::min(below, bound.at_most);
-        }
-        // A finer slice makes every number above it a multiple of its size.
-        if (bound.level >= level) {
-            multiple = std::max(multiple, bound.multiple);
-        }
-    }
-    return below / multiple * multiple;
 }
 
 // What the rules leave of what a node holds.
 ShapeSums::NodePods ShapeSums::by_rules(const NodeInfo& info, NodePods copies) const {
-    const bool has_domains = std::ranges::all_of(bounds_, [&](const CountBound& bound) {
-        return bound.level == node_level_ || info.domains[bound.level] != no_index;
+    const bool has_domains = bounds_.all_levels([&](std::uint32_t level) {
+        return level == node_level_ || info.domains[level] != no_index;
     });
     if (!has_domains) {
         return {};
     }
-    copies.count = held(node_level_, copies.count);
-    copies.upper = held(node_level_, copies.upper);
+    copies.count = bounds_.held(node_level_, copies.count);
+    copies.upper = bounds_.held(node_level_, copies.upper);
     return copies;
 }
 
@@ -144,9 +128,9 @@ void ShapeSums::pass_on(std::uint32_t levels,
         PagedVector<std::uint32_t>& below = below_[level - first_];
         below.resize(std::max<std::size_t>(below.size(), domain + std::size_t{1}));
         std::uint32_t& sum = below.at_own(domain);
-        const std::uint32_t held_before = held(level, sum);
+        const std::uint32_t held_before = bounds_.held(level, sum);
         sum += after - before;
-        after = held(level, sum);
+        after = bounds_.held(level, sum);
         before = held_before;
         largest_[level - first_].set(domain, after);
     }
@@ -180,15 +164,7 @@ bool ShapeSums::fits(const CountedGang& gang) const {
                                            : largest_[*gang.within - first_].value();
     }
     most = std::min<std::uint64_t>(most, gang.count);
-    std::uint32_t multiple = 1;
-    for (const CountBound& bound : bounds_) {
-        // One Domain of each coarser level then holds all pods, too.
-        if (gang.within && bound.level < *gang.within) {
-            most = std::min<std::uint64_t>(most, bound.at_most);
-        }
-        multiple = std::max(multiple, bound.multiple);
-    }
-    return most / multiple * multiple >= gang.min_count;
+    return bounds_.placed(most, gang.within) >= gang.min_count;
 }
 
 void ShapeSums::Largest::grow(std::uint32_t count) {

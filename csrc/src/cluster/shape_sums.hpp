@@ -6,6 +6,7 @@
 #pragma once
 
 #include "base/paged_vector.hpp"
+#include "cluster/count_bounds.hpp"
 #include "topoalloc/gang.hpp"
 
 #include <cstdint>
@@ -83,13 +84,6 @@ class ShapeSums {
         PagedVector<std::uint32_t> tree_;
         std::uint32_t leaves_ = 0;
     };
-    struct CountBound {
-        std::uint32_t level = 0;
-        std::uint32_t multiple = 1;
-        std::uint32_t at_most = no_index;
-    };
-
-    [[nodiscard]] std::uint32_t held(std::uint32_t level, std::uint32_t below) const;
     [[nodiscard]] NodePods by_rules(const NodeInfo& info, NodePods copies) const;
     void pass_on(std::uint32_t levels,
                  const NodeInfo& info,
@@ -100,7 +94,7 @@ class ShapeSums {
     std::uint32_t tree_ = 0;
     std::uint32_t first_ = 0, end_ = 0;  ///< levels of the tree
     std::uint32_t node_level_ = 0;
-    std::vector<CountBound> bounds_;
+    CountBounds bounds_;
     std::vector<PagedVector<std::uint32_t>> below_;  ///< by level of the tree, Domain
     std::vector<Largest> largest_;  ///< by level of the tree, then node
     PagedVector<NodePods> nodes_;   ///< by slot: the rules aside

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The best plan of a single PodSet in a regular tree: numbers say which Domains can
+// hold it, bounds say which of those can be best, and only these are searched. Private
+// to the cluster room.
+#pragma once
+
+#include "cluster/domain_tree.hpp"
+#include "cluster/gang_problem.hpp"
+#include "node/joint_budget.hpp"
+
+#include <optional>
+#include <vector>
+
+namespace topoalloc {
+
+struct CountedPlan {
+    bool found = false;     ///< false: there is no plan, a proof
+    bool is_proved = true;  ///< false: the budget ended before the last candidate
+    GangCost cost;
+    std::vector<CountVector> pods;
+};
+
+/// Nullopt when the problem is not of this kind, or the budget ended before a plan.
+[[nodiscard]] std::optional<CountedPlan> plan_by_counts(
+    const GangProblem& problem,
+    const std::vector<DomainVertex>& tree,
+    bool use_possible,
+    StepBudget& budget);
+
+}  // namespace topoalloc
