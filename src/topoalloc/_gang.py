@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any, ClassVar, Self, TypeAlias
+from typing import Any, Self, TypeAlias
 
 from topoalloc import _core
 from topoalloc._constraints import Not, OneOf
@@ -225,7 +225,6 @@ class Within:
     Within(level='rack')
     """
 
-    kind: ClassVar = "Within"
     level: str
 
     def __post_init__(self) -> None:
@@ -235,7 +234,7 @@ class Within:
     @property
     def row(self) -> tuple[str, str, int]:
         """The form that the core reads."""
-        return (self.kind, self.level, 0)
+        return ("Within", self.level, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +261,6 @@ class Spread:
     Spread(level='rack', at_most=2)
     """
 
-    kind: ClassVar = "Spread"
     level: str
     at_most: int = 1
 
@@ -274,7 +272,7 @@ class Spread:
     @property
     def row(self) -> tuple[str, str, int]:
         """The form that the core reads."""
-        return (self.kind, self.level, self.at_most)
+        return ("Spread", self.level, self.at_most)
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,7 +297,6 @@ class Balanced:
     Balanced(level='block')
     """
 
-    kind: ClassVar = "Balanced"
     level: str
 
     def __post_init__(self) -> None:
@@ -309,7 +306,7 @@ class Balanced:
     @property
     def row(self) -> tuple[str, str, int]:
         """The form that the core reads."""
-        return (self.kind, self.level, 0)
+        return ("Balanced", self.level, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -842,7 +839,7 @@ def _constraint_to_dict(constraint: GangConstraint) -> dict[str, Any]:
     body: dict[str, Any] = {"level": constraint.level}
     if isinstance(constraint, Spread):
         body["at_most"] = constraint.at_most
-    return {constraint.kind.lower(): body}
+    return {type(constraint).__name__.lower(): body}
 
 
 def _condition_to_dict(condition: LabelCondition) -> dict[str, Any]:
