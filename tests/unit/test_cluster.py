@@ -7,8 +7,8 @@ import copy
 import json
 import pickle
 import re
+import sys
 import threading
-import weakref
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -268,19 +268,33 @@ def test_node_outlives_its_cluster(dgx: ta.Machine) -> None:
 
 
 def test_machines_of_removed_nodes_are_given_up() -> None:
+    machine = small()
+    before = sys.getrefcount(machine)
     cluster = ta.Cluster(levels=["rack"])
-    machine = ta.Machine.from_synthetic("pack:1 core:2 pu:1")
-    alive = weakref.ref(machine, lambda _: None) if _has_weakrefs(machine) else None
     cluster.add_nodes(["a", "b"], machine)
     cluster.remove_node("a")
     assert cluster.describe("b").machine is machine
+    fork = cluster.fork()
+    with pytest.raises(ta.StateError, match="'b'"):
+        cluster.add_node("b", machine)
+    assert sys.getrefcount(machine) > before
     cluster.remove_node("b")
-    del machine
-    assert alive is None or alive() is None
+    assert sys.getrefcount(machine) > before  # The fork has a node of it.
+    fork.remove_node("b")
+    assert sys.getrefcount(machine) == before
 
 
-def _has_weakrefs(value: object) -> bool:
-    return type(value).__weakrefoffset__ != 0
+def test_machine_of_a_running_pod_outlives_its_nodes() -> None:
+    cluster = ta.Cluster(levels=["rack"])
+    cluster.add_node("a", small())
+    cluster.commit(cluster.place(gang(1, ta.Request(cores=1))))
+    digest = cluster.describe("a").machine.digest
+    cluster.node("a").release("g/worker/0")
+    cluster.remove_node("a")
+    (pod,) = cluster.gangs["g"].pods
+    assert isinstance(pod.placement.machine, ta.Machine)
+    assert pod.placement.machine.digest == digest
+    assert (pod.placement.cpuset, pod.node) == ("0", "a")
 
 
 # --- check and place ---
