@@ -158,7 +158,7 @@ class Cluster {
     void commit(const GangPlan& plan);
     /// All pods of a Gang, or some of them.
     /// @throws StateError when it, or one of them, does not run
-    void release(const std::string& gang, const std::optional<PodNames>& pods = {});
+    void release(const std::string& name, const std::optional<PodNames>& pods = {});
     /// By name.
     [[nodiscard]] std::map<std::string, RunningGang> gangs() const;
 

@@ -83,6 +83,20 @@ std::optional<std::uint32_t> find_holder(const ClusterData& data,
     return std::nullopt;
 }
 
+// Values of the levels of a tree down to one of them; beyond the last, the node's name.
+std::vector<std::string> path_of(const NodeInfo& info,
+                                 const std::vector<ClusterLevel>& levels,
+                                 std::size_t level) {
+    if (level == levels.size()) {
+        return {info.described.name};
+    }
+    std::vector<std::string> path;
+    for (std::size_t i = levels[level].first; i <= level; ++i) {
+        path.push_back(info.values[i].text);
+    }
+    return path;
+}
+
 bool names(const Cluster::PodNames& pods, const Gang& gang, const PodPlace& place) {
     return std::ranges::any_of(pods, [&](const auto& pod) {
         return pod.first == gang.podsets[place.podset].name &&
@@ -312,10 +326,12 @@ std::optional<GangVerdict> Cluster::check_sums(
         return verdict;
     }
     verdict.podset = 0;
-    verdict.reason = sums->all_copies() >= counted->min_count
-                         ? GangReason::podset_conflict
-                     : sums->eligible_nodes() == 0 ? GangReason::no_eligible_node
-                                                   : GangReason::not_enough_room;
+    verdict.reason = GangReason::not_enough_room;
+    if (sums->all_copies() >= counted->min_count) {
+        verdict.reason = GangReason::podset_conflict;
+    } else if (sums->eligible_nodes() == 0) {
+        verdict.reason = GangReason::no_eligible_node;
+    }
     return verdict;
 }
 
@@ -346,7 +362,7 @@ void Cluster::commit(const GangPlan& plan) {
     demand_fresh(data, plan);
     NodeChanges changes;
     for (const PodPlace& pod : plan.pods) {
-        NodeChange& change = change_of(data, data.slot_of(pod.node), changes);
+        const NodeChange& change = change_of(data, data.slot_of(pod.node), changes);
         const std::string owner = pod_owner(gang, pod.podset, pod.index);
         const auto [it, is_new] = change.holdings->try_emplace(
             owner,
@@ -384,7 +400,7 @@ void Cluster::release(const std::string& name, const std::optional<PodNames>& po
         // The node's own Allocator may have released it before; the node may be gone.
         const std::optional<std::uint32_t> slot = find_holder(data, pod.node, owner);
         if (slot) {
-            NodeChange& change = change_of(data, *slot, changes);
+            const NodeChange& change = change_of(data, *slot, changes);
             const auto held = change.holdings->find(owner);
             change.state->release(held->second.placement);
             change.holdings->erase(held);
@@ -430,22 +446,13 @@ std::vector<DomainHeadroom> Cluster::headroom(
     std::map<std::uint32_t, std::size_t> position;
     for (const std::uint32_t slot : data.order()) {
         const NodeEntry& entry = data.node(slot);
-        const NodeInfo& info = *entry.info;
-        const std::uint32_t domain = level == "node" ? slot : info.domains[l];
+        const std::uint32_t domain = level == "node" ? slot : entry.info->domains[l];
         if (domain == no_index) {
             continue;
         }
         const auto [at, is_new] = position.try_emplace(domain, out.size());
         if (is_new) {
-            DomainHeadroom made;
-            if (level == "node") {
-                made.path = {info.described.name};
-            } else {
-                for (std::size_t i = levels[l].first; i <= l; ++i) {
-                    made.path.push_back(info.values[i].text);
-                }
-            }
-            out.push_back(std::move(made));
+            out.push_back({path_of(*entry.info, levels, l), 0, 0});
         }
         if (!entry.cordoned) {
             const HeadroomResult fits =

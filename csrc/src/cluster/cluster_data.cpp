@@ -213,7 +213,7 @@ void ClusterData::add(std::vector<NodeDescription> nodes) {
         if (same == fresh.end()) {
             fresh.emplace_back(&entry.info->described, entry.state);
         }
-        std::uint32_t slot = static_cast<std::uint32_t>(nodes_.size());
+        auto slot = static_cast<std::uint32_t>(nodes_.size());
         if (free_slots_->empty()) {
             nodes_.push_back(entry);
         } else {

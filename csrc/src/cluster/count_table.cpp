@@ -142,10 +142,11 @@ class EdgeWalk {
         if (kinds == 0) {
             return Status::optimal;
         }
+        if (kinds == 1 && pods[last] <= attained_[last]) {
+            return Status::optimal;
+        }
         if (kinds == 1) {
-            return pods[last] <= attained_[last]   ? Status::optimal
-                   : pods[last] <= possible_[last] ? Status::unknown
-                                                   : Status::infeasible;
+            return pods[last] <= possible_[last] ? Status::unknown : Status::infeasible;
         }
         const BatchVerdict verdict =
             solve_joint(*of_.state, wanted, pool_.policy(), {max_steps_});

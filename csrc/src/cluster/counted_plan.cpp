@@ -60,6 +60,8 @@ class CountedPlanner {
     [[nodiscard]] bool may_be_better(const Choice& choice,
                                      const CountedPlan& best) const;
     [[nodiscard]] std::vector<std::uint32_t> class_of(std::uint32_t vertex);
+    void sort_choices();
+    [[nodiscard]] bool try_choice(const Choice& choice, CountedPlan& best);
     [[nodiscard]] std::optional<CountedPlan> take_best();
     [[nodiscard]] std::optional<std::vector<CountVector>> plan_in(const Choice& choice);
     [[nodiscard]] std::vector<CountVector> fill(const Choice& choice) const;
@@ -281,20 +283,40 @@ std::optional<std::vector<CountVector>> CountedPlanner::plan_in(const Choice& ch
     return choice.is_exact ? fill(choice) : search(choice);
 }
 
-// From the least bound up, until no other can be better.
-std::optional<CountedPlan> CountedPlanner::take_best() {
+// By bound; of equal ones the first in node order first.
+void CountedPlanner::sort_choices() {
+    const auto first = [&](const Choice& choice) {
+        const Region& region = choice.region;
+        return tree_[region.parts.empty() ? region.vertex : region.parts.front()].first;
+    };
     std::ranges::sort(choices_, [&](const Choice& a, const Choice& b) {
         if (a.bound != b.bound) {
             return a.bound < b.bound;
         }
-        const auto first = [&](const Choice& choice) {
-            return tree_[choice.region.parts.empty() ? choice.region.vertex
-                                                     : choice.region.parts.front()]
-                .first;
-        };
         return std::tuple(first(a), a.region.parts) <
                std::tuple(first(b), b.region.parts);
     });
+}
+
+// Puts the best plan of a choice in the place of the best one, where it is better.
+// False when the budget ended.
+bool CountedPlanner::try_choice(const Choice& choice, CountedPlan& best) {
+    auto pods = plan_in(choice);
+    if (!pods) {
+        return false;
+    }
+    GangCost cost = choice.is_exact ? choice.bound : cost_of(problem_, *pods);
+    if (!best.found || cost < best.cost || (cost == best.cost && best.pods < *pods)) {
+        best.found = true;
+        best.cost = std::move(cost);
+        best.pods = std::move(*pods);
+    }
+    return true;
+}
+
+// From the least bound up, until no other can be better.
+std::optional<CountedPlan> CountedPlanner::take_best() {
+    sort_choices();
     CountedPlan best;
     best.is_proved = are_sets_few_;
     for (const Choice& choice : choices_) {
@@ -304,17 +326,9 @@ std::optional<CountedPlan> CountedPlanner::take_best() {
         if (best.found && !may_be_better(choice, best)) {
             continue;
         }
-        auto pods = plan_in(choice);
-        if (!pods) {
+        if (!try_choice(choice, best)) {
             best.is_proved = false;
             break;
-        }
-        GangCost cost = choice.is_exact ? choice.bound : cost_of(problem_, *pods);
-        if (!best.found || cost < best.cost ||
-            (cost == best.cost && best.pods < *pods)) {
-            best.found = true;
-            best.cost = std::move(cost);
-            best.pods = std::move(*pods);
         }
         // Of equal Domains the first is the better one, and they are in this order.
         if (choice.is_exact && best.cost == choice.bound) {

@@ -10,54 +10,54 @@
 namespace topoalloc {
 namespace {
 
-// Pods by Domain of a level: a node without one is a Domain of its own.
-class DomainPods {
-  public:
-    DomainPods(const GangProblem& problem,
-               const std::vector<CountVector>& pods,
-               std::uint32_t level) {
-        for (std::uint32_t n = 0; n < problem.nodes.size(); ++n) {
-            const GangNode& node = problem.nodes[n];
-            const bool is_node = level == problem.levels;
-            const std::uint32_t domain = is_node ? no_index : node.domains[level];
-            const bool is_alone = domain == no_index;
-            Entry& entry = entries_[{is_alone, is_alone ? n : domain}];
-            entry.nodes.push_back(n);
-            entry.pods.resize(problem.podsets.size());
-            for (std::size_t p = 0; p < pods[n].size(); ++p) {
-                entry.pods[p] += pods[n][p];
-            }
-            entry.is_real = is_node || !is_alone;
-            entry.open = is_alone ? node.open : problem.open_domains[level][domain];
-        }
-    }
-
-    struct Entry {
-        std::vector<std::uint32_t> nodes;
-        CountVector pods;
-        bool is_real = true;  ///< false: stands for a node without a Domain
-        bool open = false;
-    };
-    [[nodiscard]] const std::map<std::pair<bool, std::uint32_t>, Entry>& entries()
-        const {
-        return entries_;
-    }
-
-  private:
-    std::map<std::pair<bool, std::uint32_t>, Entry> entries_;
-};
-
 bool has_pods(const CountVector& pods) {
     return std::ranges::any_of(pods, [](std::uint32_t count) { return count != 0; });
+}
+
+// What is used at one level: a node without a Domain there stands for itself.
+struct UsedDomain {
+    CountVector pods;
+    bool is_real = true;  ///< false: a node without a Domain
+    bool open = false;
+};
+using Used = std::map<std::pair<bool, std::uint32_t>, UsedDomain>;
+
+std::pair<bool, std::uint32_t> key_of(const GangProblem& problem,
+                                      std::uint32_t node,
+                                      std::uint32_t level) {
+    const std::uint32_t domain =
+        level == problem.levels ? no_index : problem.nodes[node].domains[level];
+    return domain == no_index ? std::pair(true, node) : std::pair(false, domain);
+}
+
+Used used_at(const GangProblem& problem,
+             const std::vector<CountVector>& pods,
+             std::uint32_t level) {
+    Used used;
+    for (std::uint32_t n = 0; n < pods.size(); ++n) {
+        if (!has_pods(pods[n])) {
+            continue;
+        }
+        const auto key = key_of(problem, n, level);
+        UsedDomain& domain = used[key];
+        domain.pods.resize(problem.podsets.size());
+        for (std::size_t p = 0; p < pods[n].size(); ++p) {
+            domain.pods[p] += pods[n][p];
+        }
+        domain.is_real = !key.first || level == problem.levels;
+        domain.open =
+            key.first ? problem.nodes[n].open : problem.open_domains[level][key.second];
+    }
+    return used;
 }
 
 bool holds_within(const GangProblem& problem,
                   const std::vector<CountVector>& pods,
                   const WithinRule& rule) {
-    const DomainPods domains(problem, pods, rule.level);
+    const Used domains = used_at(problem, pods, rule.level);
     std::size_t used = 0;
     bool all_real = true;
-    for (const auto& [key, entry] : domains.entries()) {
+    for (const auto& [key, entry] : domains) {
         for (std::size_t p = 0; p < rule.podsets.size(); ++p) {
             if (rule.podsets[p] && entry.pods[p] != 0) {
                 ++used;
@@ -72,10 +72,10 @@ bool holds_within(const GangProblem& problem,
 bool holds_count(const GangProblem& problem,
                  const std::vector<CountVector>& pods,
                  const PreferRule& rule) {
-    const DomainPods domains(problem, pods, rule.level.level);
+    const Used domains = used_at(problem, pods, rule.level.level);
     std::uint32_t most = 0;
     std::uint32_t least = no_index;
-    for (const auto& [key, entry] : domains.entries()) {
+    for (const auto& [key, entry] : domains) {
         const std::uint32_t count = entry.pods[rule.level.podset];
         if (count == 0) {
             continue;
@@ -90,6 +90,8 @@ bool holds_count(const GangProblem& problem,
                                          : most == 0 || most - least <= 1;
 }
 
+// Copies that the Domains of its lowest level with pods of a PodSet could hold, less
+// those pods.
 std::int64_t waste_of(const GangProblem& problem,
                       const std::vector<CountVector>& pods,
                       std::uint32_t podset) {
@@ -98,17 +100,27 @@ std::int64_t waste_of(const GangProblem& problem,
         return 0;
     }
     std::int64_t waste = 0;
-    const DomainPods domains(problem, pods, level);
-    for (const auto& [key, entry] : domains.entries()) {
-        if (entry.pods[podset] == 0) {
-            continue;
-        }
-        waste -= entry.pods[podset];
-        for (const std::uint32_t n : entry.nodes) {
+    Used used = used_at(problem, pods, level);
+    std::erase_if(used, [&](const auto& entry) {
+        waste -= entry.second.pods[podset];
+        return entry.second.pods[podset] == 0;
+    });
+    for (std::uint32_t n = 0; n < problem.nodes.size() && !used.empty(); ++n) {
+        if (used.contains(key_of(problem, n, level))) {
             waste += problem.tables[problem.nodes[n].table].copies[podset];
         }
     }
     return waste;
+}
+
+std::int64_t short_of(const GangProblem& problem,
+                      const std::vector<CountVector>& pods,
+                      std::uint32_t podset) {
+    std::int64_t missing = problem.podsets[podset].count;
+    for (const CountVector& of_node : pods) {
+        missing -= of_node[podset];
+    }
+    return missing;
 }
 
 }  // namespace
@@ -117,10 +129,7 @@ GangCost cost_of(const GangProblem& problem, const std::vector<CountVector>& pod
     GangCost cost;
     cost.unmet.resize(problem.podsets.size() + problem.groups);
     for (std::uint32_t p = 0; p < problem.podsets.size(); ++p) {
-        cost.short_pods += problem.podsets[p].count;
-        for (const CountVector& of_node : pods) {
-            cost.short_pods -= of_node[p];
-        }
+        cost.short_pods += short_of(problem, pods, p);
         cost.waste += waste_of(problem, pods, p);
     }
     for (const PreferRule& rule : problem.prefer) {
@@ -131,17 +140,10 @@ GangCost cost_of(const GangProblem& problem, const std::vector<CountVector>& pod
     }
     cost.nodes = std::ranges::count_if(pods, has_pods);
     for (std::uint32_t level = 0; level < problem.levels; ++level) {
-        std::int64_t used = 0;
-        std::int64_t opened = 0;
-        const DomainPods domains(problem, pods, level);
-        for (const auto& [key, entry] : domains.entries()) {
-            if (has_pods(entry.pods)) {
-                ++used;
-                opened += entry.open ? 0 : 1;
-            }
-        }
-        cost.domains.push_back(used);
-        cost.opened.push_back(opened);
+        const Used used = used_at(problem, pods, level);
+        cost.domains.push_back(std::ssize(used));
+        cost.opened.push_back(std::ranges::count_if(
+            used, [](const auto& entry) { return !entry.second.open; }));
     }
     return cost;
 }

@@ -42,6 +42,21 @@ CountTable restrict_to(const CountTable& table, const std::vector<bool>& eligibl
     return out;
 }
 
+// The vectors with pods of one PodSet alone.
+CountTable only_podset(const CountTable& table, std::uint32_t podset) {
+    const auto alone = [podset](const std::vector<CountVector>& from) {
+        std::vector<CountVector> out;
+        for (const CountVector& pods : from) {
+            const auto sum = std::accumulate(pods.begin(), pods.end(), 0U);
+            if (sum == pods[podset]) {
+                out.push_back({sum});
+            }
+        }
+        return out;
+    };
+    return {alone(table.attained), alone(table.possible), {table.copies[podset]}};
+}
+
 // The problem of one PodSet by itself.
 GangProblem only_podset(const GangProblem& problem, std::uint32_t podset) {
     GangProblem out;
@@ -66,22 +81,10 @@ GangProblem only_podset(const GangProblem& problem, std::uint32_t podset) {
     copy_rules(problem.slices, out.slices);
     copy_rules(problem.spread, out.spread);
     copy_rules(problem.balanced, out.balanced);
-    for (const CountTable& table : problem.tables) {
-        CountTable one;
-        const auto copy_alone = [podset](const std::vector<CountVector>& from,
-                                         std::vector<CountVector>& to) {
-            for (const CountVector& pods : from) {
-                const auto sum = std::accumulate(pods.begin(), pods.end(), 0U);
-                if (sum == pods[podset]) {
-                    to.push_back({sum});
-                }
-            }
-        };
-        copy_alone(table.attained, one.attained);
-        copy_alone(table.possible, one.possible);
-        one.copies = {table.copies[podset]};
-        out.tables.push_back(std::move(one));
-    }
+    std::ranges::transform(
+        problem.tables,
+        std::back_inserter(out.tables),
+        [podset](const CountTable& all) { return only_podset(all, podset); });
     return out;
 }
 

@@ -120,33 +120,45 @@ class PreferencePlanner {
     }
 
   private:
+    using Choices = std::vector<std::vector<bool>>;
+
     // Of these entries, as many as can be on top of what is kept.
-    bool keep_most(const std::vector<std::size_t>& entries,
-                   std::vector<std::vector<bool>>& kept) {
+    bool keep_most(const std::vector<std::size_t>& entries, Choices& kept) {
         for (std::size_t unmet = 0; unmet < entries.size(); ++unmet) {
-            std::vector<std::vector<bool>> feasible;
+            Choices feasible;
             for (const std::vector<bool>& start : kept) {
-                std::vector<bool> dropped(entries.size());
-                std::fill_n(dropped.begin(), unmet, true);
-                do {
-                    std::vector<bool> trial = start;
-                    for (std::size_t i = 0; i < entries.size(); ++i) {
-                        trial[entries[i]] = !dropped[i];
-                    }
-                    std::optional<Candidate> found;
-                    if (!planner_.solve(trial, aim_, found)) {
-                        return false;
-                    }
-                    if (found) {
-                        feasible.push_back(std::move(trial));
-                    }
-                } while (std::prev_permutation(dropped.begin(), dropped.end()));
+                if (!keep_all_but(unmet, entries, start, feasible)) {
+                    return false;
+                }
             }
             if (!feasible.empty()) {
                 kept = std::move(feasible);
                 return true;
             }
         }
+        return true;
+    }
+
+    // Every way to drop so many of the entries that a plan exists for.
+    bool keep_all_but(std::size_t unmet,
+                      const std::vector<std::size_t>& entries,
+                      const std::vector<bool>& start,
+                      Choices& feasible) {
+        std::vector<bool> dropped(entries.size());
+        std::fill_n(dropped.begin(), unmet, true);
+        do {
+            std::vector<bool> trial = start;
+            for (std::size_t i = 0; i < entries.size(); ++i) {
+                trial[entries[i]] = !dropped[i];
+            }
+            std::optional<Candidate> found;
+            if (!planner_.solve(trial, aim_, found)) {
+                return false;
+            }
+            if (found) {
+                feasible.push_back(std::move(trial));
+            }
+        } while (std::prev_permutation(dropped.begin(), dropped.end()));
         return true;
     }
 
@@ -233,36 +245,41 @@ bool are_bounds_equal(const GangProblem& problem) {
     });
 }
 
+// Nodes hold nothing: the empty plan, if it is one.
+GangAnswer answer_without_nodes(const GangProblem& problem, bool least_cost) {
+    GangAnswer answer;
+    answer.cost = cost_of(problem, {});
+    if (std::ranges::all_of(problem.podsets,
+                            [](const GangPodSet& p) { return p.min_count == 0; })) {
+        answer.status = least_cost ? Status::optimal : Status::feasible;
+    }
+    return answer;
+}
+
 GangAnswer answer_gang(const GangProblem& problem,
                        bool least_cost,
                        SearchLimits limits) {
-    GangAnswer answer;
     if (problem.nodes.empty()) {
-        const bool may_be_empty = std::ranges::all_of(
-            problem.podsets, [](const GangPodSet& p) { return p.min_count == 0; });
-        answer.status = !may_be_empty ? Status::infeasible
-                        : least_cost  ? Status::optimal
-                                      : Status::feasible;
-        answer.cost = cost_of(problem, {});
-        return answer;
+        return answer_without_nodes(problem, least_cost);
     }
+    GangAnswer answer;
+    answer.status = Status::unknown;
     StepBudget budget;
     budget.max_steps = limits.max_steps;
     Outcome outcome = solve_plan(problem, false, least_cost, budget);
     const bool are_exact = are_bounds_equal(problem);
     if (outcome.best) {
-        answer.status = least_cost && outcome.is_known && are_exact ? Status::optimal
-                                                                    : Status::feasible;
+        const bool is_best = least_cost && outcome.is_known && are_exact;
+        answer.status = is_best ? Status::optimal : Status::feasible;
         answer.cost = std::move(outcome.best->cost);
         answer.pods = std::move(outcome.best->pods);
     } else if (outcome.is_known) {
         if (!are_exact) {
             outcome = solve_plan(problem, true, false, budget);
         }
-        answer.status =
-            outcome.is_known && !outcome.best ? Status::infeasible : Status::unknown;
-    } else {
-        answer.status = Status::unknown;
+        if (outcome.is_known && !outcome.best) {
+            answer.status = Status::infeasible;
+        }
     }
     answer.steps = budget.steps;
     return answer;

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <map>
 #include <utility>
 
 namespace topoalloc {
@@ -23,6 +24,18 @@ struct TrackedRule {
     std::uint32_t broken = 0;  ///< Domains in which it does not hold as it stands
     std::uint32_t astray = 0;  ///< nodes without a Domain that hold pods of it
 
+    [[nodiscard]] std::uint32_t sum(const CountVector& pods) const {
+        std::uint32_t out = 0;
+        for (std::size_t p = 0; p < podsets.size(); ++p) {
+            out += podsets[p] ? pods[p] : 0;
+        }
+        return out;
+    }
+    // A Domain has other pods of it now.
+    void move(std::uint32_t before, std::uint32_t after) {
+        used += (after != 0 ? 1U : 0U) - (before != 0 ? 1U : 0U);
+        broken += (is_broken_by(after) ? 1U : 0U) - (is_broken_by(before) ? 1U : 0U);
+    }
     [[nodiscard]] bool is_broken_by(std::uint32_t pods) const {
         return (kind == Kind::multiple && pods % number != 0) ||
                (kind == Kind::at_most && pods > number);
@@ -43,28 +56,36 @@ struct LevelDomains {
     std::vector<CountVector> pods;                   ///< by Domain: chosen so far
 };
 
+// A Domain that no node before this one is in.
+std::uint32_t add_domain(const GangProblem& problem,
+                         std::uint32_t level,
+                         std::uint32_t node,
+                         LevelDomains& out) {
+    const bool is_node = level == problem.levels;
+    const std::uint32_t domain =
+        is_node ? no_index : problem.nodes[node].domains[level];
+    out.last_node.push_back(node);
+    out.is_real.push_back(is_node || domain != no_index);
+    out.is_open.push_back(domain == no_index ? problem.nodes[node].open
+                                             : problem.open_domains[level][domain]);
+    out.copies.emplace_back(problem.podsets.size());
+    out.pods.emplace_back(problem.podsets.size());
+    return static_cast<std::uint32_t>(out.last_node.size() - 1);
+}
+
 LevelDomains domains_of(const GangProblem& problem, std::uint32_t level) {
     LevelDomains out;
-    std::vector<std::uint32_t> number;
+    std::map<std::uint32_t, std::uint32_t> numbers;
     for (std::uint32_t n = 0; n < problem.nodes.size(); ++n) {
         const GangNode& node = problem.nodes[n];
         const std::uint32_t domain =
             level == problem.levels ? no_index : node.domains[level];
-        if (domain != no_index && domain >= number.size()) {
-            number.resize(domain + 1U, no_index);
-        }
-        std::uint32_t mine = domain == no_index ? no_index : number[domain];
-        if (mine == no_index) {
-            mine = static_cast<std::uint32_t>(out.last_node.size());
-            out.last_node.push_back(n);
-            out.is_real.push_back(level == problem.levels || domain != no_index);
-            out.is_open.push_back(
-                domain == no_index ? node.open : problem.open_domains[level][domain]);
-            out.copies.emplace_back(problem.podsets.size());
-            out.pods.emplace_back(problem.podsets.size());
-            if (domain != no_index) {
-                number[domain] = mine;
-            }
+        const auto known = numbers.find(domain);
+        const std::uint32_t mine = domain == no_index || known == numbers.end()
+                                       ? add_domain(problem, level, n, out)
+                                       : known->second;
+        if (domain != no_index) {
+            numbers.emplace(domain, mine);
         }
         out.of_node.push_back(mine);
         out.last_node[mine] = n;
@@ -106,6 +127,9 @@ class PlanSearch {
     void add_rules();
     void add_rule(TrackedRule::Kind kind, const LevelRule& rule, std::uint32_t unmet);
     void collect_options();
+    [[nodiscard]] static bool fits(const PlanRules& required,
+                                   const GangNode& node,
+                                   const CountVector& pods);
     void move(std::uint32_t node, const CountVector& pods, bool add);
     void move_domain(std::uint32_t level,
                      std::uint32_t node,
@@ -183,6 +207,18 @@ void PlanSearch::add_rules() {
     }
 }
 
+// True when the rules let each PodSet with pods be on the node.
+bool PlanSearch::fits(const PlanRules& required,
+                      const GangNode& node,
+                      const CountVector& pods) {
+    for (std::uint32_t p = 0; p < pods.size(); ++p) {
+        if (pods[p] != 0 && !may_hold(required, node, p)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 // What each node may hold by the required rules, whatever the others hold.
 void PlanSearch::collect_options() {
     const PlanRules required =
@@ -193,19 +229,15 @@ void PlanSearch::collect_options() {
         const GangNode& node = problem_.nodes[n];
         const CountTable& table = problem_.tables[node.table];
         rest_[n] = rest_[n + 1];
+        std::ranges::copy_if(
+            aim_.use_possible ? table.possible : table.attained,
+            std::back_inserter(options_[n]),
+            [&](const CountVector& pods) { return fits(required, node, pods); });
         CountVector most(podsets());
-        for (const CountVector& pods :
-             aim_.use_possible ? table.possible : table.attained) {
-            bool fits = true;
-            for (std::uint32_t p = 0; p < podsets(); ++p) {
-                fits = fits && (pods[p] == 0 || may_hold(required, node, p));
-            }
-            if (fits) {
-                options_[n].push_back(pods);
-                for (std::size_t p = 0; p < podsets(); ++p) {
-                    most[p] = std::max(most[p], pods[p]);
-                }
-            }
+        for (const CountVector& pods : options_[n]) {
+            std::ranges::transform(most, pods, most.begin(), [](auto a, auto b) {
+                return std::max(a, b);
+            });
         }
         std::ranges::sort(options_[n], std::greater<>());
         for (std::size_t p = 0; p < podsets(); ++p) {
@@ -220,22 +252,12 @@ void PlanSearch::move_rules(std::uint32_t level,
                             bool add) {
     const LevelDomains& at = levels_[level];
     for (TrackedRule& rule : rules_) {
-        if (rule.level != level) {
-            continue;
-        }
-        std::uint32_t before = 0;
-        std::uint32_t change = 0;
-        for (std::size_t p = 0; p < podsets(); ++p) {
-            before += rule.podsets[p] ? at.pods[domain][p] : 0;
-            change += rule.podsets[p] ? pods[p] : 0;
-        }
+        const std::uint32_t change = rule.level == level ? rule.sum(pods) : 0;
         if (change == 0) {
             continue;
         }
-        const std::uint32_t after = add ? before + change : before - change;
-        rule.used += (after != 0 ? 1U : 0U) - (before != 0 ? 1U : 0U);
-        rule.broken += (rule.is_broken_by(after) ? 1U : 0U) -
-                       (rule.is_broken_by(before) ? 1U : 0U);
+        const std::uint32_t before = rule.sum(at.pods[domain]);
+        rule.move(before, add ? before + change : before - change);
         if (!at.is_real[domain]) {
             rule.astray += add ? 1U : ~0U;
         }

@@ -50,26 +50,27 @@ std::optional<CountedGang> counted_gang(const Gang& gang,
     out.count = podset.count;
     out.min_count = podset.min_count;
     std::optional<std::uint32_t> tree;
+    bool is_one_tree = true;
+    const auto join = [&](const std::string& name) {
+        const std::uint32_t level = level_number(levels, name);
+        is_one_tree = is_one_tree && join_tree(levels, level, tree);
+        return level;
+    };
     for (const Slice& slice : podset.slices) {
-        if (!join_tree(levels, level_number(levels, slice.level), tree)) {
-            return std::nullopt;
-        }
+        join(slice.level);
     }
     for (const GangConstraint& constraint : podset.require) {
         if (const auto* within = std::get_if<Within>(&constraint)) {
-            const std::uint32_t level = level_number(levels, within->level);
-            out.within = std::max(out.within.value_or(0), level);
-            if (!join_tree(levels, level, tree)) {
-                return std::nullopt;
-            }
+            out.within = std::max(out.within.value_or(0), join(within->level));
         } else if (const auto* spread = std::get_if<Spread>(&constraint)) {
             out.shape.spread.push_back(*spread);
-            if (!join_tree(levels, level_number(levels, spread->level), tree)) {
-                return std::nullopt;
-            }
+            join(spread->level);
         } else {
             return std::nullopt;
         }
+    }
+    if (!is_one_tree) {
+        return std::nullopt;
     }
     out.tree = tree.value_or(0);
     return out;
@@ -175,7 +176,8 @@ void ShapeSums::Largest::grow(std::uint32_t count) {
         tree.at_own(leaves + i) = tree_[leaves_ + i];
     }
     for (std::uint32_t i = leaves - 1; i > 0; --i) {
-        tree.at_own(i) = std::max(tree[2 * i], tree[2 * i + 1]);
+        tree.at_own(i) =
+            std::max(tree[2 * std::size_t{i}], tree[2 * std::size_t{i} + 1]);
     }
     tree_ = std::move(tree);
     leaves_ = leaves;
@@ -188,7 +190,8 @@ void ShapeSums::Largest::set(std::uint32_t index, std::uint32_t value) {
     std::uint32_t at = leaves_ + index;
     tree_.at_own(at) = value;
     for (at /= 2; at > 0; at /= 2) {
-        const std::uint32_t now = std::max(tree_[2 * at], tree_[2 * at + 1]);
+        const std::uint32_t now =
+            std::max(tree_[2 * std::size_t{at}], tree_[2 * std::size_t{at} + 1]);
         if (tree_[at] == now) {
             return;
         }
