@@ -146,7 +146,7 @@ def run_clang_tidy(session: nox.Session, *options: str) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run the C++ tests, then pytest against the release wheel."""
-    install_groups(session, "test", "milp")
+    install_groups(session, "test", "milp", "cpsat")
     build = build_native(session, "dev", "-DTOPOALLOC_BUILD_ORACLE=ON")
     ctest(session, "dev")
     install_wheel(session, "[hwloc,cli]")
@@ -161,7 +161,7 @@ def tests(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def pythons(session: nox.Session) -> None:
     """Run pytest against the release wheel of each supported Python."""
-    install_groups(session, "test", "milp")
+    install_groups(session, "test", "milp", "cpsat")
     install_groups(session, "native")
     build = build_native(session, "release", "-DTOPOALLOC_BUILD_ORACLE=ON")
     install_wheel(session, "[hwloc,cli]")
@@ -186,7 +186,7 @@ def oldest(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Check style, types, stubs, spelling and dependencies."""
-    install_groups(session, "lint", "bench", "milp")
+    install_groups(session, "lint", "bench", "milp", "cpsat")
     install_wheel(session, "[hwloc,cli]")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
@@ -324,6 +324,21 @@ def oracle_milp(session: nox.Session) -> None:
     install_groups(session, "test", "milp")
     install_wheel(session, "[hwloc,cli]")
     session.run("python", "tests/long/milp.py", *session.posargs)
+
+
+@nox.session
+def oracle_cpsat(session: nox.Session) -> None:
+    """Compare a thousand cluster problems with the constraint programme."""
+    install_groups(session, "cpsat")
+    folder = build_native(
+        session, "release", "-DTOPOALLOC_BUILD_ORACLE=ON", targets=["_oracle"]
+    )
+    session.run(
+        "python",
+        "tests/long/cpsat.py",
+        *session.posargs,
+        env={"PYTHONPATH": str(folder / "oracle")},
+    )
 
 
 @nox.session

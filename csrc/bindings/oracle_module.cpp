@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The brute-force oracle as a Python module, for tests alone. It reads plain values and
+// The brute-force oracle as a Python module, for tests alone, and cluster problems with
+// the core's answers for the oracle in tests/oracle. It reads plain values and
 // attributes only, so it shares neither types nor code with topoalloc._core: a spec is
 // anything with the attributes of _core.MachineSpec, a Request the tuple of its
 // fields().
+#include "bind_oracle_gang.hpp"
+
 #include "oracle/brute_force.hpp"
 
 #include <pybind11/pybind11.h>
@@ -370,4 +373,5 @@ PYBIND11_MODULE(_oracle, m, pybind11::mod_gil_not_used()) {
           pybind11::arg("request"),
           pybind11::arg("spread"),
           pybind11::arg("keep_from"));
+    topoalloc::oracle::bind_gang(m);
 }
