@@ -194,6 +194,31 @@ TEST(Cluster, PlacesMixedRolesJointly) {
     EXPECT_EQ(no.reason, GangReason::gang_conflict);
 }
 
+// Where the exact search is too long, there is an answer without proof, not none.
+TEST(Cluster, FindsAPlanForManyPodSets) {
+    const auto cluster = two_racks(1);
+    std::vector<PodSet> podsets;
+    for (std::uint32_t p = 0; p < 14; ++p) {
+        podsets.push_back(podset("p" + std::to_string(p),
+                                 std::make_shared<const Request>(want_cores(1)),
+                                 1));
+    }
+    const GangPlan plan = cluster->place(gang("many", podsets));
+    EXPECT_EQ(plan.pods.size(), 14U);
+    EXPECT_EQ(cluster->check(gang("many", podsets)).status, Status::feasible);
+}
+
+// All that there is, and no more: one plan, proved without a search.
+TEST(Cluster, FillsAllOfIt) {
+    const auto cluster = two_racks(40);
+    const GangPlan plan = cluster->place(gang("all", {podset("w", gpus(1), 320)}));
+    EXPECT_EQ(plan.verdict.status, Status::optimal);
+    EXPECT_EQ(plan.cost.nodes, 80);
+    const GangVerdict no = cluster->check(gang("all", {podset("w", gpus(1), 321)}));
+    EXPECT_EQ(no.status, Status::infeasible);
+    EXPECT_EQ(no.reason, GangReason::not_enough_room);
+}
+
 // Of 8 cores over two NUMANodes a pod of 3 aligned cores fits twice, not 2.67 times.
 TEST(Cluster, CountsWhatNodesReallyHold) {
     const auto cluster = two_racks(1);
@@ -238,6 +263,11 @@ TEST(Cluster, RefusesByNameAndChangesNothing) {
     PodSet workers = podset("worker", gpus(1), 1);
     workers.require.emplace_back(Within{"row"});
     EXPECT_THROW(std::ignore = cluster->check(gang("g", {workers})),
+                 InvalidRequestError);
+    Request near = want_cores(1);
+    near.require.emplace_back(Near{{"gpu99"}, Level::numa});
+    EXPECT_THROW(std::ignore = cluster->check(gang(
+                     "g", {podset("w", std::make_shared<const Request>(near), 1)})),
                  InvalidRequestError);
     EXPECT_THROW(cluster->release("g"), StateError);
     cluster->commit(cluster->place(gang("g", {podset("worker", gpus(1), 1)})));

@@ -4,6 +4,8 @@
 #include "cluster/cluster_data.hpp"
 #include "cluster/gang_question.hpp"
 #include "cluster/gang_shape.hpp"
+#include "cluster/operations.hpp"
+#include "cluster/pod_books.hpp"
 #include "topoalloc/errors.hpp"
 
 #include <algorithm>
@@ -14,73 +16,6 @@ namespace {
 
 std::string quoted(const std::string& text) {
     return "'" + text + "'";
-}
-
-// What a change makes of one node, before it is put in its place.
-struct NodeChange {
-    std::shared_ptr<NodeState> state;
-    std::shared_ptr<Holdings> holdings;
-};
-using NodeChanges = std::map<std::uint32_t, NodeChange>;  ///< by slot
-
-NodeChange& change_of(const ClusterData& data,
-                      std::uint32_t slot,
-                      NodeChanges& changes) {
-    const auto [it, is_new] = changes.try_emplace(slot);
-    if (is_new) {
-        const NodeEntry& entry = data.node(slot);
-        it->second.state = std::make_shared<NodeState>(*entry.state->state);
-        it->second.holdings = std::make_shared<Holdings>(*entry.holdings);
-    }
-    return it->second;
-}
-
-void apply(NodeChanges changes, ClusterData& data) {
-    for (auto& [slot, change] : changes) {
-        data.set_books(slot,
-                       data.pool().intern(std::move(change.state)),
-                       std::move(change.holdings));
-    }
-}
-
-void demand_fresh(const ClusterData& data, const GangPlan& plan) {
-    for (const GangPlan::Basis& basis : plan.basis) {
-        const auto refuse = [&](const std::string& what) {
-            throw StaleError("plan: node " + quoted(basis.node) + " " + what +
-                             " since the plan was made, want a plan of now");
-        };
-        std::uint32_t slot = 0;
-        try {
-            slot = data.slot_of(basis.node);
-        } catch (const StateError&) {
-            refuse("was removed");
-        }
-        const NodeEntry& entry = data.node(slot);
-        if (entry.cordoned) {
-            refuse("was cordoned");
-        }
-        if (entry.info != basis.description) {
-            refuse("was described anew");
-        }
-        if (entry.state != basis.state) {
-            refuse("has changed");
-        }
-    }
-}
-
-// The node of that name when it is there and the owner holds something on it.
-std::optional<std::uint32_t> find_holder(const ClusterData& data,
-                                         const std::string& node,
-                                         const std::string& owner) {
-    try {
-        const std::uint32_t slot = data.slot_of(node);
-        if (data.node(slot).holdings->contains(owner)) {
-            return slot;
-        }
-    } catch (const StateError&) {
-        return std::nullopt;  // There is no such node.
-    }
-    return std::nullopt;
 }
 
 // Values of the levels of a tree down to one of them; beyond the last, the node's name.
@@ -332,6 +267,7 @@ std::optional<GangVerdict> Cluster::check_sums(
     } else if (sums->eligible_nodes() == 0) {
         verdict.reason = GangReason::no_eligible_node;
     }
+    verdict.snapshot = std::make_shared<const ClusterData>(impl_->data);
     return verdict;
 }
 
@@ -359,22 +295,12 @@ void Cluster::commit(const GangPlan& plan) {
         throw StateError("gang: " + quoted(gang.name) +
                          " runs already, want one that does not");
     }
-    demand_fresh(data, plan);
-    NodeChanges changes;
+    demand_fresh(data, plan.basis);
+    PodBooks books(data);
     for (const PodPlace& pod : plan.pods) {
-        const NodeChange& change = change_of(data, data.slot_of(pod.node), changes);
-        const std::string owner = pod_owner(gang, pod.podset, pod.index);
-        const auto [it, is_new] = change.holdings->try_emplace(
-            owner,
-            Holding{
-                gang.podsets[pod.podset].request, *pod.placement, Status::feasible});
-        if (!is_new) {
-            throw StateError("owner: " + quoted(owner) + " holds a Placement on " +
-                             quoted(pod.node) + ", want an owner that holds nothing");
-        }
-        change.state->take(*pod.placement);
+        books.take(gang, pod);
     }
-    apply(std::move(changes), data);
+    books.apply();
     data.set_gang(
         gang.name,
         std::make_shared<const RunningGang>(RunningGang{plan.verdict.gang, plan.pods}));
@@ -390,21 +316,14 @@ void Cluster::release(const std::string& name, const std::optional<PodNames>& po
     const std::shared_ptr<const RunningGang> running = found->second;
     const Gang& gang = *running->gang;
     RunningGang rest{running->gang, {}};
-    NodeChanges changes;
+    PodBooks books(data);
     for (const PodPlace& pod : running->pods) {
         if (pods && !names(*pods, gang, pod)) {
             rest.pods.push_back(pod);
             continue;
         }
-        const std::string owner = pod_owner(gang, pod.podset, pod.index);
         // The node's own Allocator may have released it before; the node may be gone.
-        const std::optional<std::uint32_t> slot = find_holder(data, pod.node, owner);
-        if (slot) {
-            const NodeChange& change = change_of(data, *slot, changes);
-            const auto held = change.holdings->find(owner);
-            change.state->release(held->second.placement);
-            change.holdings->erase(held);
-        }
+        books.release(gang, pod);
     }
     if (pods && running->pods.size() - rest.pods.size() != pods->size()) {
         throw StateError(
@@ -412,7 +331,7 @@ void Cluster::release(const std::string& name, const std::optional<PodNames>& po
             "of " +
             quoted(name) + " that run");
     }
-    apply(std::move(changes), data);
+    books.apply();
     if (rest.pods.empty()) {
         data.remove_gang(name);
     } else {
@@ -427,6 +346,50 @@ std::map<std::string, RunningGang> Cluster::gangs() const {
         out.emplace(name, *running);
     }
     return out;
+}
+
+ClusterChange Cluster::replace(const std::string& gang,
+                               const std::vector<std::string>& failed_nodes,
+                               SearchLimits limits) const {
+    return replace_on(impl_->now(), gang, failed_nodes, limits);
+}
+
+ClusterChange Cluster::grow(const std::string& gang, SearchLimits limits) const {
+    return grow_on(impl_->now(), gang, limits);
+}
+
+ClusterChange Cluster::drain(const std::vector<std::string>& nodes,
+                             SearchLimits limits) const {
+    return drain_on(impl_->now(), nodes, limits);
+}
+
+ClusterChange Cluster::preempt(const std::shared_ptr<const Gang>& gang,
+                               SearchLimits limits) const {
+    return preempt_on(impl_->now(), gang, limits);
+}
+
+ClusterChange Cluster::defragment(const std::shared_ptr<const Gang>& gang,
+                                  SearchLimits limits) const {
+    return defragment_on(impl_->now(), gang, limits);
+}
+
+void Cluster::commit(const ClusterChange& change) {
+    const std::scoped_lock lock(impl_->mutex);
+    commit_change(change, impl_->data);
+}
+
+std::vector<NodeScore> Cluster::scores(const std::shared_ptr<const Request>& request,
+                                       SearchLimits limits) const {
+    return scores_on(impl_->now(), request, limits);
+}
+
+std::uint32_t Cluster::score(const std::string& node,
+                             const std::shared_ptr<const Request>& request,
+                             SearchLimits limits) const {
+    const ClusterData data = impl_->now();
+    std::ignore = data.slot_of(node);
+    const std::vector<NodeScore> all = scores_on(data, request, limits);
+    return std::ranges::find(all, node, &NodeScore::node)->score;
 }
 
 std::vector<DomainHeadroom> Cluster::headroom(

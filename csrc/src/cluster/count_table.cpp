@@ -148,6 +148,9 @@ class EdgeWalk {
         if (kinds == 1) {
             return pods[last] <= possible_[last] ? Status::unknown : Status::infeasible;
         }
+        if (steps_ >= max_steps_) {
+            return Status::unknown;
+        }
         const BatchVerdict verdict =
             solve_joint(*of_.state, wanted, pool_.policy(), {max_steps_});
         steps_ += verdict.steps;

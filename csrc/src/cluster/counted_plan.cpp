@@ -5,6 +5,7 @@
 #include "cluster/gang_programme.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <numeric>
 #include <tuple>
@@ -29,10 +30,12 @@ class CountedPlanner {
     CountedPlanner(const GangProblem& problem,
                    const std::vector<DomainVertex>& tree,
                    bool use_possible,
+                   bool least_cost,
                    StepBudget& budget)
         : problem_(problem),
           tree_(tree),
           use_possible_(use_possible),
+          least_cost_(least_cost),
           budget_(budget),
           rooms_(problem, tree, use_possible) {}
 
@@ -47,11 +50,20 @@ class CountedPlanner {
             plan.cost = cost_of(problem_, plan.pods);
             return plan;
         }
+        if (!least_cost_) {
+            Choice any;
+            any.region.vertex = home(0);
+            plan.found = true;
+            plan.pods = any_plan(any);
+            plan.cost = cost_of(problem_, plan.pods);
+            return plan;
+        }
         collect(0);
         return take_best();
     }
 
   private:
+    [[nodiscard]] std::uint32_t home(std::uint32_t vertex) const;
     void collect(std::uint32_t vertex);
     void add(std::uint32_t vertex);
     void add_sets(std::uint32_t vertex);
@@ -61,21 +73,43 @@ class CountedPlanner {
                                      const CountedPlan& best) const;
     [[nodiscard]] std::vector<std::uint32_t> class_of(std::uint32_t vertex);
     void sort_choices();
+    void give_up(const Choice& choice, CountedPlan& best) const;
     [[nodiscard]] bool try_choice(const Choice& choice, CountedPlan& best);
     [[nodiscard]] std::optional<CountedPlan> take_best();
     [[nodiscard]] std::optional<std::vector<CountVector>> plan_in(const Choice& choice);
     [[nodiscard]] std::vector<CountVector> fill(const Choice& choice) const;
     [[nodiscard]] std::optional<std::vector<CountVector>> search(const Choice& choice);
+    [[nodiscard]] static std::vector<std::uint32_t> vertices_of(const Choice& choice);
+    [[nodiscard]] bool is_full(const Choice& choice) const;
+    void pour(std::vector<DomainChild> children,
+              std::uint32_t left,
+              std::vector<CountVector>& pods) const;
+    [[nodiscard]] std::vector<CountVector> any_plan(const Choice& choice) const;
 
     const GangProblem& problem_;
     const std::vector<DomainVertex>& tree_;
     bool use_possible_;
+    bool least_cost_;
     StepBudget& budget_;
     CountedRooms rooms_;
     std::vector<Choice> choices_;
     bool are_sets_few_ = true;
     std::map<std::vector<std::uint32_t>, std::uint32_t> classes_;
 };
+
+// One of the smallest Domains that hold all pods.
+// NOLINTNEXTLINE(misc-no-recursion): as deep as the tree of Domains
+std::uint32_t CountedPlanner::home(std::uint32_t vertex) const {
+    for (const DomainChild& child : tree_[vertex].children) {
+        if (!child.is_node && rooms_.pods_of(child.index) >= rooms_.plan_pods()) {
+            const std::uint32_t found = home(child.index);
+            if (rooms_.may_hold_all(found)) {
+                return found;
+            }
+        }
+    }
+    return vertex;
+}
 
 // The smallest Domains that hold all pods. Where one does, no plan that takes several
 // Domains of its level is as good: coarser levels are compared first.
@@ -249,11 +283,7 @@ std::optional<std::vector<CountVector>> CountedPlanner::search(const Choice& cho
         }
     }
     std::vector<std::uint32_t> position;
-    std::vector<std::uint32_t> vertices = choice.region.parts;
-    if (vertices.empty()) {
-        vertices.push_back(choice.region.vertex);
-    }
-    for (const std::uint32_t v : vertices) {
+    for (const std::uint32_t v : vertices_of(choice)) {
         for (std::uint32_t n = tree_[v].first; n <= tree_[v].last; ++n) {
             if (rooms_.pods_of_node(n) != 0) {
                 part.nodes.push_back(problem_.nodes[n]);
@@ -279,8 +309,60 @@ std::optional<std::vector<CountVector>> CountedPlanner::search(const Choice& cho
     return pods;
 }
 
+// Vertices that a choice uses side by side.
+std::vector<std::uint32_t> CountedPlanner::vertices_of(const Choice& choice) {
+    return choice.region.parts.empty() ? std::vector{choice.region.vertex}
+                                       : choice.region.parts;
+}
+
+// True when the pods are all that the nodes hold: there is one plan.
+bool CountedPlanner::is_full(const Choice& choice) const {
+    std::uint64_t most = 0;
+    for (const std::uint32_t v : vertices_of(choice)) {
+        for (std::uint32_t n = tree_[v].first; n <= tree_[v].last; ++n) {
+            most += rooms_.pods_of_node(n);
+        }
+    }
+    return most == rooms_.plan_pods();
+}
+
+// Gives Domains, and nodes, as many as they hold, those that hold most first. Numbers
+// are multiples of the slices in each, so what is left is one, too.
+// NOLINTNEXTLINE(misc-no-recursion): as deep as the tree of Domains
+void CountedPlanner::pour(std::vector<DomainChild> children,
+                          std::uint32_t left,
+                          std::vector<CountVector>& pods) const {
+    const auto room = [&](const DomainChild& child) {
+        return child.is_node ? rooms_.pods_of_node(child.index)
+                             : rooms_.pods_of(child.index);
+    };
+    std::ranges::stable_sort(children, std::greater<>(), room);
+    for (const DomainChild& child : children) {
+        const std::uint32_t here = std::min(left, room(child));
+        left -= here;
+        if (here != 0 && child.is_node) {
+            pods[child.index][0] = here;
+        } else if (here != 0) {
+            pour(tree_[child.index].children, here, pods);
+        }
+    }
+}
+
+std::vector<CountVector> CountedPlanner::any_plan(const Choice& choice) const {
+    std::vector<CountVector> pods(problem_.nodes.size(), CountVector(1));
+    std::vector<DomainChild> parts;
+    for (const std::uint32_t v : vertices_of(choice)) {
+        parts.push_back({false, v});
+    }
+    pour(parts, rooms_.plan_pods(), pods);
+    return pods;
+}
+
 std::optional<std::vector<CountVector>> CountedPlanner::plan_in(const Choice& choice) {
-    return choice.is_exact ? fill(choice) : search(choice);
+    if (choice.is_exact) {
+        return fill(choice);
+    }
+    return is_full(choice) ? any_plan(choice) : search(choice);
 }
 
 // By bound; of equal ones the first in node order first.
@@ -314,6 +396,16 @@ bool CountedPlanner::try_choice(const Choice& choice, CountedPlan& best) {
     return true;
 }
 
+// The budget ended: what there is, or any plan.
+void CountedPlanner::give_up(const Choice& choice, CountedPlan& best) const {
+    best.is_proved = false;
+    if (!best.found) {
+        best.pods = any_plan(choice);
+        best.cost = cost_of(problem_, best.pods);
+        best.found = true;
+    }
+}
+
 // From the least bound up, until no other can be better.
 std::optional<CountedPlan> CountedPlanner::take_best() {
     sort_choices();
@@ -327,7 +419,7 @@ std::optional<CountedPlan> CountedPlanner::take_best() {
             continue;
         }
         if (!try_choice(choice, best)) {
-            best.is_proved = false;
+            give_up(choice, best);
             break;
         }
         // Of equal Domains the first is the better one, and they are in this order.
@@ -368,11 +460,12 @@ bool CountedPlanner::may_be_better(const Choice& choice,
 std::optional<CountedPlan> plan_by_counts(const GangProblem& problem,
                                           const std::vector<DomainVertex>& tree,
                                           bool use_possible,
+                                          bool least_cost,
                                           StepBudget& budget) {
     if (!CountedRooms::is_counted(problem, tree)) {
         return std::nullopt;
     }
-    return CountedPlanner(problem, tree, use_possible, budget).run();
+    return CountedPlanner(problem, tree, use_possible, least_cost, budget).run();
 }
 
 }  // namespace topoalloc

@@ -21,11 +21,14 @@ struct CountedPlan {
     std::vector<CountVector> pods;
 };
 
-/// Nullopt when the problem is not of this kind, or the budget ended before a plan.
+/// Any plan where the least cost is not asked for.
+/// Nullopt when the problem is not of this kind, or the budget ended before a
+/// candidate.
 [[nodiscard]] std::optional<CountedPlan> plan_by_counts(
     const GangProblem& problem,
     const std::vector<DomainVertex>& tree,
     bool use_possible,
+    bool least_cost,
     StepBudget& budget);
 
 }  // namespace topoalloc

@@ -9,6 +9,7 @@
 #include <numeric>
 #include <optional>
 #include <span>
+#include <tuple>
 #include <utility>
 
 namespace topoalloc {
@@ -174,8 +175,8 @@ class GangQuestion {
             known_.try_emplace({of.get(), std::move(eligible)},
                                static_cast<std::uint32_t>(problem_.tables.size()));
         if (is_new) {
-            const CountTable table =
-                data_.pool().table(*of, requests_, counts_, limits_.max_steps, steps_);
+            const CountTable table = data_.pool().table(
+                *of, requests_, counts_, limits_.max_steps, node_steps_);
             problem_.tables.push_back(restrict_to(table, it->first.second));
         }
         return it->second;
@@ -197,15 +198,33 @@ class GangQuestion {
                 sum += most[node.table];
             }
             if (sum < gang_->podsets[p].min_count) {
+                demand_known_devices(p);
                 verdict.status = Status::infeasible;
                 verdict.reason = seen_[p] ? GangReason::not_enough_room
                                           : GangReason::no_eligible_node;
                 verdict.podset = p;
-                verdict.steps = steps_;
+                verdict.steps = node_steps_ + steps_;
                 return true;
             }
         }
         return false;
+    }
+
+    // A Request that names a device must be meant for some Machine that is there.
+    void demand_known_devices(std::uint32_t podset) const {
+        const Machine* last = nullptr;
+        for (const std::uint32_t slot : data_.order()) {
+            const auto& machine = data_.node(slot).info->described.machine;
+            if (machine.get() != last &&
+                data_.pool().compiled(machine, requests_[podset])) {
+                return;
+            }
+            last = machine.get();
+        }
+        if (last != nullptr) {
+            const auto& first = data_.node(data_.order().front()).info->described;
+            std::ignore = compile(first.machine, *requests_[podset]);
+        }
     }
 
     // Names what the answer means. Requires: not refused by counts.
@@ -224,7 +243,7 @@ class GangQuestion {
                 find_conflict(verdict);
                 break;
         }
-        verdict.steps = steps_;
+        verdict.steps = node_steps_ + steps_;
     }
 
     void find_conflict(GangVerdict& verdict) {
@@ -339,8 +358,17 @@ class GangQuestion {
     std::vector<bool> seen_;            ///< by PodSet: there is an eligible node
     std::vector<std::uint32_t> slots_;  ///< by node of the problem
     std::map<std::pair<const NodeClass*, std::vector<bool>>, std::uint32_t> known_;
+    std::uint64_t node_steps_ = 0;  ///< to know what nodes hold: each has its own limit
     std::uint64_t steps_ = 0;
 };
+
+// Where there is no plan the state is kept for an Explanation; elsewhere it would make
+// the commit that follows copy what the two share.
+void keep_state(const ClusterData& data, GangVerdict& verdict) {
+    if (verdict.status == Status::infeasible || verdict.status == Status::unknown) {
+        verdict.snapshot = std::make_shared<const ClusterData>(data);
+    }
+}
 
 }  // namespace
 
@@ -351,13 +379,16 @@ GangVerdict check_on(const ClusterData& data,
     if (verdict.status == Status::feasible) {
         verdict.reason = GangReason::fits;
     }
+    keep_state(data, verdict);
     return verdict;
 }
 
 GangPlan place_on(const ClusterData& data,
                   const std::shared_ptr<const Gang>& gang,
                   SearchLimits limits) {
-    return GangQuestion(data, gang, limits).place();
+    GangPlan plan = GangQuestion(data, gang, limits).place();
+    keep_state(data, plan.verdict);
+    return plan;
 }
 
 }  // namespace topoalloc

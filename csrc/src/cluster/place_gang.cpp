@@ -7,6 +7,7 @@
 #include "cluster/gang_programme.hpp"
 #include "cluster/plan_rules.hpp"
 #include "cluster/plan_search.hpp"
+#include "cluster/portfolio.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -181,7 +182,7 @@ std::optional<Outcome> solve_on_tree(const GangProblem& problem,
     if (!tree) {
         return std::nullopt;
     }
-    if (auto plan = plan_by_counts(problem, *tree, use_possible, budget)) {
+    if (auto plan = plan_by_counts(problem, *tree, use_possible, least_cost, budget)) {
         Outcome outcome{plan->is_proved, std::nullopt};
         if (plan->found) {
             outcome.best = Candidate{static_cast<std::uint64_t>(plan->cost.short_pods),
@@ -238,6 +239,24 @@ Outcome solve_plan(const GangProblem& problem,
     return solve_by_nodes(problem, use_possible, least_cost, budget);
 }
 
+// One PodSet after the other, where several have no other answer.
+std::optional<Candidate> solve_in_turn(const GangProblem& problem, StepBudget& budget) {
+    const PlaceOne place_one =
+        [](const GangProblem& one,
+           StepBudget& of_one) -> std::optional<std::vector<CountVector>> {
+        Outcome outcome = solve_plan(one, false, true, of_one);
+        return outcome.best ? std::optional(std::move(outcome.best->pods))
+                            : std::nullopt;
+    };
+    auto pods = place_in_turn(problem, place_one, budget);
+    if (!pods) {
+        return std::nullopt;
+    }
+    GangCost cost = cost_of(problem, *pods);
+    return Candidate{
+        static_cast<std::uint64_t>(cost.short_pods), std::move(cost), std::move(*pods)};
+}
+
 bool are_bounds_equal(const GangProblem& problem) {
     return std::ranges::all_of(problem.nodes, [&](const GangNode& node) {
         const CountTable& table = problem.tables[node.table];
@@ -256,6 +275,29 @@ GangAnswer answer_without_nodes(const GangProblem& problem, bool least_cost) {
     return answer;
 }
 
+// On what the nodes hold for certain. A part of the steps is kept for a plan without
+// proof: before a search for any plan, after one for the best.
+Outcome solve_attained(const GangProblem& problem,
+                       bool least_cost,
+                       SearchLimits limits,
+                       std::uint64_t& steps) {
+    const std::uint64_t kept = problem.podsets.size() > 1 ? limits.max_steps / 8 : 0;
+    StepBudget in_turn{0, kept};
+    StepBudget budget{0, limits.max_steps - kept};
+    Outcome outcome;
+    if (!least_cost && kept != 0) {
+        outcome.best = solve_in_turn(problem, in_turn);
+    }
+    if (!outcome.best) {
+        outcome = solve_plan(problem, false, least_cost, budget);
+        if (least_cost && kept != 0 && !outcome.best && !outcome.is_known) {
+            outcome.best = solve_in_turn(problem, in_turn);
+        }
+    }
+    steps = budget.steps + in_turn.steps;
+    return outcome;
+}
+
 GangAnswer answer_gang(const GangProblem& problem,
                        bool least_cost,
                        SearchLimits limits) {
@@ -264,9 +306,8 @@ GangAnswer answer_gang(const GangProblem& problem,
     }
     GangAnswer answer;
     answer.status = Status::unknown;
-    StepBudget budget;
-    budget.max_steps = limits.max_steps;
-    Outcome outcome = solve_plan(problem, false, least_cost, budget);
+    Outcome outcome = solve_attained(problem, least_cost, limits, answer.steps);
+    StepBudget budget{0, limits.max_steps - std::min(limits.max_steps, answer.steps)};
     const bool are_exact = are_bounds_equal(problem);
     if (outcome.best) {
         const bool is_best = least_cost && outcome.is_known && are_exact;
@@ -281,7 +322,7 @@ GangAnswer answer_gang(const GangProblem& problem,
             answer.status = Status::infeasible;
         }
     }
-    answer.steps = budget.steps;
+    answer.steps += budget.steps;
     return answer;
 }
 
