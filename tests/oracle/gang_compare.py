@@ -221,6 +221,9 @@ def kinds_of(problem: Problem) -> Iterator[str]:
     yield "Domains that cross" if _is_crossing(problem) else "Domains that nest"
     if any(None in domains for _, domains, _ in nodes):
         yield "a node without a Domain"
+    order = [[(d is None, d or 0) for d in domains] for _, domains, _ in nodes]
+    if order != sorted(order):
+        yield "nodes out of order"
     if any(is_open for _, _, is_open in nodes):
         yield "an open node"
     if any(least < count for count, least, _ in problem["podsets"]):

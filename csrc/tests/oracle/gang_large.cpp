@@ -31,7 +31,12 @@ class LargeGangMaker {
             make_rules(p);
         }
         make_groups();
-        if (rng_.percent(10)) {
+        // Node order; a caller of the bare problem may have another one.
+        std::stable_sort(
+            out_.nodes.begin(),
+            out_.nodes.end(),
+            [](const GangNode& a, const GangNode& b) { return a.domains < b.domains; });
+        if (rng_.percent(5)) {
             rng_.shuffle(out_.nodes);
         }
         return std::move(out_);
@@ -77,7 +82,7 @@ class LargeGangMaker {
             add_level(width, [&](std::uint32_t) { return rng_.below(width); });
         }
         if (rng_.percent(10)) {
-            drop_values();
+            drop_values(third > 1 ? out_.levels - 1 : out_.levels);
         }
     }
 
@@ -103,12 +108,15 @@ class LargeGangMaker {
         add_level(chassis.back() + 1, [&](std::uint32_t v) { return chassis[v]; });
     }
 
-    // Some nodes name no Domain of one level.
-    void drop_values() {
+    // Some nodes name no Domain of one level of a tree of so many levels, nor of those
+    // below. What lies across is a tree of its own.
+    void drop_values(std::uint32_t tree) {
         const std::uint32_t level = rng_.below(out_.levels);
+        const std::uint32_t end = level < tree ? tree : out_.levels;
         for (GangNode& node : out_.nodes) {
             if (rng_.percent(10)) {
-                node.domains[level] = no_index;
+                std::fill(
+                    node.domains.begin() + level, node.domains.begin() + end, no_index);
             }
         }
     }
