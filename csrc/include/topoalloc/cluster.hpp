@@ -71,6 +71,8 @@ struct GangVerdict {
     std::uint32_t podset = no_index;  ///< that the reason speaks of, if of one
     std::uint64_t steps = 0;
     std::shared_ptr<const Gang> gang;
+    /// The state that was asked, for explain(); null where there is a plan.
+    std::shared_ptr<const void> snapshot = nullptr;
 };
 
 /// What place() found. It holds what it was made from, so that commit() can tell
