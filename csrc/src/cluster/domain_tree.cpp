@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <tuple>
 #include <unordered_map>
+#include <utility>
 
 namespace topoalloc {
 namespace {
@@ -60,6 +61,30 @@ void add_nodes(std::vector<DomainVertex>& tree) {
 }
 
 }  // namespace
+
+std::vector<std::uint32_t> order_by_domain(const GangProblem& problem) {
+    std::vector<std::pair<std::size_t, std::uint32_t>> levels;
+    for (std::uint32_t level = 0; level < problem.levels; ++level) {
+        levels.emplace_back(intervals_of(problem, level).size(), level);
+    }
+    std::ranges::sort(levels);
+    std::vector<std::pair<std::vector<std::uint64_t>, std::uint32_t>> keyed;
+    for (std::uint32_t n = 0; n < problem.nodes.size(); ++n) {
+        std::vector<std::uint64_t> key;
+        for (const auto& [domains, level] : levels) {
+            const std::uint32_t domain = problem.nodes[n].domains[level];
+            // A node without a Domain is by itself.
+            key.push_back(domain == no_index ? std::uint64_t{no_index} + n : domain);
+        }
+        keyed.emplace_back(std::move(key), n);
+    }
+    std::ranges::sort(keyed);
+    std::vector<std::uint32_t> order;
+    for (const auto& [key, n] : keyed) {
+        order.push_back(n);
+    }
+    return order;
+}
 
 std::optional<std::vector<DomainVertex>> domain_tree(const GangProblem& problem) {
     std::vector<Interval> intervals;

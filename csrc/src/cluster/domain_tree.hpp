@@ -25,6 +25,10 @@ struct DomainVertex {
     std::vector<DomainChild> children;  ///< in node order
 };
 
+/// Nodes in an order in which those of a Domain are neighbours, where there may be one:
+/// finer Domains inside coarser ones, otherwise in node order.
+[[nodiscard]] std::vector<std::uint32_t> order_by_domain(const GangProblem& problem);
+
 /// Vertices, a parent before its children, the root first. Nullopt where the nodes of a
 /// Domain are not neighbours in node order, or two Domains cross.
 /// Requires: at least one node.

@@ -214,13 +214,45 @@ std::optional<Outcome> solve_on_tree(const GangProblem& problem,
     return outcome;
 }
 
+// On a tree of the nodes in another order: all terms but the last are those of the
+// problem.
+Outcome solve_reordered(const GangProblem& problem,
+                        bool use_possible,
+                        bool least_cost,
+                        StepBudget& budget) {
+    GangProblem other = problem;
+    const std::vector<std::uint32_t> order = order_by_domain(problem);
+    for (std::size_t i = 0; i < order.size(); ++i) {
+        other.nodes[i] = problem.nodes[order[i]];
+    }
+    auto outcome = solve_on_tree(other, use_possible, least_cost, budget);
+    if (outcome && outcome->best) {
+        std::vector<CountVector> pods(order.size());
+        for (std::size_t i = 0; i < order.size(); ++i) {
+            pods[order[i]] = std::move(outcome->best->pods[i]);
+        }
+        outcome->best->pods = std::move(pods);
+    }
+    return outcome.value_or(Outcome{});
+}
+
 Outcome solve_by_nodes(const GangProblem& problem,
                        bool use_possible,
                        bool least_cost,
                        StepBudget& budget) {
-    auto found = search_plan(problem, {use_possible, !least_cost}, budget);
-    Outcome outcome;
-    outcome.is_known = !budget.limited || (found && !least_cost);
+    Outcome outcome = solve_reordered(problem, use_possible, least_cost, budget);
+    if (outcome.is_known && (!least_cost || !outcome.best)) {
+        return outcome;
+    }
+    // The cost is known, and the first plan of that cost in node order is sought.
+    const GangCost* least = outcome.is_known ? &outcome.best->cost : nullptr;
+    auto found = search_plan(problem, {use_possible, !least_cost, least}, budget);
+    if (outcome.best && (!found || outcome.best->cost < found->cost)) {
+        outcome.is_known = false;
+        return outcome;
+    }
+    outcome.is_known = !budget.limited || (found && !least_cost) ||
+                       (found && least != nullptr && found->cost == *least);
     if (found) {
         outcome.best = Candidate{static_cast<std::uint64_t>(found->cost.short_pods),
                                  std::move(found->cost),

@@ -144,6 +144,8 @@ class PlanSearch {
     [[nodiscard]] bool is_balanced(const TrackedRule& rule) const;
     [[nodiscard]] bool holds(const TrackedRule& rule) const;
     [[nodiscard]] GangCost bound(std::uint32_t next) const;
+    [[nodiscard]] bool is_done() const;
+    [[nodiscard]] bool may_be_better(std::uint32_t next) const;
     void finish();
     void visit(std::uint32_t node);
 
@@ -387,11 +389,24 @@ void PlanSearch::finish() {
     }
 }
 
+bool PlanSearch::is_done() const {
+    return best_ &&
+           (aim_.first || (aim_.least != nullptr && best_->cost == *aim_.least));
+}
+
+bool PlanSearch::may_be_better(std::uint32_t next) const {
+    if (!best_ && aim_.least == nullptr) {
+        return true;
+    }
+    const GangCost cost = bound(next);
+    return (!best_ || cost < best_->cost) &&
+           (aim_.least == nullptr || !(*aim_.least < cost));
+}
+
 // Larger vectors come first, so of plans of equal cost the first is the best.
 // NOLINTNEXTLINE(misc-no-recursion): as deep as there are nodes
 void PlanSearch::visit(std::uint32_t node) {
-    if (!budget_.spend() || (best_ && aim_.first) || !can_go_on(node) ||
-        (best_ && !(bound(node) < best_->cost))) {
+    if (!budget_.spend() || is_done() || !can_go_on(node) || !may_be_better(node)) {
         return;
     }
     if (node == problem_.nodes.size()) {
