@@ -95,6 +95,42 @@ struct RunningGang {
     std::vector<PodPlace> pods;
 };
 
+/// A pod that leaves its place, gets another, or both.
+struct PodMove {
+    std::shared_ptr<const Gang> gang;
+    std::uint32_t podset = 0;
+    std::uint32_t index = 0;
+    std::optional<PodPlace> from;  ///< not given: it is new
+    std::optional<PodPlace> to;    ///< not given: it stops
+};
+
+/// What replace(), grow(), drain(), preempt() or defragment() found: a change of what
+/// runs, whole or not at all. It holds what it was made from, as GangPlan does.
+struct ClusterChange {
+    GangVerdict verdict;         ///< its gang is null for drain()
+    GangCost cost;               ///< docs/cluster-objective.md, section 5
+    std::vector<PodMove> moves;  ///< by name of the Gang, PodSet, rank
+    /// Gangs that stop, by name.
+    std::vector<std::string> victims;
+    /// No fewer Gangs (preempt) or pods (defragment) make room.
+    std::uint64_t least = 0;
+    /// No better set of them makes room: proved, whatever is proved of the cost.
+    bool is_least = false;
+    /// Owners of no Gang that stay on drained nodes: node and owner.
+    std::vector<std::pair<std::string, std::string>> left;
+    std::vector<std::string> cordoned;  ///< nodes that commit() cordons
+
+    /// A state that is null may have changed.
+    std::vector<GangPlan::Basis> nodes;
+    /// By name; null: does not run.
+    std::vector<std::pair<std::string, std::shared_ptr<const RunningGang>>> gangs;
+};
+
+struct NodeScore {
+    std::string node;
+    std::uint32_t score = 0;  ///< 0: it holds no copy; 100: the best
+};
+
 /// How many copies of one Request a Domain holds.
 struct DomainHeadroom {
     std::vector<std::string> path;  ///< values of its tree's levels; the node's name
@@ -163,6 +199,38 @@ class Cluster {
     void release(const std::string& name, const std::optional<PodNames>& pods = {});
     /// By name.
     [[nodiscard]] std::map<std::string, RunningGang> gangs() const;
+
+    /// New places for the pods of a Gang that were on failed nodes, or have lost their
+    /// place; all others stay. The nodes need not be in the Cluster any more.
+    /// @throws StateError when the Gang does not run
+    [[nodiscard]] ClusterChange replace(const std::string& gang,
+                                        const std::vector<std::string>& failed_nodes,
+                                        SearchLimits limits = {}) const;
+    /// More pods of a Gang that runs, up to its count. @throws StateError as replace
+    [[nodiscard]] ClusterChange grow(const std::string& gang,
+                                     SearchLimits limits = {}) const;
+    /// New places for the pods of all Gangs on these nodes; commit() cordons them.
+    /// @throws StateError when a node is not in the Cluster
+    [[nodiscard]] ClusterChange drain(const std::vector<std::string>& nodes,
+                                      SearchLimits limits = {}) const;
+    /// The Gangs of lower priority to stop so that this one fits: least highest
+    /// priority, then fewest, then fewest pods. @throws StateError when it runs
+    [[nodiscard]] ClusterChange preempt(const std::shared_ptr<const Gang>& gang,
+                                        SearchLimits limits = {}) const;
+    /// The fewest pods to move so that the Gang fits. @throws StateError when it runs
+    [[nodiscard]] ClusterChange defragment(const std::shared_ptr<const Gang>& gang,
+                                           SearchLimits limits = {}) const;
+    /// @throws StaleError when a node or Gang that it uses has changed
+    /// @throws StateError when it changes nothing
+    void commit(const ClusterChange& change);
+
+    /// How well each node suits one copy of the Request, in node order.
+    [[nodiscard]] std::vector<NodeScore> scores(
+        const std::shared_ptr<const Request>& request, SearchLimits limits = {}) const;
+    /// @throws StateError when the node is not in the Cluster
+    [[nodiscard]] std::uint32_t score(const std::string& node,
+                                      const std::shared_ptr<const Request>& request,
+                                      SearchLimits limits = {}) const;
 
     /// By Domain of the level in node order; "node" gives each node.
     [[nodiscard]] std::vector<DomainHeadroom> headroom(

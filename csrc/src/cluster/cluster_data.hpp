@@ -62,6 +62,9 @@ class ClusterData {
     [[nodiscard]] ClassPool& pool() const { return *pool_; }
 
     [[nodiscard]] std::size_t size() const { return names_->size(); }
+    [[nodiscard]] bool contains(const std::string& name) const {
+        return names_->contains(name);
+    }
     /// @throws StateError when there is none of that name
     [[nodiscard]] std::uint32_t slot_of(const std::string& name) const;
     [[nodiscard]] const NodeEntry& node(std::uint32_t slot) const {

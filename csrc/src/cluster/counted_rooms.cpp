@@ -46,6 +46,14 @@ bool CountedRooms::is_counted(const GangProblem& problem,
         !problem.balanced.empty()) {
         return false;
     }
+    // With pods that stay a node can not hold nothing: greedy counts would not do.
+    const bool may_be_empty =
+        std::ranges::all_of(problem.tables, [](const CountTable& table) {
+            return !table.attained.empty() && table.attained.front().front() == 0;
+        });
+    if (!may_be_empty) {
+        return false;
+    }
     const bool have_domains =
         std::ranges::all_of(problem.nodes, [](const GangNode& node) {
             return std::ranges::count(node.domains, no_index) == 0;

@@ -219,7 +219,11 @@ class Portfolio {
 
     std::optional<Plan> try_order(const std::vector<std::uint32_t>& order,
                                   const Allowed& allowed) {
-        Plan plan(problem_.nodes.size(), CountVector(problem_.podsets.size()));
+        // The least that each node holds: nothing, but for pods that stay.
+        Plan plan;
+        for (const GangNode& node : problem_.nodes) {
+            plan.push_back(problem_.tables[node.table].attained.front());
+        }
         for (const std::uint32_t p : order) {
             const GangProblem one = OnePodSet(problem_, plan, allowed).make(p);
             const auto found =

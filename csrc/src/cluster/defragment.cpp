@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Which pods to move so that a Gang fits: docs/cluster-objective.md, section 9.
+#include "cluster/cluster_change.hpp"
+#include "cluster/gang_question.hpp"
+#include "cluster/gang_shape.hpp"
+#include "cluster/joint_question.hpp"
+#include "cluster/least_removal.hpp"
+#include "cluster/operations.hpp"
+#include "cluster/pod_books.hpp"
+#include "cluster/room_gains.hpp"
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+#include <utility>
+
+namespace topoalloc {
+namespace {
+
+bool makes_room(Status status) {
+    return status == Status::optimal || status == Status::feasible;
+}
+
+class Defragmentation {
+  public:
+    Defragmentation(const ClusterData& data,
+                    const std::shared_ptr<const Gang>& gang,
+                    SearchLimits limits)
+        : data_(data),
+          gang_(gang),
+          limits_(limits),
+          one_ask_{limits.max_steps / 8},
+          budget_{0, limits.max_steps - limits.max_steps / 4} {
+        demand_not_running(data, *gang);
+        std::ignore = shape_of(*gang, data.level_names());
+    }
+
+    ClusterChange run() {
+        ClusterChange change;
+        change.verdict = check_on(data_, gang_, one_ask_);
+        spend(change.verdict.steps);
+        RemovalAnswer found{Status::optimal, {}, 0};
+        if (!makes_room(change.verdict.status)) {
+            for (const auto& [name, running] : data_.gangs()) {
+                add_candidates(*running);
+            }
+            found = find_moves();
+        }
+        change.least = found.least;
+        change.is_least = found.status == Status::optimal;
+        if (makes_room(found.status)) {
+            move(found.set, change);
+        } else if (found.status == Status::infeasible) {
+            refute(change);
+        } else {
+            change.verdict.status = Status::unknown;
+            change.verdict.reason = GangReason::step_limit;
+        }
+        change.verdict.gang = gang_;
+        change.verdict.steps = budget_.steps;
+        seal(data_, change);
+        return change;
+    }
+
+  private:
+    void spend(std::uint64_t steps) {
+        std::ignore = budget_.spend(std::min(steps, budget_.max_steps - budget_.steps));
+    }
+
+    // Pods that hold their places, in all.
+    [[nodiscard]] std::vector<PodPlace> held_pods(const RunningGang& running) const {
+        std::vector<PodPlace> out;
+        std::ranges::copy_if(
+            running.pods, std::back_inserter(out), [&](const PodPlace& pod) {
+                return is_held(
+                    data_, pod.node, pod_owner(*running.gang, pod.podset, pod.index));
+            });
+        return out;
+    }
+
+    // Pods that may be put back where they are: so moving more is never worse.
+    void add_candidates(const RunningGang& running) {
+        std::vector<PodPlace> held = held_pods(running);
+        const CountVector counts = count_pods(*running.gang, held);
+        const JointAnswer now = check_joint_on(
+            data_, {{{running.gang, held, counts, counts}}, {}}, one_ask_);
+        spend(now.steps);
+        if (!makes_room(now.status)) {
+            return;
+        }
+        std::ranges::sort(held, [](const PodPlace& a, const PodPlace& b) {
+            return std::pair(a.podset, a.index) < std::pair(b.podset, b.index);
+        });
+        for (const PodPlace& pod : held) {
+            const NodeEntry& entry = data_.node(data_.slot_of(pod.node));
+            if (is_eligible(entry, running.gang->podsets[pod.podset])) {
+                candidates_.push_back({running.gang, {pod}});
+            }
+        }
+    }
+
+    // The Gang first, then those with pods that move, by name.
+    [[nodiscard]] JointInput input_for(const RemovalSet& moved) const {
+        JointInput input;
+        CountVector counts;
+        CountVector min_counts;
+        for (const PodSet& podset : gang_->podsets) {
+            counts.push_back(podset.count);
+            min_counts.push_back(podset.min_count);
+        }
+        input.parts.push_back({gang_, {}, counts, min_counts});
+        for (const auto& [gang, pods] : moved_pods(moved)) {
+            const RunningGang& running = *data_.gangs().at(gang);
+            const std::vector<PodPlace> held = held_pods(running);
+            counts = count_pods(*running.gang, held);
+            JointPart part{running.gang, {}, counts, counts};
+            std::ranges::copy_if(
+                held, std::back_inserter(part.stays), [&](const PodPlace& pod) {
+                    return std::ranges::none_of(pods, [&](const PodPlace& other) {
+                        return other.podset == pod.podset && other.index == pod.index;
+                    });
+                });
+            input.parts.push_back(std::move(part));
+        }
+        return input;
+    }
+
+    [[nodiscard]] std::map<std::string, std::vector<PodPlace>> moved_pods(
+        const RemovalSet& moved) const {
+        std::map<std::string, std::vector<PodPlace>> out;
+        for (const std::uint32_t element : moved) {
+            out[candidates_[element].gang->name].push_back(
+                candidates_[element].pods.front());
+        }
+        return out;
+    }
+
+    RoomAnswer ask(const RemovalSet& moved) {
+        const ClusterData now = without_pods(data_, candidates_, moved);
+        // The Gang alone says "no" sooner, and says it of more sets.
+        const GangVerdict alone = check_on(now, gang_, one_ask_);
+        std::uint64_t steps = alone.steps + data_.size() / 64;
+        if (alone.status == Status::infeasible) {
+            return {alone.status, steps};
+        }
+        const JointAnswer answer = check_joint_on(now, input_for(moved), one_ask_);
+        steps += answer.steps;
+        return {answer.status, steps};
+    }
+
+    RemovalAnswer find_moves() {
+        RemovalProblem problem;
+        problem.weights.assign(candidates_.size(), 1);
+        std::uint64_t steps = 0;
+        problem.regions = regions_of(data_, *gang_, candidates_, one_ask_, steps);
+        spend(steps);
+        problem.ask = [this](const RemovalSet& moved) { return ask(moved); };
+        return least_removal(problem, budget_);
+    }
+
+    void move(const RemovalSet& moved, ClusterChange& change) {
+        const JointInput input = input_for(moved);
+        JointAnswer answer = place_joint_on(without_pods(data_, candidates_, moved),
+                                            input,
+                                            {limits_.max_steps - budget_.steps});
+        budget_.steps += answer.steps;
+        change.verdict.status = answer.status;
+        change.verdict.reason = answer.reason;
+        if (!makes_room(answer.status)) {
+            return;
+        }
+        if (answer.status == Status::optimal && !change.is_least) {
+            change.verdict.status = Status::feasible;
+            change.verdict.reason = GangReason::step_limit;
+        }
+        change.cost = std::move(answer.cost);
+        std::vector<std::vector<std::uint32_t>> ranks;
+        for (const PodSet& podset : gang_->podsets) {
+            ranks.emplace_back(podset.count);
+            std::iota(ranks.back().begin(), ranks.back().end(), 0);
+        }
+        add_moves(gang_, {}, answer.places.front(), ranks, change);
+        std::size_t part = 1;
+        for (const auto& [name, pods] : moved_pods(moved)) {
+            add_moves(input.parts[part].gang, pods, answer.places[part], {}, change);
+            ++part;
+        }
+    }
+
+    // Says why, as far as the Gang by itself shows it.
+    void refute(ClusterChange& change) const {
+        RemovalSet all(candidates_.size());
+        std::iota(all.begin(), all.end(), 0);
+        const GangVerdict alone =
+            check_on(without_pods(data_, candidates_, all), gang_, one_ask_);
+        change.verdict.status = Status::infeasible;
+        change.verdict.podset = alone.podset;
+        change.verdict.reason = alone.status == Status::infeasible
+                                    ? alone.reason
+                                    : GangReason::gang_conflict;
+    }
+
+    const ClusterData& data_;
+    const std::shared_ptr<const Gang>& gang_;
+    SearchLimits limits_, one_ask_;
+    StepBudget budget_;
+    std::vector<Removable> candidates_;  ///< by Gang, PodSet, rank
+};
+
+}  // namespace
+
+ClusterChange defragment_on(const ClusterData& data,
+                            const std::shared_ptr<const Gang>& gang,
+                            SearchLimits limits) {
+    return Defragmentation(data, gang, limits).run();
+}
+
+}  // namespace topoalloc

@@ -1,0 +1,406 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "cluster/joint_question.hpp"
+
+#include "cluster/gang_shape.hpp"
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+#include <optional>
+#include <tuple>
+#include <utility>
+
+namespace topoalloc {
+namespace {
+
+// Vectors of pods that are listed for one node.
+constexpr std::uint64_t most_vectors = 20'000;
+
+bool is_nothing(const CountVector& pods) {
+    return std::ranges::count(pods, 0U) == std::ssize(pods);
+}
+
+// Adds the PodSets, Groups and rules of one Gang after those that are there.
+class ShapeJoin {
+  public:
+    ShapeJoin(std::size_t podsets, GangProblem& out) : podsets_(podsets), out_(out) {}
+
+    void add(const JointPart& part, GangProblem shape) {
+        const auto first = static_cast<std::uint32_t>(out_.podsets.size());
+        for (std::size_t p = 0; p < shape.podsets.size(); ++p) {
+            shape.podsets[p].count = part.counts[p];
+            shape.podsets[p].min_count = part.min_counts[p];
+            out_.podsets.push_back(shape.podsets[p]);
+        }
+        for (const WithinRule& rule : shape.within) {
+            out_.within.push_back(widen(rule, first));
+        }
+        add_rules(shape.slices, first, out_.slices);
+        add_rules(shape.spread, first, out_.spread);
+        add_rules(shape.balanced, first, out_.balanced);
+        for (PreferRule rule : shape.prefer) {
+            rule.within = widen(rule.within, first);
+            rule.level.podset += first;
+            const auto own = static_cast<std::uint32_t>(shape.podsets.size());
+            rule.unmet = rule.unmet < own ? first + rule.unmet
+                                          : static_cast<std::uint32_t>(podsets_) +
+                                                out_.groups + rule.unmet - own;
+            out_.prefer.push_back(rule);
+        }
+        out_.groups += shape.groups;
+    }
+
+  private:
+    [[nodiscard]] WithinRule widen(const WithinRule& rule, std::uint32_t first) const {
+        WithinRule out{std::vector<bool>(podsets_), rule.level};
+        for (std::size_t p = 0; p < rule.podsets.size(); ++p) {
+            out.podsets[first + p] = rule.podsets[p];
+        }
+        return out;
+    }
+    static void add_rules(const std::vector<LevelRule>& from,
+                          std::uint32_t first,
+                          std::vector<LevelRule>& to) {
+        for (LevelRule rule : from) {
+            rule.podset += first;
+            to.push_back(rule);
+        }
+    }
+
+    std::size_t podsets_;
+    GangProblem& out_;
+};
+
+class JointQuestion {
+  public:
+    JointQuestion(const ClusterData& data, const JointInput& input, SearchLimits limits)
+        : data_(data), input_(input), limits_(limits) {
+        for (const JointPart& part : input.parts) {
+            first_.push_back(static_cast<std::uint32_t>(podsets_.size()));
+            for (const PodSet& podset : part.gang->podsets) {
+                podsets_.push_back(&podset);
+                requests_.push_back(podset.request);
+            }
+        }
+        make_shape();
+        collect_bases();
+        for (const std::uint32_t slot : data.order()) {
+            add_node(slot);
+        }
+    }
+
+    JointAnswer check() {
+        JointAnswer out;
+        if (!is_refused(out)) {
+            conclude(check_gang(problem_, left()), out);
+        }
+        return out;
+    }
+
+    JointAnswer place() {
+        JointAnswer out;
+        if (is_refused(out)) {
+            return out;
+        }
+        for (;;) {
+            GangAnswer answer = place_gang(problem_, left());
+            conclude(answer, out);
+            out.places.assign(input_.parts.size(), {});
+            if (answer.pods.empty() || add_places(answer, out)) {
+                out.cost = std::move(answer.cost);
+                return out;
+            }
+        }
+    }
+
+  private:
+    // What a node has of each PodSet, and may have more of.
+    struct TableKey {
+        const NodeClass* state = nullptr;
+        std::vector<bool> eligible;
+        CountVector base;
+        [[nodiscard]] auto operator<=>(const TableKey&) const = default;
+    };
+
+    [[nodiscard]] SearchLimits left() const {
+        return {limits_.max_steps - std::min(limits_.max_steps, steps_)};
+    }
+
+    void make_shape() {
+        const std::vector<std::string> levels = data_.level_names();
+        problem_.levels = static_cast<std::uint32_t>(levels.size());
+        ShapeJoin join(podsets_.size(), problem_);
+        for (const JointPart& part : input_.parts) {
+            join.add(part, shape_of(*part.gang, levels));
+        }
+        for (std::uint32_t level = 0; level < problem_.levels; ++level) {
+            auto& open = problem_.open_domains.emplace_back(data_.domain_count(level));
+            for (std::uint32_t d = 0; d < open.size(); ++d) {
+                open[d] = data_.is_open(level, d);
+            }
+        }
+    }
+
+    void collect_bases() {
+        for (const GangPodSet& podset : problem_.podsets) {
+            most_.push_back(podset.count);
+        }
+        for (std::size_t i = 0; i < input_.parts.size(); ++i) {
+            for (const PodPlace& pod : input_.parts[i].stays) {
+                CountVector& base = bases_[data_.slot_of(pod.node)];
+                base.resize(podsets_.size());
+                ++base[first_[i] + pod.podset];
+                --most_[first_[i] + pod.podset];
+            }
+        }
+    }
+
+    void add_node(std::uint32_t slot) {
+        const NodeEntry& entry = data_.node(slot);
+        TableKey key{entry.state.get(), std::vector<bool>(podsets_.size()), {}};
+        for (std::size_t p = 0; p < podsets_.size(); ++p) {
+            key.eligible[p] = !entry.cordoned && !input_.barred.contains(slot) &&
+                              is_eligible(podsets_[p]->where,
+                                          podsets_[p]->tolerations,
+                                          entry.info->described.labels,
+                                          entry.info->described.taints);
+        }
+        const auto base = bases_.find(slot);
+        key.base = base == bases_.end() ? CountVector(podsets_.size()) : base->second;
+        const std::uint32_t table = table_of(*entry.state, std::move(key));
+        const auto& possible = problem_.tables[table].possible;
+        if (possible.size() == 1 && is_nothing(possible.front())) {
+            return;
+        }
+        problem_.nodes.push_back(
+            {table, entry.info->domains, !entry.holdings->empty()});
+        slots_.push_back(slot);
+    }
+
+    std::uint32_t table_of(const NodeClass& of, TableKey key) {
+        const auto known = tables_.find(key);
+        if (known != tables_.end()) {
+            return known->second;
+        }
+        const auto made = static_cast<std::uint32_t>(problem_.tables.size());
+        problem_.tables.push_back(make_table(of, key));
+        table_bases_.push_back(key.base);
+        tables_.emplace(std::move(key), made);
+        return made;
+    }
+
+    // Pods that stay, and those that may come to them.
+    CountTable make_table(const NodeClass& of, const TableKey& key) {
+        CountTable out;
+        out.copies = key.base;
+        CountVector most(most_.size());
+        std::uint64_t vectors = 1;
+        for (std::size_t p = 0; p < most.size(); ++p) {
+            if (!key.eligible[p]) {
+                continue;
+            }
+            const HeadroomResult alone =
+                data_.pool().headroom(of, requests_[p], limits_.max_steps);
+            out.copies[p] += alone.count;
+            most[p] = std::min(most_[p], alone.upper);
+            vectors = std::min(most_vectors + 1, vectors * (most[p] + 1));
+        }
+        is_too_large_ = is_too_large_ || vectors > most_vectors;
+        if (is_nothing(most) || is_too_large_) {
+            out.attained = out.possible = {key.base};
+            return out;
+        }
+        const CountTable more =
+            data_.pool().table(of, requests_, most, limits_.max_steps, steps_);
+        out.attained = shift(more.attained, key.base);
+        out.possible = shift(more.possible, key.base);
+        return out;
+    }
+
+    static std::vector<CountVector> shift(std::vector<CountVector> vectors,
+                                          const CountVector& base) {
+        for (CountVector& pods : vectors) {
+            std::ranges::transform(pods, base, pods.begin(), std::plus<>());
+        }
+        return vectors;
+    }
+
+    // Known without a search: nothing, or "no" where all nodes hold too few of one.
+    bool is_refused(JointAnswer& out) const {
+        out.steps = steps_;
+        if (is_too_large_) {
+            out.status = Status::unknown;
+            out.reason = GangReason::step_limit;
+            return true;
+        }
+        for (std::uint32_t p = 0; p < podsets_.size(); ++p) {
+            std::vector<std::uint32_t> most;
+            for (const CountTable& table : problem_.tables) {
+                std::uint32_t of_table = 0;
+                for (const CountVector& pods : table.possible) {
+                    of_table = std::max(of_table, pods[p]);
+                }
+                most.push_back(of_table);
+            }
+            std::uint64_t sum = 0;
+            for (const GangNode& node : problem_.nodes) {
+                sum += most[node.table];
+            }
+            if (sum < problem_.podsets[p].min_count) {
+                out.reason = GangReason::not_enough_room;
+                out.podset = p;
+                return true;
+            }
+        }
+        return false;
+    }
+
+    void conclude(const GangAnswer& answer, JointAnswer& out) {
+        // A step for every few nodes that were looked at: no question is free.
+        steps_ += answer.steps + 1 + slots_.size() / 64;
+        out.status = answer.status;
+        out.steps = steps_;
+        out.podset = no_index;
+        switch (answer.status) {
+            case Status::optimal:
+                out.reason = GangReason::placed;
+                break;
+            case Status::feasible:
+            case Status::unknown:
+                out.reason = GangReason::step_limit;
+                break;
+            case Status::infeasible:
+                out.reason = podsets_.size() == 1 ? GangReason::podset_conflict
+                                                  : GangReason::gang_conflict;
+                out.podset = podsets_.size() == 1 ? 0 : no_index;
+                break;
+        }
+    }
+
+    // The new pods of a node of the problem.
+    [[nodiscard]] CountVector added(const GangAnswer& answer, std::size_t n) const {
+        CountVector pods = answer.pods[n];
+        std::ranges::transform(
+            pods, table_bases_[problem_.nodes[n].table], pods.begin(), std::minus<>());
+        return pods;
+    }
+
+    // False when a node turned out not to hold its own: then its table says so.
+    bool add_places(const GangAnswer& answer, JointAnswer& out) {
+        using Placements = std::vector<std::shared_ptr<const Placement>>;
+        std::map<std::pair<std::uint32_t, CountVector>, Placements> known;
+        std::vector<Placements> placed(answer.pods.size());
+        for (std::size_t n = 0; n < answer.pods.size(); ++n) {
+            const CountVector pods = added(answer, n);
+            if (is_nothing(pods)) {
+                continue;
+            }
+            const std::pair key(problem_.nodes[n].table, pods);
+            auto it = known.find(key);
+            if (it == known.end()) {
+                auto made = data_.pool().placements(
+                    *data_.node(slots_[n]).state, requests_, pods);
+                if (!made) {
+                    forget(key.first, answer.pods[n]);
+                    return false;
+                }
+                it = known.emplace(key, std::move(*made)).first;
+            }
+            placed[n] = it->second;
+        }
+        for (std::uint32_t i = 0; i < input_.parts.size(); ++i) {
+            const auto end = static_cast<std::uint32_t>(
+                first_[i] + input_.parts[i].gang->podsets.size());
+            for (std::uint32_t p = first_[i]; p < end; ++p) {
+                add_podset(i, p, answer, placed, out);
+            }
+        }
+        return true;
+    }
+
+    template <class Placed>
+    void add_podset(std::uint32_t part,
+                    std::uint32_t podset,
+                    const GangAnswer& answer,
+                    const Placed& placed,
+                    JointAnswer& out) const {
+        for (const std::size_t n : rank_order(podset, answer)) {
+            const CountVector pods = added(answer, n);
+            const NodeDescription& node = data_.node(slots_[n]).info->described;
+            const auto before =
+                std::accumulate(pods.begin(), pods.begin() + podset, 0U);
+            for (std::uint32_t i = 0; i < pods[podset]; ++i) {
+                out.places[part].push_back({podset - first_[part],
+                                            0,
+                                            node.name,
+                                            placed[n][before + i],
+                                            node.machine});
+            }
+        }
+    }
+
+    // Nodes with pods of a PodSet: in node order, but slice by slice.
+    [[nodiscard]] std::vector<std::size_t> rank_order(std::uint32_t podset,
+                                                      const GangAnswer& answer) const {
+        std::vector<std::pair<std::vector<std::size_t>, std::size_t>> keyed;
+        std::map<std::pair<std::uint32_t, std::uint32_t>, std::size_t> first;
+        for (std::size_t n = 0; n < answer.pods.size(); ++n) {
+            if (answer.pods[n][podset] == 0) {
+                continue;
+            }
+            std::vector<std::size_t> key;
+            for (const LevelRule& slice : problem_.slices) {
+                if (slice.podset == podset && slice.level < problem_.levels) {
+                    const std::uint32_t domain = problem_.nodes[n].domains[slice.level];
+                    key.push_back(
+                        first.try_emplace({slice.level, domain}, n).first->second);
+                }
+            }
+            keyed.emplace_back(std::move(key), n);
+        }
+        std::ranges::sort(keyed);
+        std::vector<std::size_t> out;
+        for (const auto& [key, n] : keyed) {
+            out.push_back(n);
+        }
+        return out;
+    }
+
+    // These pods, and more, are no longer held to be attained.
+    void forget(std::uint32_t table, const CountVector& pods) {
+        std::erase_if(problem_.tables[table].attained, [&](const CountVector& known) {
+            return std::ranges::equal(known, pods, std::greater_equal<>());
+        });
+    }
+
+    const ClusterData& data_;
+    const JointInput& input_;
+    SearchLimits limits_;
+    GangProblem problem_;
+    std::vector<const PodSet*> podsets_;  ///< of all parts
+    std::vector<std::uint32_t> first_;    ///< by part: its first PodSet
+    Requests requests_;
+    CountVector most_;                            ///< new pods by PodSet
+    std::map<std::uint32_t, CountVector> bases_;  ///< by slot
+    std::vector<std::uint32_t> slots_;            ///< by node of the problem
+    std::map<TableKey, std::uint32_t> tables_;
+    std::vector<CountVector> table_bases_;  ///< by table
+    bool is_too_large_ = false;
+    std::uint64_t steps_ = 0;
+};
+
+}  // namespace
+
+JointAnswer check_joint_on(const ClusterData& data,
+                           const JointInput& input,
+                           SearchLimits limits) {
+    return JointQuestion(data, input, limits).check();
+}
+
+JointAnswer place_joint_on(const ClusterData& data,
+                           const JointInput& input,
+                           SearchLimits limits) {
+    return JointQuestion(data, input, limits).place();
+}
+
+}  // namespace topoalloc
