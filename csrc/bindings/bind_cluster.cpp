@@ -313,6 +313,7 @@ NodeHandle node_handle(ClusterObject& self, const std::string& name) {
 struct PlanObject {
     GangPlan plan;
     std::vector<MachineRef> machines;  ///< by pod
+    std::vector<ClusterTree> trees;
 };
 
 std::vector<MachineRef> machines_of(const ClusterObject& self,
@@ -345,7 +346,7 @@ py::list pod_rows(const Gang& gang,
     return rows;
 }
 
-// status, reason, PodSet or None, steps
+// status, reason, PodSet or None, steps; those who give it out add a GangSource
 py::tuple verdict_row(const GangVerdict& verdict) {
     py::object podset = py::none();
     if (verdict.podset != no_index) {
@@ -379,7 +380,8 @@ py::tuple check_gang(const ClusterObject& self,
         const py::gil_scoped_release release;
         return self.core->check(gang, {max_steps});
     }();
-    return verdict_row(verdict);
+    return verdict_row(verdict) +
+           py::make_tuple(make_gang_source(verdict, nullptr, {}));
 }
 
 std::unique_ptr<PlanObject> place_gang(const ClusterObject& self,
@@ -391,6 +393,7 @@ std::unique_ptr<PlanObject> place_gang(const ClusterObject& self,
         found->plan = self.core->place(gang, {max_steps});
     }
     found->machines = machines_of(self, found->plan.pods);
+    found->trees = self.core->trees();
     return found;
 }
 
@@ -532,7 +535,11 @@ void bind_cluster(py::module_& m) {
     py::class_<PlanObject>(m, "GangPlan")
         .def_property_readonly(
             "verdict_row",
-            [](const PlanObject& self) { return verdict_row(self.plan.verdict); })
+            [](const PlanObject& self) {
+                return verdict_row(self.plan.verdict) +
+                       py::make_tuple(make_gang_source(
+                           self.plan.verdict, &self.plan.cost, self.trees));
+            })
         .def_property_readonly(
             "cost_row", [](const PlanObject& self) { return cost_row(self.plan.cost); })
         .def_property_readonly("pod_rows", [](const PlanObject& self) {

@@ -13,7 +13,7 @@
 #include <pybind11/pybind11.h>
 
 #include "topoalloc/allocator.hpp"
-#include "topoalloc/gang.hpp"
+#include "topoalloc/cluster.hpp"
 
 #include <array>
 #include <atomic>
@@ -35,6 +35,7 @@ void bind_cluster(py::module_& m);
 void bind_errors(py::module_& m);
 void bind_explanation(py::module_& m);
 void bind_gang(py::module_& m);
+void bind_gang_explanation(py::module_& m);
 void bind_machine(py::module_& m);
 void bind_policy(py::module_& m);
 void bind_request(py::module_& m);
@@ -181,6 +182,12 @@ enum class Operation : std::uint8_t { check, allocate, resize };
 /// "NoSchedule" or "NoExecute". @throws InvalidRequestError
 [[nodiscard]] TaintEffect taint_effect_from(const std::string& text);
 [[nodiscard]] std::string_view taint_effect_name(TaintEffect effect);
+
+/// A _core.GangSource, which explains the Verdict when asked; with a cost that of a
+/// plan (bind_gang_explanation.cpp).
+[[nodiscard]] py::object make_gang_source(const GangVerdict& verdict,
+                                          const GangCost* cost,
+                                          const std::vector<ClusterTree>& trees);
 
 /// pybind11 gives raw memory to a method of an object whose __init__ failed or never
 /// ran; this caster refuses such an object.

@@ -14,6 +14,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
     bind_explanation(m);
     bind_allocator(m);
     bind_gang(m);
+    bind_gang_explanation(m);
     bind_cluster(m);
 }
 

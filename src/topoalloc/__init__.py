@@ -63,6 +63,7 @@ if TYPE_CHECKING:
         Toleration,
         Within,
     )
+    from topoalloc._gang_explanation import GangExplanation
     from topoalloc._machine import Device, Level, Machine
     from topoalloc._policy import Cost, Policy
     from topoalloc._records import (
@@ -95,6 +96,7 @@ __all__ = [
     "FormatError",
     "Gang",
     "GangCost",
+    "GangExplanation",
     "GangPlan",
     "GangVerdict",
     "Group",
@@ -185,6 +187,7 @@ _MODULES = {
         "Toleration",
         "Within",
     ),
+    "_gang_explanation": ("GangExplanation",),
     "_machine": (
         "Device",
         "Level",

@@ -4,14 +4,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, NoReturn, Self, TypeAlias
 
 from topoalloc import _core
 from topoalloc._allocator import DEFAULT_MAX_STEPS, Allocator, _cpuset
 from topoalloc._constraints import check_count, check_steps
-from topoalloc._errors import InvalidRequestError, UndecidedError
+from topoalloc._errors import InvalidRequestError, StateError, UndecidedError
 from topoalloc._gang import Gang, Taint, items_of, name_text, plain_text
+from topoalloc._gang_explanation import GangExplanation, gang_explanation
 from topoalloc._machine import Machine
 from topoalloc._policy import Policy
 from topoalloc._quantity import counted, shown
@@ -163,6 +164,63 @@ class GangVerdict:
     """Work done, equal on every machine."""
     max_steps: int
     """The limit that was given."""
+    _source: _core.GangSource | None = field(default=None, compare=False)
+    _explained: list[GangExplanation] = field(
+        default_factory=list, init=False, compare=False
+    )
+
+    @classmethod
+    def _of(
+        cls,
+        gang: Gang,
+        row: tuple[Status, str, str | None, int, _core.GangSource],
+        max_steps: int,
+    ) -> Self:
+        status, reason, podset, steps, source = row
+        return cls(gang, status, reason, podset, steps, max_steps, source)
+
+    @property
+    def explanation(self) -> GangExplanation:
+        """Why: computed when first read, against the state that was asked."""
+        if not self._explained:
+            # Two threads may both compute it; either result serves.
+            self._explained.append(self.explain())
+        return self._explained[0]
+
+    def explain(
+        self, *, max_steps: int = _core.EXPLANATION_MAX_STEPS
+    ) -> GangExplanation:
+        """Compute the Explanation with a step limit of one's own.
+
+        Parameters
+        ----------
+        max_steps : int, default 1_000_000
+            For the whole Explanation.
+
+        Returns
+        -------
+        GangExplanation
+            ``complete`` is False when the limit came first.
+
+        Raises
+        ------
+        InvalidRequestError
+            The limit is no int of 0 to 2^64 - 1.
+        StateError
+            The verdict was pickled, and has lost the state that was asked.
+        """
+        limit = check_steps(max_steps)
+        if self._source is None:
+            raise StateError(
+                "verdict: without the state that was asked, as it was pickled or made "
+                "by hand, want one of Cluster.check or Cluster.place"
+            )
+        return gang_explanation(self._source.explain_rows(limit))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by value, without the state that was asked."""
+        row = (self.gang, self.status, self.reason, self.podset)
+        return type(self), (*row, self.steps, self.max_steps)
 
     def __bool__(self) -> bool:
         """Say whether there is a plan."""
@@ -244,7 +302,7 @@ class GangPlan:
         levels: tuple[str, ...],
     ) -> Self:
         self = cls.__new__(cls)
-        verdict = GangVerdict(gang, *compiled.verdict_row, max_steps)
+        verdict = GangVerdict._of(gang, compiled.verdict_row, max_steps)
         object.__setattr__(self, "verdict", verdict)
         object.__setattr__(self, "_compiled", compiled)
         object.__setattr__(self, "_levels", levels)
@@ -278,6 +336,11 @@ class GangPlan:
     def steps(self) -> int:
         """Those of the verdict."""
         return self.verdict.steps
+
+    @property
+    def explanation(self) -> GangExplanation:
+        """That of the verdict, with the cost of a plan by term."""
+        return self.verdict.explanation
 
     @property
     def cost(self) -> GangCost | None:
@@ -823,7 +886,7 @@ class Cluster(_core.Cluster):
         (False, 'NotEnoughRoom', 'worker')
         """
         compiled, limit = _gang(gang)._compiled, check_steps(max_steps)
-        return GangVerdict(gang, *self.check_gang(compiled, limit), limit)
+        return GangVerdict._of(gang, self.check_gang(compiled, limit), limit)
 
     def place(self, gang: Gang, *, max_steps: int = DEFAULT_MAX_STEPS) -> GangPlan:
         """Find the best plan for a Gang, without taking anything.

@@ -18,7 +18,7 @@ _Scalar: TypeAlias = bool | int | str
 _Attributes: TypeAlias = dict[str, _Scalar | list[_Scalar]]
 _MemoryRow: TypeAlias = tuple[int, int, int]
 _PolicyRow: TypeAlias = tuple[str, int, str, tuple[str, ...]]
-_GangVerdictRow: TypeAlias = tuple[Status, str, str | None, int]
+_GangVerdictRow: TypeAlias = tuple[Status, str, str | None, int, GangSource]
 _PodRow: TypeAlias = tuple[str, int, str, _Placement]
 
 EXPLANATION_MAX_STEPS: int
@@ -291,6 +291,10 @@ class Gang:
         queue: str,
     ) -> None: ...
     def fields(self) -> tuple[Any, ...]: ...
+
+class GangSource:
+    def __init__(self, *args: object, **kwargs: object) -> None: ...
+    def explain_rows(self, max_steps: int) -> dict[str, Any]: ...
 
 class GangPlan:
     def __init__(self, *args: object, **kwargs: object) -> None: ...
