@@ -4,6 +4,7 @@
 #include "cluster/gang_shape.hpp"
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <numeric>
 #include <optional>
@@ -37,6 +38,14 @@ class ShapeJoin {
         }
         add_rules(shape.slices, first, out_.slices);
         add_rules(shape.spread, first, out_.spread);
+        // Without a pod the rule holds; there is no number to balance.
+        const auto has_pods = [&](const LevelRule& rule) {
+            return part.counts[rule.podset] != 0;
+        };
+        std::erase_if(shape.balanced, std::not_fn(has_pods));
+        std::erase_if(shape.prefer, [&](const PreferRule& rule) {
+            return rule.kind == RuleKind::balanced && !has_pods(rule.level);
+        });
         add_rules(shape.balanced, first, out_.balanced);
         for (PreferRule rule : shape.prefer) {
             rule.within = widen(rule.within, first);

@@ -128,7 +128,7 @@ class Portfolio {
             }
         }
         std::ranges::stable_sort(order, {}, [&](std::uint32_t p) {
-            return room[p] / problem_.podsets[p].count;
+            return room[p] / std::max(1U, problem_.podsets[p].count);
         });
         orders_.push_back(order);
         std::ranges::stable_sort(order, {}, [&](std::uint32_t p) { return room[p]; });
