@@ -403,6 +403,27 @@ void expect_solved(const Cluster& cluster,
     }
 }
 
+// Where no node, or Gang, is named, none of them alone suffices.
+void expect_none_else(const Cluster& cluster,
+                      const Gang& asked,
+                      const GangExplanation& why) {
+    const auto names_a = [&](const char* kind) {
+        return std::ranges::any_of(why.relaxations, [&](const GangRelaxation& change) {
+            return change.path.starts_with(kind);
+        });
+    };
+    for (const std::string& node : cluster.node_names()) {
+        const auto fork = cluster.fork();
+        fork->cordon_node(node, false);
+        EXPECT_TRUE(names_a("node:") || !fits(*fork, asked)) << node;
+    }
+    for (const auto& [name, running] : cluster.gangs()) {
+        const auto fork = cluster.fork();
+        fork->release(name);
+        EXPECT_TRUE(names_a("gang:") || !fits(*fork, asked)) << name;
+    }
+}
+
 // What Domains hold: one pod more than said is too many when the Within alone is kept.
 void expect_most(const Cluster& cluster, const Gang& asked, const DomainFit& fit) {
     if (fit.path.starts_with("groups") || !asked.groups.empty()) {
@@ -441,6 +462,7 @@ TEST(GangExplanation, ConflictsAreMinimalAndChangesSuffice) {
         for (const GangRelaxation& change : why.relaxations) {
             expect_solved(*cluster, asked, change);
         }
+        expect_none_else(*cluster, asked, why);
         for (const DomainFit& fit : why.domains) {
             expect_most(*cluster, asked, fit);
         }

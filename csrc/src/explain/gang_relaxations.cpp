@@ -262,25 +262,44 @@ class Relaxer {
         return out;
     }
 
-    void lift_a_cordon() {
-        WhatIf everything;
-        for (const std::uint32_t slot : prober_.data().order()) {
-            everything.uncordoned.insert(slot);
+    // The first of so many changes that alone suffices. What many of them together do
+    // not help, none of them does: halves are tried before their parts.
+    template <class Change>
+    [[nodiscard]] std::optional<std::size_t> first_that_fits(std::size_t count,
+                                                             const Change& change) {
+        std::vector<std::pair<std::size_t, std::size_t>> ranges;
+        if (count != 0) {
+            ranges.emplace_back(0, count);
         }
-        const std::vector<std::uint32_t> kinds = cordoned_kinds();
-        // What all of them do not help, none does.
-        if (kinds.empty() || prober_.fits(all_, everything) != Fit::yes) {
-            return;
-        }
-        for (const std::uint32_t slot : kinds) {
-            WhatIf one;
-            one.uncordoned.insert(slot);
-            if (prober_.fits(all_, one) == Fit::yes) {
-                const std::string& name =
-                    prober_.data().node(slot).info->described.name;
-                add("node:" + name, "uncordon", "if node " + name + " is uncordoned");
-                return;
+        while (!ranges.empty()) {
+            const auto [begin, end] = ranges.back();
+            ranges.pop_back();
+            WhatIf all;
+            for (std::size_t i = begin; i < end; ++i) {
+                change(i, all);
             }
+            if (prober_.fits(all_, all) != Fit::yes) {
+                continue;
+            }
+            if (end - begin == 1) {
+                return begin;
+            }
+            const std::size_t middle = begin + (end - begin) / 2;
+            ranges.emplace_back(middle, end);
+            ranges.emplace_back(begin, middle);
+        }
+        return std::nullopt;
+    }
+
+    void lift_a_cordon() {
+        const std::vector<std::uint32_t> kinds = cordoned_kinds();
+        const auto found = first_that_fits(
+            kinds.size(),
+            [&](std::size_t i, WhatIf& all) { all.uncordoned.insert(kinds[i]); });
+        if (found) {
+            const std::string& name =
+                prober_.data().node(kinds[*found]).info->described.name;
+            add("node:" + name, "uncordon", "if node " + name + " is uncordoned");
         }
     }
 
@@ -318,24 +337,19 @@ class Relaxer {
     // The smallest that suffices; of equal ones the first by name.
     void release_a_gang() {
         std::vector<std::pair<std::size_t, std::string>> gangs;
-        WhatIf everything;
         for (const auto& [name, running] : prober_.data().gangs()) {
             gangs.emplace_back(running->pods.size(), name);
-            release(*running, everything);
-        }
-        if (gangs.empty() || prober_.fits(all_, everything) != Fit::yes) {
-            return;
         }
         std::ranges::sort(gangs);
-        for (const auto& [pods, name] : gangs) {
-            WhatIf one;
-            release(*prober_.data().gangs().at(name), one);
-            if (prober_.fits(all_, one) == Fit::yes) {
-                add("gang:" + name,
-                    "release",
-                    "if Gang " + name + " leaves, " + counted(pods, "pod"));
-                return;
-            }
+        const auto found =
+            first_that_fits(gangs.size(), [&](std::size_t i, WhatIf& all) {
+                release(*prober_.data().gangs().at(gangs[i].second), all);
+            });
+        if (found) {
+            const auto& [pods, name] = gangs[*found];
+            add("gang:" + name,
+                "release",
+                "if Gang " + name + " leaves, " + counted(pods, "pod"));
         }
     }
 
