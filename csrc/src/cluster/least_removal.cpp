@@ -17,6 +17,8 @@ namespace {
 
 // Questions that one proof of "not enough" is widened by.
 constexpr int most_widenings = 64;
+// Regions in which a first set is sought.
+constexpr std::size_t most_first_regions = 8;
 
 bool makes_room(Status status) {
     return status == Status::optimal || status == Status::feasible;
@@ -55,7 +57,9 @@ class LeastRemoval {
             return {Status::infeasible, {}, 0};
         }
         if (makes_room(everything)) {
-            shrink();
+            shrink(all_);
+        } else {
+            shrink_regions();
         }
         return search();
     }
@@ -97,9 +101,33 @@ class LeastRemoval {
         }
     }
 
+    // A first set from the regions that seem to need least, where all elements are too
+    // many to ask of.
+    void shrink_regions() {
+        std::vector<std::pair<std::size_t, const RemovalRegion*>> regions;
+        for (const RemovalRegion& region : problem_.regions) {
+            const auto set = least_cover(problem_, region, {}, all_.size(), budget_);
+            if (set) {
+                regions.emplace_back(set->size(), &region);
+            }
+        }
+        std::ranges::stable_sort(
+            regions, {}, [](const auto& one) { return one.first; });
+        regions.resize(std::min(regions.size(), most_first_regions));
+        for (const auto& [size, region] : regions) {
+            RemovalSet inside;
+            for (const RemovalGain& gain : region->elements) {
+                inside.push_back(gain.element);
+            }
+            if (makes_room(ask(inside))) {
+                shrink(std::move(inside));
+            }
+        }
+    }
+
     // A set from which no element can be left out, those with the largest gains first.
-    void shrink() {
-        RemovalSet order = all_;
+    // Requires: all in `order` make room.
+    void shrink(RemovalSet order) {
         std::ranges::stable_sort(order, [this](std::uint32_t a, std::uint32_t b) {
             return gain_of(a) * static_cast<std::int64_t>(problem_.weights[b]) >
                    gain_of(b) * static_cast<std::int64_t>(problem_.weights[a]);
