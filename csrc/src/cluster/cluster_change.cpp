@@ -111,24 +111,51 @@ CountVector count_pods(const Gang& gang, const std::vector<PodPlace>& pods) {
     return counts;
 }
 
+namespace {
+
+// The lost pods of one PodSet by rank, then ranks that had none.
+std::vector<PodMove> moves_of(const std::shared_ptr<const Gang>& gang,
+                              std::uint32_t podset,
+                              const std::vector<PodPlace>& lost,
+                              const std::vector<std::vector<std::uint32_t>>& ranks) {
+    std::vector<PodMove> moves;
+    for (const PodPlace& pod : lost) {
+        if (pod.podset == podset) {
+            moves.push_back({gang, podset, pod.index, pod, std::nullopt});
+        }
+    }
+    std::ranges::sort(moves, {}, &PodMove::index);
+    if (podset < ranks.size()) {
+        for (const std::uint32_t rank : ranks[podset]) {
+            moves.push_back({gang, podset, rank, std::nullopt, std::nullopt});
+        }
+    }
+    return moves;
+}
+
+// The constraints of a Gang were judged with the pods that stay where they are.
+void note_staying(const ClusterData& data,
+                  const RunningGang& running,
+                  const std::set<PodKey>& moved,
+                  BasisNotes& notes) {
+    for (const PodPlace& pod : running.pods) {
+        const bool stays = !moved.contains({pod.podset, pod.index});
+        if (stays &&
+            is_held(data, pod.node, pod_owner(*running.gang, pod.podset, pod.index))) {
+            notes.note(pod.node, false);
+        }
+    }
+}
+
+}  // namespace
+
 void add_moves(const std::shared_ptr<const Gang>& gang,
                const std::vector<PodPlace>& lost,
                const std::vector<PodPlace>& places,
                const std::vector<std::vector<std::uint32_t>>& ranks,
                ClusterChange& change) {
     for (std::uint32_t p = 0; p < gang->podsets.size(); ++p) {
-        std::vector<PodMove> moves;
-        for (const PodPlace& pod : lost) {
-            if (pod.podset == p) {
-                moves.push_back({gang, p, pod.index, pod, std::nullopt});
-            }
-        }
-        std::ranges::sort(moves, {}, &PodMove::index);
-        if (p < ranks.size()) {
-            for (const std::uint32_t rank : ranks[p]) {
-                moves.push_back({gang, p, rank, std::nullopt, std::nullopt});
-            }
-        }
+        std::vector<PodMove> moves = moves_of(gang, p, lost, ranks);
         auto move = moves.begin();
         for (const PodPlace& place : places) {
             if (place.podset == p) {
@@ -162,17 +189,8 @@ void seal(const ClusterData& data, ClusterChange& change) {
         const auto it = data.gangs().find(name);
         change.gangs.emplace_back(name,
                                   it == data.gangs().end() ? nullptr : it->second);
-        if (it == data.gangs().end() || !placed.contains(name)) {
-            continue;
-        }
-        // The constraints of the Gang were judged with these where they are.
-        for (const PodPlace& pod : it->second->pods) {
-            const bool stays = !pods.contains({pod.podset, pod.index});
-            if (stays && is_held(data,
-                                 pod.node,
-                                 pod_owner(*it->second->gang, pod.podset, pod.index))) {
-                notes.note(pod.node, false);
-            }
+        if (it != data.gangs().end() && placed.contains(name)) {
+            note_staying(data, *it->second, pods, notes);
         }
     }
     // Nothing may have come to a node that is drained.

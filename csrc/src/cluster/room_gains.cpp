@@ -142,6 +142,15 @@ std::map<std::uint32_t, NodeElements> by_node(const ClusterData& data,
     return out;
 }
 
+// Those that gain something.
+void add_elements(std::map<std::uint32_t, Copies>& gains, RemovalRegion& region) {
+    for (auto& [element, sum] : gains) {
+        if (std::ranges::any_of(sum, [](std::int64_t gain) { return gain != 0; })) {
+            region.elements.push_back({element, std::move(sum)});
+        }
+    }
+}
+
 }  // namespace
 
 bool is_eligible(const NodeEntry& entry, const PodSet& podset) {
@@ -188,11 +197,7 @@ std::vector<RemovalRegion> regions_of(const ClusterData& data,
                    gains[at->second]);
     }
     for (std::size_t r = 0; r < regions.size(); ++r) {
-        for (auto& [element, sum] : gains[r]) {
-            if (std::ranges::any_of(sum, [](std::int64_t gain) { return gain != 0; })) {
-                regions[r].elements.push_back({element, std::move(sum)});
-            }
-        }
+        add_elements(gains[r], regions[r]);
     }
     return regions;
 }
