@@ -866,6 +866,69 @@ std::optional<VictimKey> best_victims(const Plain& plain,
     return best;
 }
 
+// At a limit: nothing is said that is not so, and equal questions get equal answers.
+void expect_honest(const RandomCluster& random,
+                   const ClusterChange& change,
+                   const ClusterChange& again,
+                   std::optional<std::uint64_t> truth,
+                   std::size_t found) {
+    switch (change.verdict.status) {
+        case Status::optimal:
+            ASSERT_EQ(found, truth);
+            ASSERT_TRUE(change.is_least);
+            break;
+        case Status::feasible:
+            ASSERT_TRUE(truth.has_value());
+            break;
+        case Status::infeasible:
+            ASSERT_FALSE(truth.has_value());
+            break;
+        case Status::unknown:
+            break;
+    }
+    ASSERT_LE(change.least, truth.value_or(change.least));
+    if (truth && change.verdict.status != Status::unknown) {
+        expect_committable(random, change);
+    }
+    ASSERT_EQ(again.verdict.status, change.verdict.status);
+    ASSERT_EQ(again.verdict.steps, change.verdict.steps);
+    ASSERT_EQ(moves_of(again), moves_of(change));
+}
+
+TEST(PreemptAgainstEnumeration, IsHonestAtItsLimit) {
+    std::map<Status, int> by_status;
+    for (std::uint64_t seed = 0; seed < seeds; ++seed) {
+        SCOPED_TRACE(seed);
+        RandomCluster random(seed);
+        const auto wants = random.make("wants");
+        const auto best = best_victims(random.plain, wants);
+        const SearchLimits limits{1U << random.pick(0, 11)};
+        const ClusterChange change = random.cluster->preempt(wants, limits);
+        // A bound on the number is of the sets of the least priority.
+        const bool is_low = best && change.verdict.status == Status::feasible &&
+                            !change.victims.empty();
+        ++by_status[change.verdict.status];
+        if (is_low) {
+            std::int32_t highest = -1;
+            for (const std::string& name : change.victims) {
+                highest =
+                    std::max(highest, random.cluster->gangs().at(name).gang->priority);
+            }
+            ASSERT_GE(highest, std::get<0>(*best));
+            if (highest > std::get<0>(*best)) {
+                continue;
+            }
+        }
+        expect_honest(random,
+                      change,
+                      random.cluster->preempt(wants, limits),
+                      best ? std::optional(std::get<1>(*best)) : std::nullopt,
+                      change.victims.size());
+    }
+    EXPECT_GT(by_status[Status::unknown], 20);
+    EXPECT_GT(by_status[Status::feasible], 5);
+}
+
 TEST(PreemptAgainstEnumeration, AgreesOnRandomClusters) {
     std::map<std::size_t, int> by_size;
     int refused = 0;
@@ -987,6 +1050,31 @@ TEST(DefragmentAgainstEnumeration, AgreesOnRandomClusters) {
     EXPECT_GT(by_size[1], 30);
     EXPECT_GT(by_size[2], 5);
     EXPECT_GT(refused, 50);
+}
+
+TEST(DefragmentAgainstEnumeration, IsHonestAtItsLimit) {
+    std::map<Status, int> by_status;
+    for (std::uint64_t seed = 0; seed < seeds; ++seed) {
+        SCOPED_TRACE(seed);
+        RandomCluster random(seed);
+        if (random.plain.pods.size() > 9) {
+            continue;
+        }
+        const auto wants = random.make("wants");
+        const auto best = best_moves(random.plain, wants);
+        const SearchLimits limits{1U << random.pick(4, 13)};
+        const ClusterChange change = random.cluster->defragment(wants, limits);
+        const auto found = std::ranges::count_if(
+            change.moves, [](const PodMove& move) { return move.from.has_value(); });
+        ++by_status[change.verdict.status];
+        expect_honest(random,
+                      change,
+                      random.cluster->defragment(wants, limits),
+                      best ? std::optional(best->size()) : std::nullopt,
+                      static_cast<std::size_t>(found));
+    }
+    EXPECT_GT(by_status[Status::unknown], 20);
+    EXPECT_GT(by_status[Status::feasible], 0);
 }
 
 TEST(Operations, AreAtomicAmongThreads) {

@@ -46,6 +46,9 @@ class Defragmentation {
                 add_candidates(*running);
             }
             found = find_moves();
+            if (in_doubt_) {
+                doubt(found);
+            }
         }
         change.least = found.least;
         change.is_least = found.status == Status::optimal;
@@ -68,6 +71,16 @@ class Defragmentation {
         std::ignore = budget_.spend(std::min(steps, budget_.max_steps - budget_.steps));
     }
 
+    // Pods that were left out might have made room sooner.
+    static void doubt(RemovalAnswer& found) {
+        found.least = std::min<std::uint64_t>(found.least, 1);
+        if (found.status == Status::infeasible) {
+            found.status = Status::unknown;
+        } else if (found.status == Status::optimal && !found.set.empty()) {
+            found.status = Status::feasible;
+        }
+    }
+
     // Pods that hold their places, in all.
     [[nodiscard]] std::vector<PodPlace> held_pods(const RunningGang& running) const {
         std::vector<PodPlace> out;
@@ -86,6 +99,7 @@ class Defragmentation {
         const JointAnswer now = check_joint_on(
             data_, {{{running.gang, held, counts, counts}}, {}}, one_ask_);
         spend(now.steps);
+        in_doubt_ = in_doubt_ || now.status == Status::unknown;
         if (!makes_room(now.status)) {
             return;
         }
@@ -206,6 +220,7 @@ class Defragmentation {
     SearchLimits limits_, one_ask_;
     StepBudget budget_;
     std::vector<Removable> candidates_;  ///< by Gang, PodSet, rank
+    bool in_doubt_ = false;              ///< whether a Gang keeps its rules
 };
 
 }  // namespace
