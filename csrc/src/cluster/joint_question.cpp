@@ -177,8 +177,10 @@ class JointQuestion {
         const auto base = bases_.find(slot);
         key.base = base == bases_.end() ? CountVector(podsets_.size()) : base->second;
         const std::uint32_t table = table_of(*entry.state, std::move(key));
-        const auto& possible = problem_.tables[table].possible;
-        if (possible.size() == 1 && is_nothing(possible.front())) {
+        // One that gets nothing still counts in the waste of its Domain.
+        const CountTable& holds = problem_.tables[table];
+        if (is_nothing(holds.copies) && holds.possible.size() == 1 &&
+            is_nothing(holds.possible.front())) {
             return;
         }
         problem_.nodes.push_back(
