@@ -249,7 +249,21 @@ TEST(Preempt, TakesTheLowestPriorityThenTheFewestGangsThenPods) {
     EXPECT_THROW(cluster->commit(change), StaleError);
 }
 
-// Of 30 racks one needs a single victim; a limit of 8 domains would not find it.
+TEST(Preempt, GoesNoHigherThanItMust) {
+    const auto cluster = racks({4});
+    std::int32_t priority = 0;
+    for (const char* name : {"d", "c", "b", "a"}) {
+        cluster->commit(cluster->place(gang(name, {podset("w", 4, 1)}, priority++)));
+    }
+    for (std::uint32_t count = 1; count <= 4; ++count) {
+        const auto victims =
+            cluster->preempt(gang("new", {podset("w", 4, count)}, 9)).victims;
+        const std::vector<std::string> all{"a", "b", "c", "d"};
+        EXPECT_EQ(victims, std::vector<std::string>(all.end() - count, all.end()));
+    }
+}
+
+// Of 9 racks one needs a single victim; a limit of 8 domains would not find it.
 TEST(Preempt, FindsTheOneRackAmongMany) {
     const auto cluster = racks(std::vector<std::uint32_t>(9, 2));
     for (std::uint32_t r = 0; r < 9; ++r) {
@@ -508,7 +522,7 @@ class Enumeration {
         if (placed == one.more[p]) {
             return false;
         }
-        const std::uint32_t size = plain_.size_of(one.gang->podsets[p]);
+        const std::uint32_t size = Plain::size_of(one.gang->podsets[p]);
         for (std::uint32_t n = from; n < free_.size(); ++n) {
             if (free_[n] < size || plain_.cordoned[n] || barred_.contains(n)) {
                 continue;
