@@ -402,6 +402,19 @@ void commit(ClusterObject& self, const PlanObject& plan) {
     self.core->commit(plan.plan);
 }
 
+void adopt(
+    ClusterObject& self,
+    const std::shared_ptr<Gang>& gang,
+    const std::vector<std::tuple<std::uint32_t, std::uint32_t, std::string>>& pods) {
+    std::vector<PodPlace> places;
+    places.reserve(pods.size());
+    for (const auto& [podset, index, node] : pods) {
+        places.push_back({podset, index, node, nullptr});
+    }
+    const py::gil_scoped_release release;
+    self.core->adopt(gang, std::move(places));
+}
+
 void release_pods(ClusterObject& self,
                   const std::string& gang,
                   const std::optional<Cluster::PodNames>& pods) {
@@ -515,6 +528,7 @@ void bind_gangs(ClusterClass& cls) {
              &check_gang,
              py::arg("gang").none(false),
              py::arg("max_steps"))
+        .def("adopt_gang", &adopt, py::arg("gang").none(false), py::arg("pods"))
         .def("place_gang",
              &place_gang,
              py::arg("gang").none(false),

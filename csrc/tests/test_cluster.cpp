@@ -14,6 +14,7 @@
 namespace topoalloc {
 namespace {
 
+using testing::message_of;
 using testing::small_machine;
 using testing::want;
 using testing::want_cores;
@@ -114,6 +115,46 @@ TEST(Cluster, CommitTakesAndReleaseGivesBackAll) {
     cluster->check_consistency();
     EXPECT_EQ(cluster->state_count(), 1U);
     EXPECT_TRUE(cluster->gangs().empty());
+}
+
+TEST(Cluster, AdoptsWhatItsNodesHold) {
+    const auto cluster = two_racks(2);
+    const auto train = gang("train", {podset("worker", gpus(4), 3)});
+    const GangPlan plan = cluster->place(train);
+    const std::vector<PodPlace> pods = {
+        {0, 2, "n10", nullptr}, {0, 0, "n00", nullptr}, {0, 1, "n01", nullptr}};
+    EXPECT_EQ(message_of<StateError>([&] { cluster->adopt(train, pods); }),
+              "pods: 'train/worker/0' holds nothing on node 'n00', want pods that hold "
+              "their places");
+    for (const PodPlace& pod : plan.pods) {
+        cluster->node(pod.node)->restore_holding(
+            pod_owner(*train, pod.podset, pod.index),
+            {gpus(4), *pod.placement, Status::optimal});
+    }
+    EXPECT_TRUE(cluster->gangs().empty());
+    auto twice = pods;
+    twice.push_back(pods[0]);
+    EXPECT_EQ(message_of<InvalidRequestError>([&] { cluster->adopt(train, twice); }),
+              "pods: 'train/worker/2' twice, want each once");
+    EXPECT_EQ(message_of<InvalidRequestError>([&] { cluster->adopt(train, {}); }),
+              "pods: none, want at least one");
+    EXPECT_THROW(cluster->adopt(train, {{0, 3, "n00", nullptr}}), InvalidRequestError);
+    EXPECT_THROW(cluster->adopt(train, {{1, 0, "n00", nullptr}}), InvalidRequestError);
+    EXPECT_TRUE(cluster->gangs().empty());
+
+    cluster->adopt(train, pods);
+    cluster->check_consistency();
+    const std::vector<PodPlace> running = cluster->gangs().at("train").pods;
+    ASSERT_EQ(running.size(), 3U);
+    for (std::uint32_t i = 0; i < 3; ++i) {
+        EXPECT_EQ(running[i].index, i);
+        EXPECT_EQ(running[i].node, plan.pods[i].node);
+        EXPECT_EQ(*running[i].placement, *plan.pods[i].placement);
+        EXPECT_EQ(running[i].machine, plan.pods[i].machine);
+    }
+    EXPECT_THROW(cluster->adopt(train, pods), StateError);
+    cluster->release("train");
+    EXPECT_EQ(cluster->state_count(), 1U);
 }
 
 TEST(Cluster, AForkIsIndependentAndItsPlanIsGoodWhileNodesAreUnchanged) {

@@ -194,6 +194,12 @@ class Cluster {
     /// @throws StaleError when a node that it uses has changed
     /// @throws StateError when the Gang runs already, or the plan has no pods
     void commit(const GangPlan& plan);
+    /// Lets a Gang run of which pods hold their Placements on nodes already, as
+    /// commit() leaves it. Of each pod the PodSet, index and node are read.
+    /// @throws StateError when it runs already, or a pod holds nothing on its node
+    /// @throws InvalidRequestError as check, for no pod, or one that comes twice or is
+    ///         none of the Gang
+    void adopt(const std::shared_ptr<const Gang>& gang, std::vector<PodPlace> pods);
     /// All pods of a Gang, or some of them.
     /// @throws StateError when it, or one of them, does not run
     void release(const std::string& name, const std::optional<PodNames>& pods = {});

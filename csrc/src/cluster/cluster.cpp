@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "topoalloc/cluster.hpp"
 
+#include "cluster/cluster_change.hpp"
 #include "cluster/cluster_data.hpp"
 #include "cluster/gang_question.hpp"
 #include "cluster/gang_shape.hpp"
@@ -37,6 +38,31 @@ bool names(const Cluster::PodNames& pods, const Gang& gang, const PodPlace& plac
         return pod.first == gang.podsets[place.podset].name &&
                pod.second == place.index;
     });
+}
+
+// Sorts them by PodSet, then rank.
+void demand_pods(const Gang& gang, std::vector<PodPlace>& pods) {
+    if (pods.empty()) {
+        throw InvalidRequestError("pods: none, want at least one");
+    }
+    for (const PodPlace& pod : pods) {
+        if (pod.podset >= gang.podsets.size() ||
+            pod.index >= gang.podsets[pod.podset].count) {
+            throw InvalidRequestError(
+                "pods: index " + std::to_string(pod.index) + " of PodSet number " +
+                std::to_string(pod.podset) + ", want one below the count of a PodSet");
+        }
+    }
+    const auto rank = [](const PodPlace& pod) {
+        return std::pair(pod.podset, pod.index);
+    };
+    std::ranges::sort(pods, {}, rank);
+    const auto twice = std::ranges::adjacent_find(pods, {}, rank);
+    if (twice != pods.end()) {
+        throw InvalidRequestError(
+            "pods: " + quoted(pod_owner(gang, twice->podset, twice->index)) +
+            " twice, want each once");
+    }
 }
 
 }  // namespace
@@ -304,6 +330,29 @@ void Cluster::commit(const GangPlan& plan) {
     data.set_gang(
         gang.name,
         std::make_shared<const RunningGang>(RunningGang{plan.verdict.gang, plan.pods}));
+}
+
+void Cluster::adopt(const std::shared_ptr<const Gang>& gang,
+                    std::vector<PodPlace> pods) {
+    std::ignore = shape_of(*gang, impl_->data.level_names());
+    demand_pods(*gang, pods);
+    const std::scoped_lock lock(impl_->mutex);
+    ClusterData& data = impl_->data;
+    demand_not_running(data, *gang);
+    for (PodPlace& pod : pods) {
+        const NodeEntry& entry = data.node(data.slot_of(pod.node));
+        const std::string owner = pod_owner(*gang, pod.podset, pod.index);
+        const auto held = entry.holdings->find(owner);
+        if (held == entry.holdings->end()) {
+            throw StateError("pods: " + quoted(owner) + " holds nothing on node " +
+                             quoted(pod.node) + ", want pods that hold their places");
+        }
+        pod.placement = std::make_shared<const Placement>(held->second.placement);
+        pod.machine = entry.info->described.machine;
+    }
+    data.set_gang(
+        gang->name,
+        std::make_shared<const RunningGang>(RunningGang{gang, std::move(pods)}));
 }
 
 void Cluster::release(const std::string& name, const std::optional<PodNames>& pods) {
