@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from os import PathLike
 from typing import Any, NamedTuple, NoReturn, Self, TypeAlias
 
 from topoalloc import _core
@@ -1028,6 +1029,69 @@ class Cluster(_core.Cluster):
         copy = type(self).__new__(type(self))
         _core.Cluster.__init__(copy, self)
         return copy
+
+    # --- files ---
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form, which `from_dict` reads.
+
+        Returns
+        -------
+        dict
+            Plain values, with every Machine and all that runs;
+            ``schemas/cluster.json`` describes it. Pods that have lost their place are
+            left out, and so are shapes that `register` keeps.
+        """
+        # Who asks and places alone does not pay for the reader of files.
+        from topoalloc._cluster_document import encode  # noqa: PLC0415
+
+        return encode(self)
+
+    @classmethod
+    def from_dict(
+        cls,
+        document: Mapping[str, Any],
+        *,
+        folder: str | PathLike[str] | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> Self:
+        """Read the JSON form that `to_dict` writes.
+
+        Parameters
+        ----------
+        document : mapping
+            With ``apiVersion`` and ``kind``.
+        folder : path, optional
+            Where files of Machines are that the document names; without it, it may name
+            none.
+        progress : callable, optional
+            Called with the nodes added so far, and their number in all.
+
+        Returns
+        -------
+        Cluster
+
+        Raises
+        ------
+        FormatError
+            The document is no Cluster; the message begins with the path.
+
+        Examples
+        --------
+        >>> cluster = Cluster.from_dict({
+        ...     "apiVersion": "topoalloc.dev/v1alpha1",
+        ...     "kind": "Cluster",
+        ...     "trees": [{"name": "network", "levels": ["rack"]}],
+        ...     "machines": {"small": {"synthetic": "pack:1 core:4 pu:2"}},
+        ...     "nodes": [{"names": "n[1-3]", "machine": "small",
+        ...                "domains": {"rack": "r0"}}],
+        ... })
+        >>> cluster.nodes
+        ['n1', 'n2', 'n3']
+        """
+        from topoalloc._cluster_file import decode  # noqa: PLC0415
+
+        return decode(cls, document, folder, progress)
 
     def __copy__(self) -> Self:
         """Return a fork."""
