@@ -302,12 +302,13 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session
 def oracle_brute(session: nox.Session) -> None:
-    """Compare a million instances with brute force, and batches and gangs."""
+    """Compare a million instances with brute force, batches, gangs and clusters."""
     folder = build_native(session, "release")
     for program, instances in (
         ("oracle_run", "1000000"),
         ("oracle_batch_run", "100000"),
         ("oracle_gang_run", "100000"),
+        ("oracle_cluster_run", "100000"),
     ):
         session.run(
             str(folder / "csrc" / "tests" / program),

@@ -89,6 +89,9 @@ class BatchBrute {
     }
 
     BatchAnswer run() {
+        if (!answer_.is_counted) {
+            return answer_;
+        }
         std::uint64_t combinations = 1;
         for (const Member& member : members_) {
             combinations *= member.choices.size();
@@ -130,7 +133,13 @@ class BatchBrute {
         for (const Set devices : member.judge->device_sets()) {
             member.sides.push_back(side_of(*member.judge, request, devices));
         }
-        for (const Set pus : member.judge->pu_sets()) {
+        const std::vector<Set> pu_sets = member.judge->pu_sets();
+        const Set subsets = set_of(member.judge->machine().localities.size());
+        if (member.sides.size() * pu_sets.size() * subsets > most_) {
+            answer_.is_counted = false;
+            return member;
+        }
+        for (const Set pus : pu_sets) {
             add_choices(member, pus);
         }
         std::stable_sort(member.choices.begin(),

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "compare.hpp"
 
+#include "core_state.hpp"
+
 #include "topoalloc/errors.hpp"
 
 #include <algorithm>
@@ -148,20 +150,15 @@ struct Core {
         state = std::make_unique<NodeState>(machine);
         state->reserve_pus(machine->pus_from_os(instance.state.reserved_pus));
         for (const Holding& holding : instance.state.holdings) {
-            state->take(placement(instance, holding));
+            state->take(placement_of(*machine, instance.spec, holding));
         }
         machine->pus_from_os(instance.state.cordoned_pus).for_each([&](std::size_t pu) {
             state->cordon_pu(static_cast<std::uint32_t>(pu), true);
         });
         for (const std::uint32_t device : instance.state.cordoned_devices) {
-            state->cordon_device(device_of(instance, device), true);
+            state->cordon_device(device_of(*machine, instance.spec, device), true);
         }
         state->check_consistency();
-    }
-
-    [[nodiscard]] std::uint32_t device_of(const Instance& instance,
-                                          std::uint32_t spec_index) const {
-        return machine->find_device(instance.spec.devices[spec_index].name);
     }
 
     [[nodiscard]] MemoryGrant grant(std::uint32_t numa_os_index,
@@ -173,24 +170,6 @@ struct Core {
         return {machine->numa_node_of_os_index(numa_os_index),
                 static_cast<std::uint32_t>(at),
                 bytes};
-    }
-
-    [[nodiscard]] Placement placement(const Instance& instance,
-                                      const Holding& holding) const {
-        Placement placement;
-        placement.pus = machine->pus_from_os(holding.pus);
-        placement.pus.for_each([&](std::size_t pu) {
-            placement.localities.set(machine->pus()[pu].locality);
-        });
-        for (const auto& [key, bytes] : holding.bytes) {
-            placement.memory.push_back(grant(key.first, key.second, bytes));
-        }
-        for (const HeldDevice& held : holding.devices) {
-            placement.devices.push_back(
-                {device_of(instance, held.spec_index), held.share});
-        }
-        sort(placement);
-        return placement;
     }
 
     // What the oracle chose, in the core's words.
@@ -439,7 +418,7 @@ void compare_answers(const Instance& instance,
     options.limits = limits;
     Placement before;
     if (keep_from != nullptr) {
-        before = core.placement(instance, *keep_from);
+        before = placement_of(*core.machine, instance.spec, *keep_from);
         options.keep_from = &before;
     }
     const Answer answer = solve(*core.state, *compiled, options);

@@ -2,6 +2,7 @@
 #include "compare_batch.hpp"
 
 #include "brute_batch.hpp"
+#include "core_state.hpp"
 
 #include "topoalloc/allocator.hpp"
 #include "topoalloc/errors.hpp"
@@ -28,17 +29,7 @@ class Core {
         const Policy policy{instance_.spread ? Packing::spread : Packing::pack};
         allocator_ = std::make_unique<Allocator>(
             machine_, machine_->pus_from_os(instance_.state.reserved_pus), policy);
-        for (const Holding& holding : instance_.state.holdings) {
-            allocator_->restore_holding(
-                holding.owner, {nullptr, placement_of(holding), Status::feasible});
-        }
-        machine_->pus_from_os(instance_.state.cordoned_pus)
-            .for_each([&](std::size_t pu) {
-                allocator_->cordon_pu(static_cast<std::uint32_t>(pu), true);
-            });
-        for (const std::uint32_t device : instance_.state.cordoned_devices) {
-            allocator_->cordon_device(device_of(device), true);
-        }
+        fill(*allocator_, instance_.spec, instance_.state);
         for (const Request& request : batch.requests) {
             requests_.emplace_back("member" + std::to_string(requests_.size()),
                                    compile(machine_, request));
@@ -57,61 +48,12 @@ class Core {
                                                   const OracleMachine& m) const {
         std::vector<BatchPart> parts;
         for (const Placement& placement : verdict.placements) {
-            BatchPart& part = parts.emplace_back();
-            for (const DeviceGrant& grant : placement.devices) {
-                part.devices |= set_of(grant.device);
-            }
-            placement.pus.for_each([&](std::size_t pu) { part.pus |= set_of(pu); });
-            placement.localities.for_each(
-                [&](std::size_t locality) { part.localities |= set_of(locality); });
-            for (const MemoryGrant& grant : placement.memory) {
-                part.memory.push_back({numa_of(grant.numa_node, m),
-                                       machine_->page_sizes()[grant.page_size_index],
-                                       grant.bytes});
-            }
-            std::sort(part.memory.begin(), part.memory.end());
+            parts.push_back(part_of(placement, *machine_, m));
         }
         return parts;
     }
 
   private:
-    [[nodiscard]] std::uint32_t numa_of(std::uint32_t index,
-                                        const OracleMachine& m) const {
-        const std::uint32_t os_index = machine_->numa_nodes()[index].os_index;
-        const auto at =
-            std::find_if(m.numa_nodes.begin(), m.numa_nodes.end(), [&](const auto& n) {
-                return n.os_index == os_index;
-            });
-        return static_cast<std::uint32_t>(at - m.numa_nodes.begin());
-    }
-
-    [[nodiscard]] std::uint32_t device_of(std::uint32_t spec_index) const {
-        return machine_->find_device(instance_.spec.devices[spec_index].name);
-    }
-
-    [[nodiscard]] Placement placement_of(const Holding& holding) const {
-        Placement placement;
-        placement.pus = machine_->pus_from_os(holding.pus);
-        placement.pus.for_each([&](std::size_t pu) {
-            placement.localities.set(machine_->pus()[pu].locality);
-        });
-        for (const auto& [key, bytes] : holding.bytes) {
-            const auto& sizes = machine_->page_sizes();
-            const auto at =
-                std::find(sizes.begin(), sizes.end(), key.second) - sizes.begin();
-            placement.memory.push_back({machine_->numa_node_of_os_index(key.first),
-                                        static_cast<std::uint32_t>(at),
-                                        bytes});
-        }
-        for (const HeldDevice& held : holding.devices) {
-            placement.devices.push_back({device_of(held.spec_index), held.share});
-        }
-        std::sort(placement.devices.begin(),
-                  placement.devices.end(),
-                  [](const auto& a, const auto& b) { return a.device < b.device; });
-        return placement;
-    }
-
     const Instance& instance_;
     std::shared_ptr<const Machine> machine_;
     std::unique_ptr<Allocator> allocator_;
