@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Pictures of machines: text for a terminal, SVG for a page."""
+"""Pictures of Machines and Clusters: text for a terminal, SVG for a page."""
 
 from __future__ import annotations
 
+from topoalloc.draw._cluster_svg import cluster_svg
 from topoalloc.draw._svg import machine_svg
+from topoalloc.draw.cluster import cluster_text
 from topoalloc.draw.machine import (
     Matrix,
     device_matrix,
@@ -15,6 +17,8 @@ from topoalloc.draw.machine import (
 
 __all__ = [
     "Matrix",
+    "cluster_svg",
+    "cluster_text",
     "device_matrix",
     "distance_matrix",
     "link_matrix",
