@@ -6,12 +6,15 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import topoalloc as ta
-from topoalloc.draw import machine_svg
+from topoalloc.draw import cluster_svg, machine_svg
 
-STATIC = Path(__file__).resolve().parent.parent / "docs" / "_static"
+ROOT = Path(__file__).resolve().parent.parent
+STATIC = ROOT / "docs" / "_static"
+EXAMPLES = ROOT / "examples"
 
 
 def dgx_h100() -> str:
@@ -35,7 +38,33 @@ def dgx_h100() -> str:
     return machine_svg(allocator.machine, allocator)
 
 
-PICTURES = {"dgx-h100.svg": dgx_h100}
+def gb200_nvl72() -> str:
+    """Draw 16 racks that run a training and evaluations, with trays cordoned.
+
+    Returns
+    -------
+    str
+        SVG.
+    """
+    cluster, train, evaluate = (
+        json.loads((EXAMPLES / f"{name}.json").read_text(encoding="utf-8"))
+        for name in ("gb200_nvl72", "gang_train", "gang_eval")
+    )
+    drawn = ta.Cluster.from_dict(cluster)
+    for name in ("t007", "t145"):
+        drawn.cordon(name)
+    for document, name in (
+        (train, "train-3"),
+        (evaluate, "eval-9"),
+        (evaluate, "eval-10"),
+    ):
+        drawn.commit(drawn.place(ta.Gang.from_dict(document | {"name": name})))
+    serve = ta.PodSet("server", ta.Request(cores=36, devices={"gpu": 2}), 11)
+    drawn.commit(drawn.place(ta.Gang("serve-1", [serve])))
+    return cluster_svg(drawn)
+
+
+PICTURES = {"dgx-h100.svg": dgx_h100, "gb200-nvl72.svg": gb200_nvl72}
 """File to what draws it."""
 
 

@@ -88,7 +88,7 @@ def test_version_is_the_package_s(shell: Shell) -> None:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_help_of_a_command_has_options_and_examples(name: str, shell: Shell) -> None:
-    result = shell(name, "--help")
+    result = shell(*name.split(), "--help")
     assert (result.code, result.err) == (0, "")
     assert f"topoalloc {name}" in result.out
     assert "Examples:" in result.out

@@ -11,6 +11,7 @@ import io
 import os
 import re
 import shlex
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -19,8 +20,9 @@ import pytest
 from topoalloc.cli import COMMANDS, main
 from topoalloc.cli._command import make_command
 
-PAGE = Path(__file__).resolve().parent.parent.parent / "docs/cli.md"
-TABLE = re.compile(r"<!-- options: (\w+) -->\n(.*?)<!-- end -->", re.DOTALL)
+ROOT = Path(__file__).resolve().parent.parent.parent
+PAGE = ROOT / "docs/cli.md"
+TABLE = re.compile(r"<!-- options: ([\w -]+) -->\n(.*?)<!-- end -->", re.DOTALL)
 CONSOLE = re.compile(r"^```console\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 
 
@@ -37,6 +39,12 @@ def options_of(name: str) -> str:
         text = parameter.help.replace("|", "\\|").replace("\n", " ")
         lines.append(f"| {' '.join(words)} | {text} |")
     return "\n".join(lines) + "\n"
+
+
+def copy_examples(folder: Path) -> None:
+    """Put the files that commands of the page read into a folder."""
+    for path in (ROOT / "examples").glob("*.json"):
+        shutil.copy(path, folder)
 
 
 def outputs_of(block: str) -> str:
@@ -64,6 +72,7 @@ def test_page_has_the_options_of_every_command() -> None:
 def test_page_shows_what_is_printed(
     block: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    copy_examples(tmp_path)
     monkeypatch.chdir(tmp_path)
     assert without_steps(block) == without_steps(outputs_of(block))
 
@@ -75,6 +84,7 @@ def write() -> None:
         lambda m: f"<!-- options: {m[1]} -->\n{options_of(m[1])}<!-- end -->", text
     )
     with tempfile.TemporaryDirectory() as folder:
+        copy_examples(Path(folder))
         os.chdir(folder)
         text = CONSOLE.sub(lambda m: f"```console\n{outputs_of(m[1])}```", text)
     PAGE.write_text(text, encoding="utf-8")

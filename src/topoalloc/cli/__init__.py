@@ -26,6 +26,11 @@ COMMANDS: Final[dict[str, str]] = {
     "run": "plan on this host, bind, and start a command",
     "doctor": "what was found on this host, what is missing, what to do",
     "replay": "answer a recorded question again and compare",
+    "cluster load": "is this a Cluster, and what is in it? summary, picture",
+    "cluster check": "does a Gang fit in a Cluster, and why not?",
+    "cluster place": "where do the pods of a Gang go?",
+    "cluster headroom": "how many more of a Request fit, and where?",
+    "cluster what-if": "change a copy of a Cluster, then ask",
 }
 """Subcommands in the order of the help, with a line about each."""
 
@@ -42,6 +47,27 @@ Usage: topoalloc COMMAND [OPTIONS] ...
 Where exactly should this run, or why can it not: cores, memory, GPUs and NICs.
 """
 
+_CLUSTER_USAGE: Final = """\
+Usage: topoalloc cluster COMMAND CLUSTER [OPTIONS] ...
+
+Nodes in racks, blocks and NVLink domains, what runs there, and where more can.
+CLUSTER is a file in JSON, - is standard input.
+"""
+
+_CLUSTER_REST: Final = """\
+Examples:
+  topoalloc cluster load cluster.json --picture
+  topoalloc cluster check cluster.json --gang train.json
+  topoalloc cluster place cluster.json --pods 16 --gpus 4 --within rack
+  topoalloc cluster headroom cluster.json --level rack --gpus 4
+  topoalloc cluster what-if cluster.json cordon:n[001-002] --gang train.json
+
+Exit codes:
+  0 yes   1 a proved no   2 bad input   3 undecided, the step limit came first
+
+topoalloc cluster COMMAND --help says more.
+"""
+
 _REST: Final = """\
 Input (-i), this host when left out:
   an hwloc XML file, - for stdin, a synthetic description, a JSON spec, a preset
@@ -53,6 +79,7 @@ Examples:
   topoalloc plan -i node.xml 4 --gpus 1 --cores 8 --format taskset
   topoalloc explain -i "pack:2 numa:1 core:8 pu:2" --cores 9 --require align:numa
   topoalloc run --cores 2 -- ./program
+  topoalloc cluster check cluster.json --pods 16 --gpus 4 --within rack
 
 Exit codes:
   0 yes   1 a proved no   2 bad input   3 undecided, the step limit came first
@@ -61,10 +88,17 @@ topoalloc COMMAND --help says more.
 """
 
 
-def overview() -> str:
-    """Return the text of ``topoalloc --help``."""
-    width = max(map(len, COMMANDS))
-    lines = [f"  {name:{width}}  {text}" for name, text in COMMANDS.items()]
+def overview(group: str = "") -> str:
+    """Return the text of ``topoalloc --help``, or of ``topoalloc cluster --help``."""
+    names = {
+        name.removeprefix(group).lstrip(): text
+        for name, text in COMMANDS.items()
+        if name.startswith(group)
+    }
+    width = max(map(len, names))
+    lines = [f"  {name:{width}}  {text}" for name, text in names.items()]
+    if group:
+        return "\n".join([_CLUSTER_USAGE, "Commands:", *lines, "", _CLUSTER_REST])
     options = ["  --help     this text", "  --version  the version of topoalloc"]
     return "\n".join([_USAGE, "Commands:", *lines, "", "Options:", *options, "", _REST])
 
@@ -98,21 +132,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _dispatch(words: list[str]) -> int:
     first = words[0] if words else "--help"
+    group = "cluster" if first == "cluster" else ""
+    rest = words[1:]
+    if group:
+        first = rest[0] if rest else "--help"
     if first in {"--help", "-h", "help"}:
-        sys.stdout.write(overview())
-        return EXIT_YES if words else EXIT_BAD_INPUT
-    if first == "--version":
+        sys.stdout.write(overview(group))
+        return EXIT_YES if (rest if group else words) else EXIT_BAD_INPUT
+    if first == "--version" and not group:
         # Its reading costs more than all the rest of the help.
         from topoalloc import __version__  # noqa: PLC0415
 
         sys.stdout.write(f"topoalloc {__version__}\n")
         return EXIT_YES
-    if first not in COMMANDS:
-        sys.stderr.write(
-            f"topoalloc: command: {first!r}, want one of {', '.join(COMMANDS)}\n"
-        )
+    name = f"{group} {first}".lstrip()
+    if name not in COMMANDS:
+        known = ", ".join(known for known in COMMANDS if known.startswith(group))
+        sys.stderr.write(f"topoalloc: command: {name!r}, want one of {known}\n")
         return EXIT_BAD_INPUT
     # typer and the subcommands are for those who run one.
     from topoalloc.cli._command import run_command  # noqa: PLC0415
 
-    return run_command(first, words[1:])
+    return run_command(name, rest[1:] if group else rest)

@@ -77,7 +77,9 @@ def make_command(name: str) -> Any:  # noqa: ANN401 - typer has no public name f
     """
     import typer  # noqa: PLC0415 - The extra may be missing, and that has an answer.
 
-    module = importlib.import_module(f"topoalloc.cli._{name}")
+    module = importlib.import_module(
+        "topoalloc.cli._" + name.replace(" ", "_").replace("-", "_")
+    )
     app = typer.Typer(
         add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False
     )

@@ -180,9 +180,13 @@ class ClusterView:
         return names
 
     def _sort_owners(self) -> dict[int, str]:
-        """Return owners by number, in the order in which a legend has them."""
+        """Return those who hold a unit by number, in the order of a legend."""
         names = sorted(self._numbers, key=lambda name: (name == _NO_GANG, name))
-        return {self._numbers[name]: name for name in names}
+        return {
+            self._numbers[name]: name
+            for name in names
+            if self.top.counts[self._numbers[name]]
+        }
 
 
 def _unit(nodes: list[NodeDescription], device_class: str | None) -> str:

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The changes of ``topoalloc cluster what-if``, each made on a Cluster of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from topoalloc._cluster import Cluster
+from topoalloc._errors import InvalidRequestError
+from topoalloc._gang import Gang
+from topoalloc._node_names import ranges_of
+from topoalloc._quantity import counted
+from topoalloc.cli import EXIT_YES
+from topoalloc.cli._cluster_place import complaint
+from topoalloc.cli._cluster_source import node_names, read_gang
+from topoalloc.cli._plan import exit_code
+
+__all__ = ["Change", "Outcome", "make_change"]
+
+_POD_PARTS: Final = 3
+_MOST_RANGES: Final = 4
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a change."""
+
+    change: str
+    """As it was asked for."""
+    status: str = "done"
+    lines: Sequence[str] = ()
+    """What happens, for people."""
+    code: int = EXIT_YES
+    complaint: str = ""
+    """Why it cannot be made; empty where it can."""
+    facts: dict[str, Any] = field(default_factory=dict)
+    """More, for programs."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the JSON form."""
+        return {
+            "change": self.change,
+            "status": self.status,
+            "what_happens": [*self.lines],
+            "explanation": self.complaint or None,
+            **self.facts,
+        }
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change that can be made; what it names was read before."""
+
+    text: str
+    _apply: Callable[[Cluster, str, int], Outcome]
+
+    def apply(self, cluster: Cluster, *, max_steps: int) -> Outcome:
+        """Make it, or leave the Cluster as it is and say why."""
+        return self._apply(cluster, self.text, max_steps)
+
+
+def make_change(text: str) -> Change:
+    """Read a change such as ``"drain:n[01-04]"``.
+
+    Parameters
+    ----------
+    text : str
+        As ``docs/cli.md`` lists them.
+
+    Returns
+    -------
+    Change
+
+    Raises
+    ------
+    InvalidRequestError
+        It is no change.
+    FormatError
+        A file that it names holds no Gang.
+    """
+    kind, colon, what = text.partition(":")
+    if not colon or kind not in _KINDS:
+        known = ", ".join(_KINDS)
+        raise InvalidRequestError(
+            f"CHANGE: {text!r}, want KIND:WHAT with KIND one of {known}"
+        )
+    if not what:
+        raise InvalidRequestError(f"CHANGE: {text!r}, want something after the colon")
+    return Change(text, _KINDS[kind](what))
+
+
+_Apply = Callable[[Cluster, str, int], Outcome]
+
+
+def _of_nodes(
+    each: Callable[[Cluster, str], None], what: str
+) -> Callable[[str], _Apply]:
+    def read(names: str) -> _Apply:
+        listed = node_names("CHANGE", names)
+
+        def apply(cluster: Cluster, text: str, max_steps: int) -> Outcome:
+            del max_steps
+            for name in listed:
+                each(cluster, name)
+            return Outcome(text, lines=[f"{counted(len(listed), 'node')} {what}"])
+
+        return apply
+
+    return read
+
+
+def _add(what: str) -> _Apply:
+    names, equals, like = what.rpartition("=")
+    if not (names and equals and like):
+        raise InvalidRequestError(f"CHANGE: add:{what}, want add:NODES=LIKE")
+    listed = node_names("CHANGE", names)
+
+    def apply(cluster: Cluster, text: str, max_steps: int) -> Outcome:
+        del max_steps
+        model = cluster.describe(like)
+        cluster.add_nodes(
+            listed,
+            model.machine,
+            domains=dict(model.domains),
+            labels=dict(model.labels),
+            taints=model.taints,
+            reserved_pus=model.reserved_pus,
+        )
+        return Outcome(text, lines=[f"{counted(len(listed), 'node')} as {like}"])
+
+    return apply
+
+
+def _release(what: str) -> _Apply:
+    name, *pod = what.split("/")
+    is_pod = len(pod) == _POD_PARTS - 1 and pod[1].isascii() and pod[1].isdigit()
+    if pod and not is_pod:
+        raise InvalidRequestError(
+            f"CHANGE: release:{what}, want release:GANG or release:GANG/PODSET/INDEX"
+        )
+
+    def apply(cluster: Cluster, text: str, max_steps: int) -> Outcome:
+        del max_steps
+        if pod:
+            cluster.release(name, pods=[(pod[0], int(pod[1]))])
+            return Outcome(text, lines=["1 pod stops"])
+        running = cluster.gangs.get(name)
+        cluster.release(name)
+        pods = 0 if running is None else len(running.pods)
+        return Outcome(text, lines=[f"{counted(pods, 'pod')} stop"])
+
+    return apply
+
+
+def _place(what: str) -> _Apply:
+    gang = read_gang("CHANGE", what)
+
+    def apply(cluster: Cluster, text: str, max_steps: int) -> Outcome:
+        plan = cluster.place(gang, max_steps=max_steps)
+        code = exit_code(plan.status)
+        if code != EXIT_YES:
+            return Outcome(
+                text, plan.status.name, (), code, complaint(plan), _facts_of(gang)
+            )
+        cluster.commit(plan)
+        pods = counted(len(plan.pods), "pod")
+        line = f"{gang.name}: {pods} on {_nodes_text(plan.nodes)}"
+        return Outcome(text, plan.status.name, [line], facts=_facts_of(gang))
+
+    return apply
+
+
+def _nodes_text(names: Iterable[str]) -> str:
+    """Name nodes by ranges, the first few where there are many."""
+    ranges = ranges_of(names)
+    more = [f"... ({len(ranges)} ranges)"] if len(ranges) > _MOST_RANGES else []
+    return ",".join(ranges[:_MOST_RANGES] + more)
+
+
+def _facts_of(gang: Gang) -> dict[str, Any]:
+    return {"gang": gang.name}
+
+
+_KINDS: Final[dict[str, Callable[[str], _Apply]]] = {
+    "cordon": _of_nodes(Cluster.cordon, "take no more pods"),
+    "uncordon": _of_nodes(Cluster.uncordon, "take pods again"),
+    "remove": _of_nodes(Cluster.remove_node, "leave"),
+    "add": _add,
+    "release": _release,
+    "place": _place,
+}
