@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mutate every kind of document that the package reads, and read each mutant.
 
-``nox -s fuzz`` runs it. A Machine spec, a Request, a Decision record or a snapshot is
-read, or refused by FormatError (for a Request InvalidRequestError too) with a
-message, within the time bound; what was read holds together. Mutant i of a seed is the
-same everywhere, so ``--only i`` repeats one.
+``nox -s fuzz`` runs it. A Machine spec, a Request, a Decision record, a snapshot or a
+Cluster is read, or refused by FormatError (for a Request InvalidRequestError too) with
+a message, within the time bound; what was read holds together. Mutant i of a seed is
+the same everywhere, so ``--only i`` repeats one.
 """
 
 from __future__ import annotations
@@ -250,6 +250,66 @@ def snapshots() -> list[Any]:
     return [json.loads(body)]
 
 
+def clusters() -> list[Any]:
+    """Return Clusters: one by hand with something of each kind, one as written."""
+    by_hand = {
+        "apiVersion": "topoalloc.dev/v1alpha1",
+        "kind": "Cluster",
+        "trees": [
+            {"name": "network", "levels": ["pod", "rack"]},
+            {"name": "nvlink", "levels": ["nvl"]},
+        ],
+        "policy": "spread",
+        "machines": {
+            "tray": {"preset": "gb200-tray"},
+            "small": {"synthetic": "pack:2 core:2 pu:2"},
+        },
+        "nodes": [
+            {
+                "names": ["n[01-06]", "n08"],
+                "machine": "tray",
+                "domains": {"pod": "p1", "rack": "r1", "nvl": "d1"},
+                "labels": {"pool": "train"},
+            },
+            {
+                "name": "login[0]",
+                "machine": "small",
+                "taints": [{"key": "login", "value": "x", "effect": "NoExecute"}],
+                "reserved_pus": "0-1",
+                "cordoned": True,
+            },
+        ],
+        "states": [
+            {
+                "nodes": "n[02-03]",
+                "taken": [
+                    {"owner": "system", "pus": "142-143", "memory": {"1": "2Gi"}}
+                ],
+                "cordoned_devices": ["nic3"],
+            },
+            {"node": "login[0]", "cordoned_pus": "6"},
+        ],
+    }
+    cluster = ta.Cluster.from_dict(by_hand)
+    pair = ta.Request(
+        cores=8,
+        memory="64Gi",
+        devices={"gpu": 2, "nic": 2},
+        require=[ta.Pair("gpu", "nic", within="numa")],
+    )
+    workers = ta.PodSet("worker", pair, 4, 3, require=[ta.Within("rack")])
+    leader = ta.PodSet("leader", ta.Request(cores=1), 1, where={"pool": "train"})
+    together = ta.Group("all", ["leader", "worker"], require=[ta.Within("nvl")])
+    gang = ta.Gang("train-3", [workers, leader], [together], priority=5)
+    cluster.commit(cluster.place(gang))
+    written = cluster.to_dict()
+    # Machines are a kind of their own; here they would be most of every mutant.
+    return [
+        by_hand,
+        written | {"machines": by_hand["machines"], "nodes": by_hand["nodes"]},
+    ]
+
+
 def sealed(document: Any) -> bytes:
     """Return a snapshot of any document, with a right checksum."""
     body = json.dumps(document).encode()
@@ -300,18 +360,30 @@ def read_snapshot(random: Random, document: Any) -> None:
     ta.Allocator.restore(content).check_consistency()
 
 
+def read_cluster(random: Random, document: Any) -> None:
+    """Read a Cluster; what it writes is read as an equal one."""
+    del random
+    cluster = ta.Cluster.from_dict(document)
+    cluster.check_consistency()
+    written = cluster.to_dict()
+    if ta.Cluster.from_dict(written).to_dict() != written:
+        raise AssertionError("to_dict and from_dict differ")
+
+
 Reader = Callable[[Random, Any], None]
 REFUSALS: Final[dict[str, tuple[type[Exception], ...]]] = {
     "machine": (ta.FormatError,),
     "request": (ta.FormatError, ta.InvalidRequestError),
     "decision": (ta.FormatError,),
     "snapshot": (ta.FormatError,),
+    "cluster": (ta.FormatError,),
 }
 READERS: Final[dict[str, Reader]] = {
     "machine": read_machine,
     "request": read_request,
     "decision": read_decision,
     "snapshot": read_snapshot,
+    "cluster": read_cluster,
 }
 
 
@@ -343,6 +415,7 @@ def main() -> int:
         "request": requests(),
         "decision": decisions(),
         "snapshot": snapshots(),
+        "cluster": clusters(),
     }
     for kind, documents in originals.items():
         for document in documents:
