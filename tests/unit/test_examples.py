@@ -20,6 +20,15 @@ PRINTS = {
         "It fits if nic4 is uncordoned.",
         "INFEASIBLE is a proof",
     ],
+    "gb200_nvl72.py": [
+        "train-3: OPTIMAL, 128 pods in r01, r02, r03, r04, r05, r06, r07, r08\n",
+        "train-4: OPTIMAL, 128 pods in r09, ",
+        "eval-9: INFEASIBLE, PodSetConflict\n32 trays are free, and yet:\n",
+        "worker: 2 of 8 fit in nvl d01.",
+        "It fits if Gang train-3 leaves, 128 pods.",
+        "eval-9: OPTIMAL, 8 pods in r09\nOn the cluster itself run train-3, train-4.",
+        "    rack r16  BBBBBBBBBBBBBBBB..  18 nodes, 8 of 72 gpus free\n",
+    ],
     "draw_node.py": ["node.svg: serve, train on dgx-h100"],
     "pin_workers.py": ["worker-0: PUs ["],
     "what_if.py": [
