@@ -196,6 +196,23 @@ def test_summary_counts_what_is_out(shell: Shell) -> None:
     assert document["levels"][0]["nodes_without"] == 3
 
 
+def test_names_do_nothing_to_a_terminal(shell: Shell) -> None:
+    cluster = ta.Cluster(levels=["rack"])
+    evil = "\x1b[31mn"
+    cluster.add_node(evil, ta.Machine.preset("dgx-h100"), domains={"rack": evil})
+    pods = ta.PodSet(evil, WHOLE, 1)
+    cluster.commit(cluster.place(ta.Gang(evil, [pods])))
+    write("evil.json", cluster.to_dict())
+    words = ("--gpus", "1", "--level", "rack")
+    for result in (
+        shell("load", "evil.json", "--picture"),
+        shell("headroom", "evil.json", *words),
+        shell("what-if", "evil.json", f"release:{evil}", "--pods", "1", *words[:2]),
+    ):
+        assert "\x1b" not in result.out + result.err
+        assert result.out
+
+
 def test_load_writes_one_form(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     assert shell("load", "c.json", "-o", "new.json").code == 0
     assert read("new.json").to_dict() == read("c.json").to_dict()

@@ -47,14 +47,20 @@ def print_json(document: object) -> None:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Write a table: folded to the width of a terminal, plain columns to a pipe."""
+    # Names come from files of anybody, and must do nothing to a terminal.
+    safe = [[*map(_printable, row)] for row in rows]
     if sys.stdout.isatty():
-        _print_folded(columns, rows)
+        _print_folded(columns, safe)
         return
-    table = [[*columns], *([*row] for row in rows)]
+    table = [[*columns], *safe]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for row in table:
         cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
         sys.stdout.write("  ".join(cells).rstrip() + "\n")
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def _print_folded(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
