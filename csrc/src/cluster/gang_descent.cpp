@@ -12,6 +12,9 @@
 namespace topoalloc {
 namespace {
 
+// Shares that one step stands for: each is looked up.
+constexpr std::uint64_t shares_of_step = 16;
+
 // A Domain on the way down: the children before `child` have been given their pods.
 struct Frame {
     std::uint32_t of = 0;  ///< class
@@ -34,10 +37,13 @@ class Descent {
         for (const GangCell* total : totals) {
             enter({}, programme_.root(), *total, paths);
         }
-        while (!paths.front().empty()) {
+        while (!budget_.limited && !paths.front().empty()) {
             if (!advance(paths)) {
                 return std::nullopt;
             }
+        }
+        if (budget_.limited) {
+            return std::nullopt;
         }
         return std::move(plan_);
     }
@@ -79,13 +85,18 @@ class Descent {
         });
     }
 
-    // The pods of the next child and, for each, what is left to those after it.
+    // The pods of the next child and, for each, what is left to those after it. None
+    // when the budget ended.
     template <class F>
     void for_each_share(const Frame& frame, F&& f) {
         const GangClass& of = class_of(frame.of);
         const GangCell& total = *find_cell(of.rest[frame.child], frame.left);
         const GangCells& rest = of.rest[frame.child + 1];
-        for (const GangCell& share : class_of(of.children[frame.child]).cells) {
+        const GangCells& shares = class_of(of.children[frame.child]).cells;
+        if (!budget_.spend(1 + shares.size() / shares_of_step)) {
+            return;
+        }
+        for (const GangCell& share : shares) {
             if (share.index > total.index) {
                 break;
             }
@@ -124,13 +135,16 @@ class Descent {
         }
         plan_.push_back(std::move(best));
         paths.clear();
+        if (budget_.limited) {
+            return false;
+        }
         for (Path& path : next) {
             settle(std::move(path), paths);
         }
         std::ranges::sort(paths);
         const auto same = std::ranges::unique(paths);
         paths.erase(same.begin(), same.end());
-        return budget_.spend(1 + paths.size() / 8);
+        return !budget_.limited;
     }
 
     // The other children of the Domain hold nothing.

@@ -31,6 +31,13 @@ struct PackedCost {
         a += b;
         return a;
     }
+    /// Requires: no field of the other one is larger.
+    [[nodiscard]] friend PackedCost operator-(PackedCost a, const PackedCost& b) {
+        for (std::size_t w = 0; w < a.words.size(); ++w) {
+            a.words[w] -= b.words[w];
+        }
+        return a;
+    }
     [[nodiscard]] auto operator<=>(const PackedCost&) const = default;
 };
 

@@ -4,6 +4,7 @@
 // balanced Domains, and what the bounds of the nodes let one say.
 #include "cluster/counted_plan.hpp"
 #include "cluster/domain_tree.hpp"
+#include "cluster/frontier_search.hpp"
 #include "cluster/gang_programme.hpp"
 #include "cluster/plan_rules.hpp"
 #include "cluster/plan_search.hpp"
@@ -14,6 +15,11 @@
 
 namespace topoalloc {
 namespace {
+
+// Parts of the steps that go to a tree of Domains before all else, and to a plan
+// without proof.
+constexpr std::uint64_t tree_share = 8;
+constexpr std::uint64_t turn_share = 8;
 
 struct Candidate {
     std::uint64_t short_pods = 0;
@@ -214,64 +220,60 @@ std::optional<Outcome> solve_on_tree(const GangProblem& problem,
     return outcome;
 }
 
-// On a tree of the nodes in another order: all terms but the last are those of the
-// problem.
-Outcome solve_reordered(const GangProblem& problem,
-                        bool use_possible,
-                        bool least_cost,
-                        StepBudget& budget) {
-    GangProblem other = problem;
-    const std::vector<std::uint32_t> order = order_by_domain(problem);
-    for (std::size_t i = 0; i < order.size(); ++i) {
-        other.nodes[i] = problem.nodes[order[i]];
+void keep_better(std::optional<Candidate>& best, Candidate found) {
+    if (!best || found.cost < best->cost ||
+        (found.cost == best->cost && best->pods < found.pods)) {
+        best = std::move(found);
     }
-    auto outcome = solve_on_tree(other, use_possible, least_cost, budget);
-    if (outcome && outcome->best) {
-        std::vector<CountVector> pods(order.size());
-        for (std::size_t i = 0; i < order.size(); ++i) {
-            pods[order[i]] = std::move(outcome->best->pods[i]);
-        }
-        outcome->best->pods = std::move(pods);
-    }
-    return outcome.value_or(Outcome{});
 }
 
+Candidate candidate_of(const GangProblem& problem, std::vector<CountVector> pods) {
+    GangCost cost = cost_of(problem, pods);
+    return {
+        static_cast<std::uint64_t>(cost.short_pods), std::move(cost), std::move(pods)};
+}
+
+// Node by node; `start` is a plan that is known, and may be the answer.
 Outcome solve_by_nodes(const GangProblem& problem,
                        bool use_possible,
                        bool least_cost,
+                       std::optional<Candidate> start,
                        StepBudget& budget) {
-    Outcome outcome = solve_reordered(problem, use_possible, least_cost, budget);
-    if (outcome.is_known && (!least_cost || !outcome.best)) {
-        return outcome;
+    Outcome outcome{false, std::move(start)};
+    const GangCost* known = outcome.best && least_cost ? &outcome.best->cost : nullptr;
+    auto result = search_frontier(problem, use_possible, least_cost, known, budget);
+    std::optional<std::vector<CountVector>> pods;
+    if (result) {
+        outcome.is_known = result->is_proved;
+        pods = std::move(result->pods);
+    } else if (auto found = search_plan(problem, {use_possible, !least_cost}, budget)) {
+        pods = std::move(found->pods);
     }
-    // The cost is known, and the first plan of that cost in node order is sought.
-    const GangCost* least = outcome.is_known ? &outcome.best->cost : nullptr;
-    auto found = search_plan(problem, {use_possible, !least_cost, least}, budget);
-    if (outcome.best && (!found || outcome.best->cost < found->cost)) {
-        outcome.is_known = false;
-        return outcome;
+    if (!result) {
+        outcome.is_known = !budget.limited;
     }
-    outcome.is_known = !budget.limited || (found && !least_cost) ||
-                       (found && least != nullptr && found->cost == *least);
-    if (found) {
-        outcome.best = Candidate{static_cast<std::uint64_t>(found->cost.short_pods),
-                                 std::move(found->cost),
-                                 std::move(found->pods)};
+    outcome.is_known = outcome.is_known || (pods && !least_cost);
+    if (pods) {
+        keep_better(outcome.best, candidate_of(problem, std::move(*pods)));
     }
     return outcome;
+}
+
+// A part of what is left of a budget.
+template <class F>
+auto spend_part(StepBudget& budget, std::uint64_t share, F&& solve) {
+    StepBudget part{0, (budget.max_steps - budget.steps) / share};
+    auto found = solve(part);
+    std::ignore = budget.spend(part.steps);
+    return found;
 }
 
 Outcome solve_plan(const GangProblem& problem,
                    bool use_possible,
                    bool least_cost,
-                   StepBudget& budget) {
-    if (auto outcome = solve_on_tree(problem, use_possible, least_cost, budget)) {
-        return std::move(*outcome);
-    }
-    return solve_by_nodes(problem, use_possible, least_cost, budget);
-}
+                   StepBudget& budget);
 
-// One PodSet after the other, where several have no other answer.
+// One PodSet after the other, where there are several.
 std::optional<Candidate> solve_in_turn(const GangProblem& problem, StepBudget& budget) {
     const PlaceOne place_one =
         [](const GangProblem& one,
@@ -281,12 +283,36 @@ std::optional<Candidate> solve_in_turn(const GangProblem& problem, StepBudget& b
                             : std::nullopt;
     };
     auto pods = place_in_turn(problem, place_one, budget);
-    if (!pods) {
-        return std::nullopt;
+    return pods ? std::optional(candidate_of(problem, std::move(*pods))) : std::nullopt;
+}
+
+Outcome solve_plan(const GangProblem& problem,
+                   bool use_possible,
+                   bool least_cost,
+                   StepBudget& budget) {
+    const bool has_turns = problem.podsets.size() > 1 && !use_possible;
+    const auto in_turn = [&](StepBudget& part) { return solve_in_turn(problem, part); };
+    if (has_turns && !least_cost) {
+        if (auto found = spend_part(budget, turn_share, in_turn)) {
+            return {true, std::move(found)};
+        }
     }
-    GangCost cost = cost_of(problem, *pods);
-    return Candidate{
-        static_cast<std::uint64_t>(cost.short_pods), std::move(cost), std::move(*pods)};
+    auto on_tree = spend_part(budget, tree_share, [&](StepBudget& part) {
+        return solve_on_tree(problem, use_possible, least_cost, part);
+    });
+    if (on_tree && on_tree->is_known) {
+        return std::move(*on_tree);
+    }
+    std::optional<Candidate> start;
+    if (on_tree) {
+        start = std::move(on_tree->best);
+    }
+    if (has_turns && least_cost) {
+        if (auto found = spend_part(budget, turn_share, in_turn)) {
+            keep_better(start, std::move(*found));
+        }
+    }
+    return solve_by_nodes(problem, use_possible, least_cost, std::move(start), budget);
 }
 
 bool are_bounds_equal(const GangProblem& problem) {
@@ -307,29 +333,6 @@ GangAnswer answer_without_nodes(const GangProblem& problem, bool least_cost) {
     return answer;
 }
 
-// On what the nodes hold for certain. A part of the steps is kept for a plan without
-// proof: before a search for any plan, after one for the best.
-Outcome solve_attained(const GangProblem& problem,
-                       bool least_cost,
-                       SearchLimits limits,
-                       std::uint64_t& steps) {
-    const std::uint64_t kept = problem.podsets.size() > 1 ? limits.max_steps / 8 : 0;
-    StepBudget in_turn{0, kept};
-    StepBudget budget{0, limits.max_steps - kept};
-    Outcome outcome;
-    if (!least_cost && kept != 0) {
-        outcome.best = solve_in_turn(problem, in_turn);
-    }
-    if (!outcome.best) {
-        outcome = solve_plan(problem, false, least_cost, budget);
-        if (least_cost && kept != 0 && !outcome.best && !outcome.is_known) {
-            outcome.best = solve_in_turn(problem, in_turn);
-        }
-    }
-    steps = budget.steps + in_turn.steps;
-    return outcome;
-}
-
 GangAnswer answer_gang(const GangProblem& problem,
                        bool least_cost,
                        SearchLimits limits) {
@@ -338,8 +341,8 @@ GangAnswer answer_gang(const GangProblem& problem,
     }
     GangAnswer answer;
     answer.status = Status::unknown;
-    Outcome outcome = solve_attained(problem, least_cost, limits, answer.steps);
-    StepBudget budget{0, limits.max_steps - std::min(limits.max_steps, answer.steps)};
+    StepBudget budget{0, limits.max_steps};
+    Outcome outcome = solve_plan(problem, false, least_cost, budget);
     const bool are_exact = are_bounds_equal(problem);
     if (outcome.best) {
         const bool is_best = least_cost && outcome.is_known && are_exact;
@@ -354,7 +357,7 @@ GangAnswer answer_gang(const GangProblem& problem,
             answer.status = Status::infeasible;
         }
     }
-    answer.steps += budget.steps;
+    answer.steps = budget.steps;
     return answer;
 }
 

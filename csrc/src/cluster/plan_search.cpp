@@ -390,17 +390,11 @@ void PlanSearch::finish() {
 }
 
 bool PlanSearch::is_done() const {
-    return best_ &&
-           (aim_.first || (aim_.least != nullptr && best_->cost == *aim_.least));
+    return best_ && aim_.first;
 }
 
 bool PlanSearch::may_be_better(std::uint32_t next) const {
-    if (!best_ && aim_.least == nullptr) {
-        return true;
-    }
-    const GangCost cost = bound(next);
-    return (!best_ || cost < best_->cost) &&
-           (aim_.least == nullptr || !(*aim_.least < cost));
+    return !best_ || bound(next) < best_->cost;
 }
 
 // Larger vectors come first, so of plans of equal cost the first is the best.

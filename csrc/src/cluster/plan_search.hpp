@@ -15,8 +15,6 @@ namespace topoalloc {
 struct SearchAim {
     bool use_possible = false;  ///< CountTable::possible, not attained
     bool first = false;         ///< the first plan will do
-    /// What the best plan costs, where that is known; null otherwise.
-    const GangCost* least = nullptr;
 };
 
 /// What was found before the budget ended: then it may be nothing, or not the best.
