@@ -91,13 +91,18 @@ def feed(monkeypatch: pytest.MonkeyPatch, document: Any) -> None:
 
 
 def validate(document: Any, name: str) -> None:
-    names = ("gang", "gang_plan", "machine", "placement", "request", "snapshot")
-    parts = [
-        json.loads((SCHEMAS / f"{part}.json").read_text("utf-8")) for part in names
-    ]
-    schema = json.loads((SCHEMAS / f"{name}.json").read_text("utf-8"))
-    schema["$defs"] = {part["$id"]: part for part in parts}
+    parts = {
+        path.stem: json.loads(path.read_text("utf-8")) for path in SCHEMAS.iterdir()
+    }
+    schema = parts.pop(name)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    # Those that it refers to are found by their $id.
+    schema.setdefault("$defs", {}).update(
+        {part["$id"]: part for part in parts.values()}
+    )
     jsonschema.Draft202012Validator(schema).validate(document)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft202012Validator(schema).validate(document | {"spare": 1})
 
 
 # --- the group ---
@@ -166,7 +171,7 @@ def test_load_says_what_there_is(shell: Shell) -> None:
 
 def test_load_as_json_has_the_same_numbers(shell: Shell) -> None:
     document = shell.json("load", "c.json")
-    assert document["kind"] == "ClusterSummary"
+    validate(document, "cluster_summary")
     assert document["nodes"] == document["nodes_empty"] == 16
     assert document["classes"]["gpu"] == {
         "total": 128,
@@ -188,6 +193,7 @@ def test_summary_counts_what_is_out(shell: Shell) -> None:
     cluster.node("b").cordon(5)
     write("s.json", cluster.to_dict())
     document = shell.json("load", "s.json")
+    validate(document, "cluster_summary")
     assert document["classes"] == {
         # a: 2 held, 3 out; b: all 8 out; c: 2 out.
         "pu": {"total": 24, "held": 2, "out": 13, "free": 9}
@@ -354,6 +360,7 @@ def test_check_as_json_is_the_verdict_with_its_reason(shell: Shell) -> None:
     assert "explanation" not in yes
     no = shell.json("check", "c.json", "--gang", "wide.json")
     validate(no, "gang_verdict")
+    validate(no["explanation"], "gang_explanation")
     assert no["explanation"]["relaxations"][-1]["change"] == "count=4"
 
 
@@ -483,6 +490,7 @@ def test_headroom_counts_by_domain(shell: Shell) -> None:
         "rack   copies\nb0/r0  8\nb0/r1  8\nb1/r2  8\nb1/r3  8\n\n32 in all\n"
     )
     document = shell.json("headroom", "c.json", *words)
+    validate(document, "cluster_headroom")
     assert (document["level"], document["count"], document["upper"]) == ("node", 32, 32)
     assert document["domains"][0] == {"path": ["n0"], "count": 2, "upper": 2}
 
@@ -536,7 +544,7 @@ def test_what_if_ends_at_a_change_that_cannot_be(shell: Shell) -> None:
     assert "cordon" not in result.out
     assert result.err.startswith("topoalloc: wide: INFEASIBLE, PodSetConflict\n")
     document = shell.json("what-if", "c.json", *words)
-    assert document["kind"] == "WhatIf"
+    validate(document, "what_if")
     assert document["answer"] is None
     (change,) = document["changes"]
     assert (change["change"], change["status"]) == ("place:wide.json", "INFEASIBLE")
@@ -547,10 +555,13 @@ def test_what_if_as_json_has_changes_and_answer(shell: Shell) -> None:
     words = ("cordon:n0", "--gang", "train.json")
     document = shell.json("what-if", "c.json", *words)
     assert [change["status"] for change in document["changes"]] == ["done"]
+    validate(document, "what_if")
     validate(document["answer"], "gang_verdict")
     document = shell.json("what-if", "c.json", *words, "--place")
+    validate(document, "what_if")
     assert document["answer"]["pods"][0]["node"] == "n4"
     document = shell.json("what-if", "c.json", "cordon:n0")
+    validate(document, "what_if")
     assert document["answer"]["nodes_cordoned"] == 1
     document = shell.json("what-if", "c.json", "cordon:n0", "--gang", "wide.json")
     assert document["answer"]["status"] == "INFEASIBLE"
