@@ -445,6 +445,134 @@ TEST(Cluster, KeptSumsDecideAsTheSearchDoes) {
     EXPECT_GT(seen[false], 100U);
 }
 
+// A random PodSet that counts decide.
+PodSet counted_podset(std::mt19937& random) {
+    const auto pick = [&](std::uint32_t below) {
+        return static_cast<std::uint32_t>(random() % below);
+    };
+    const std::vector<std::string> levels{"block", "rack", "node"};
+    PodSet out = podset("worker", gpus(1 + pick(2), pick(3)), 2 * (1 + pick(12)));
+    out.min_count = pick(2) == 0 ? out.count : pick(out.count + 1);
+    if (pick(3) == 0) {
+        out.slices.push_back({levels[pick(3)], 2});
+    }
+    if (pick(2) == 0) {
+        out.require.emplace_back(Within{levels[pick(3)]});
+    }
+    if (pick(3) == 0) {
+        out.require.emplace_back(Spread{levels[pick(3)], 1 + pick(6)});
+    }
+    if (pick(4) == 0) {
+        out.where.push_back(
+            {"pool", ConditionOp::equal, {std::string(pick(2) == 0 ? "a" : "b")}});
+    }
+    return out;
+}
+
+std::vector<NodeDescription> nodes_in_racks(std::uint32_t racks, std::mt19937& random) {
+    const auto machine = small_machine();
+    std::vector<NodeDescription> all;
+    for (std::uint32_t r = 0; r < racks; ++r) {
+        for (std::uint32_t n = 0; n < 1 + random() % 4; ++n) {
+            all.push_back(node("n" + std::to_string(r) + std::to_string(n),
+                               {{"block", "b" + std::to_string(r / 2)},
+                                {"rack", "r" + std::to_string(r)}},
+                               machine));
+            all.back().labels["pool"] = random() % 3 == 0 ? "b" : "a";
+        }
+    }
+    return all;
+}
+
+bool is_same_plan(const GangPlan& a, const GangPlan& b) {
+    const auto is_same = [](const PodPlace& x, const PodPlace& y) {
+        return x.podset == y.podset && x.index == y.index && x.node == y.node &&
+               *x.placement == *y.placement;
+    };
+    return a.verdict.status == b.verdict.status &&
+           a.verdict.reason == b.verdict.reason &&
+           a.verdict.podset == b.verdict.podset && a.cost == b.cost &&
+           std::ranges::equal(a.pods, b.pods, is_same);
+}
+
+// One PodSet in a regular tree is answered without a problem of nodes. A node without
+// Domains, which holds nothing, makes the same question one of nodes.
+TEST(Cluster, CountsAnswerAsTheProblemOfNodesDoes) {
+    std::map<Status, std::uint32_t> seen;
+    for (std::uint32_t seed = 0; seed < 120; ++seed) {
+        std::mt19937 random(seed);
+        const std::vector<ClusterTree> trees{{"network", {"block", "rack"}}};
+        Cluster counted(trees);
+        Cluster general(trees);
+        const auto nodes = nodes_in_racks(1 + seed % 5, random);
+        for (Cluster* cluster : {&counted, &general}) {
+            cluster->add_nodes(nodes);
+        }
+        general.add_nodes({node("zz", {}, small_machine())});
+        general.cordon_node("zz", true);
+        for (std::uint32_t i = 0; i < 30; ++i) {
+            const auto asked = gang("g" + std::to_string(i), {counted_podset(random)});
+            const GangPlan plan = counted.place(asked);
+            const GangPlan other = general.place(asked);
+            ASSERT_TRUE(is_same_plan(plan, other)) << "seed " << seed << " gang " << i;
+            ASSERT_EQ(counted.check(asked).status, general.check(asked).status);
+            ++seen[plan.verdict.status];
+            if (plan.pods.empty()) {
+                continue;
+            }
+            counted.commit(plan);
+            general.commit(other);
+            if (random() % 2 == 0) {
+                const Cluster::PodNames first{{"worker", 0}};
+                counted.release(asked->name, first);
+                general.release(asked->name, first);
+            }
+        }
+        counted.check_consistency();
+    }
+    EXPECT_GT(seen[Status::optimal], 300U);
+    EXPECT_GT(seen[Status::infeasible], 300U);
+}
+
+TEST(Cluster, GangsShowWhatTheirPodsHoldNow) {
+    const auto cluster = two_racks(1);
+    cluster->commit(cluster->place(gang("train", {podset("worker", gpus(2), 4)})));
+    const auto node = cluster->node("n00");
+    node->release("train/worker/0");
+    const auto larger = compile(node->machine(), *gpus(1, 2));
+    EXPECT_EQ(node->resize(larger, "train/worker/1").answer.status, Status::optimal);
+    cluster->check_consistency();
+    const RunningGang running = cluster->gangs().at("train");
+    ASSERT_EQ(running.pods.size(), 3U);
+    EXPECT_EQ(running.pods[0].index, 1U);
+    EXPECT_EQ(*running.pods[0].placement, node->holding("train/worker/1")->placement);
+    EXPECT_EQ(running.pods[0].placement->devices.size(), 1U);
+    // Those that are gone can be named: they run, and hold nothing.
+    cluster->release("train", Cluster::PodNames{{"worker", 3}, {"worker", 0}});
+    EXPECT_THROW(cluster->release("train", Cluster::PodNames{{"worker", 3}}),
+                 StateError);
+    EXPECT_THROW(
+        cluster->release("train", Cluster::PodNames{{"worker", 1}, {"worker", 1}}),
+        StateError);
+    EXPECT_THROW(cluster->release("train", Cluster::PodNames{{"other", 1}}),
+                 StateError);
+    cluster->release("train");
+    cluster->check_consistency();
+    EXPECT_EQ(cluster->state_count(), 1U);
+}
+
+TEST(Cluster, PlaceRefusesAPodWhoseNameIsTaken) {
+    const auto cluster = two_racks(1);
+    const auto node = cluster->node("n00");
+    node->allocate(compile(node->machine(), *gpus(1)), "train/worker/0");
+    const auto asked = gang("train", {podset("worker", gpus(1), 1)});
+    EXPECT_THROW(static_cast<void>(cluster->place(asked)), StateError);
+    node->release("train/worker/0");
+    cluster->commit(cluster->place(asked));
+    EXPECT_THROW(node->allocate(compile(node->machine(), *gpus(2)), "train/worker/0"),
+                 StateError);
+}
+
 // A stream of random operations: the books agree after each, a fork stays as it was,
 // and in the end all is free again.
 TEST(Cluster, KeepsItsBooksThroughRandomOperations) {

@@ -189,6 +189,9 @@ class Cluster {
     ///         that no Machine of the Cluster has
     [[nodiscard]] GangVerdict check(const std::shared_ptr<const Gang>& gang,
                                     SearchLimits limits = {}) const;
+    /// @throws InvalidRequestError as check; StateError when an owner that is no pod
+    /// has
+    ///         the name of one on its node
     [[nodiscard]] GangPlan place(const std::shared_ptr<const Gang>& gang,
                                  SearchLimits limits = {}) const;
     /// @throws StaleError when a node that it uses has changed
@@ -203,7 +206,7 @@ class Cluster {
     /// All pods of a Gang, or some of them.
     /// @throws StateError when it, or one of them, does not run
     void release(const std::string& name, const std::optional<PodNames>& pods = {});
-    /// By name.
+    /// By name: the pods that have their place, with what they hold now.
     [[nodiscard]] std::map<std::string, RunningGang> gangs() const;
 
     /// New places for the pods of a Gang that were on failed nodes, or have lost their

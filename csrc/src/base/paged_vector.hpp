@@ -15,21 +15,22 @@ namespace topoalloc {
 
 /// One copy may be read while another is written, by any threads; each copy by itself
 /// is as thread-safe as a std::vector.
-template <class T>
+/// @tparam PageSize  elements that a write copies while they are shared
+template <class T, std::size_t PageSize = 64>
 class PagedVector {
   public:
     [[nodiscard]] std::size_t size() const { return size_; }
     [[nodiscard]] bool empty() const { return size_ == 0; }
 
     [[nodiscard]] const T& operator[](std::size_t index) const {
-        return (*(*pages_)[index / page_size])[index % page_size];
+        return (*(*pages_)[index / PageSize])[index % PageSize];
     }
     /// The element, to be changed.
     [[nodiscard]] T& at_own(std::size_t index) {
-        return own((own(pages_))[index / page_size])[index % page_size];
+        return own((own(pages_))[index / PageSize])[index % PageSize];
     }
     void push_back(T value) {
-        if (size_ % page_size == 0) {
+        if (size_ % PageSize == 0) {
             if (!pages_) {
                 pages_ = std::make_shared<Pages>();
             }
@@ -45,8 +46,7 @@ class PagedVector {
     }
 
   private:
-    static constexpr std::size_t page_size = 64;
-    using Page = std::array<T, page_size>;
+    using Page = std::array<T, PageSize>;
     using Pages = std::vector<std::shared_ptr<Page>>;
 
     // use_count() is a relaxed read; a reference made and dropped orders it after the

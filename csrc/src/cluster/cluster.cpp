@@ -33,11 +33,36 @@ std::vector<std::string> path_of(const NodeInfo& info,
     return path;
 }
 
-bool names(const Cluster::PodNames& pods, const Gang& gang, const PodPlace& place) {
-    return std::ranges::any_of(pods, [&](const auto& pod) {
-        return pod.first == gang.podsets[place.podset].name &&
-               pod.second == place.index;
-    });
+// Without the pods that have lost their place, and with what the others hold now: the
+// nodes' own Allocators may have changed it.
+RunningGang as_it_is(const ClusterData& data, const RunningGang& running) {
+    RunningGang out{running.gang, {}};
+    for (const PodPlace& pod : running.pods) {
+        const auto slot = data.find_slot(pod.node);
+        const Placement* held = slot ? data.node(*slot).holdings->find_pod(
+                                           *running.gang, pod.podset, pod.index)
+                                     : nullptr;
+        if (held == nullptr) {
+            continue;
+        }
+        out.pods.push_back(pod);
+        if (held != pod.placement.get()) {
+            out.pods.back().placement = std::make_shared<const Placement>(*held);
+        }
+    }
+    return out;
+}
+
+// PodSet and index of pods by name, ascending; an unknown PodSet is behind all others.
+std::vector<std::pair<std::uint32_t, std::uint32_t>> places_of(
+    const Cluster::PodNames& pods, const Gang& gang) {
+    std::vector<std::pair<std::uint32_t, std::uint32_t>> out;
+    for (const auto& [podset, index] : pods) {
+        const auto it = std::ranges::find(gang.podsets, podset, &PodSet::name);
+        out.emplace_back(static_cast<std::uint32_t>(it - gang.podsets.begin()), index);
+    }
+    std::ranges::sort(out);
+    return out;
 }
 
 // Sorts them by PodSet, then rank.
@@ -130,12 +155,15 @@ class ClusterNode final : public NodeStore {
                              " is of another Machine now, want its present Allocator");
         }
         // An Allocator copies what is shared before it changes it.
-        return {entry.state->state, std::const_pointer_cast<Holdings>(entry.holdings)};
+        return {entry.state->state,
+                std::const_pointer_cast<Holdings>(entry.holdings->all())};
     }
     void save(const NodeBooks& books) override {
-        impl_->data.set_books(impl_->data.slot_of(name_),
-                              impl_->data.pool().intern(books.state),
-                              books.holdings);
+        ClusterData& data = impl_->data;
+        const std::uint32_t slot = data.slot_of(name_);
+        data.set_books(slot,
+                       data.pool().intern(books.state),
+                       fold_holdings(*data.node(slot).holdings, *books.holdings));
     }
 
   private:
@@ -324,7 +352,7 @@ void Cluster::commit(const GangPlan& plan) {
     demand_fresh(data, plan.basis);
     PodBooks books(data);
     for (const PodPlace& pod : plan.pods) {
-        books.take(gang, pod);
+        books.take(plan.verdict.gang, pod);
     }
     books.apply();
     data.set_gang(
@@ -366,8 +394,10 @@ void Cluster::release(const std::string& name, const std::optional<PodNames>& po
     const Gang& gang = *running->gang;
     RunningGang rest{running->gang, {}};
     PodBooks books(data);
+    const auto named = places_of(pods.value_or(PodNames{}), gang);
     for (const PodPlace& pod : running->pods) {
-        if (pods && !names(*pods, gang, pod)) {
+        if (pods &&
+            !std::ranges::binary_search(named, std::pair(pod.podset, pod.index))) {
             rest.pods.push_back(pod);
             continue;
         }
@@ -392,7 +422,7 @@ std::map<std::string, RunningGang> Cluster::gangs() const {
     const ClusterData data = impl_->now();
     std::map<std::string, RunningGang> out;
     for (const auto& [name, running] : data.gangs()) {
-        out.emplace(name, *running);
+        out.emplace(name, as_it_is(data, *running));
     }
     return out;
 }

@@ -223,7 +223,7 @@ void commit_change(const ClusterChange& change, ClusterData& data) {
     }
     for (const PodMove& move : change.moves) {
         if (move.to) {
-            books.take(*move.gang, *move.to);
+            books.take(move.gang, *move.to);
         }
     }
     books.apply();

@@ -60,6 +60,7 @@ void demand_trees(const std::vector<ClusterTree>& trees) {
 
 ClusterData::ClusterData(std::vector<ClusterTree> trees, Policy policy)
     : pool_(std::make_shared<ClassPool>(policy)),
+      traits_(std::make_shared<Traits>()),
       names_(std::make_shared<Names>()),
       free_slots_(std::make_shared<std::vector<std::uint32_t>>()),
       gangs_(std::make_shared<Gangs>()) {
@@ -102,23 +103,40 @@ std::uint32_t ClusterData::slot_of(const std::string& name) const {
     return it->second;
 }
 
-const std::vector<std::uint32_t>& ClusterData::order() const {
-    if (!order_) {
-        auto order = std::make_shared<std::vector<std::uint32_t>>();
-        order->reserve(names_->size());
-        for (std::uint32_t slot = 0; slot < nodes_.size(); ++slot) {
-            if (nodes_[slot].info) {
-                order->push_back(slot);
-            }
-        }
-        std::ranges::sort(*order, [this](std::uint32_t a, std::uint32_t b) {
-            const NodeInfo& x = *nodes_[a].info;
-            const NodeInfo& y = *nodes_[b].info;
-            return std::tie(x.values, x.sequence) < std::tie(y.values, y.sequence);
-        });
-        order_ = std::move(order);
+const ClusterLayout& ClusterData::layout() const {
+    if (layout_) {
+        return *layout_;
     }
-    return *order_;
+    auto layout = std::make_shared<ClusterLayout>();
+    std::vector<std::uint32_t>& order = layout->order;
+    order.reserve(names_->size());
+    for (std::uint32_t slot = 0; slot < nodes_.size(); ++slot) {
+        if (nodes_[slot].info) {
+            order.push_back(slot);
+        }
+    }
+    const auto is_before = [this](std::uint32_t a, std::uint32_t b) {
+        const NodeInfo& x = *nodes_[a].info;
+        const NodeInfo& y = *nodes_[b].info;
+        // Equal Domains everywhere are equal values.
+        const bool is_same =
+            x.domains == y.domains && std::ranges::count(x.domains, no_index) == 0;
+        return is_same
+                   ? x.sequence < y.sequence
+                   : std::tie(x.values, x.sequence) < std::tie(y.values, y.sequence);
+    };
+    // Nodes mostly come in their order.
+    if (!std::ranges::is_sorted(order, is_before)) {
+        std::ranges::sort(order, is_before);
+    }
+    std::vector<const std::vector<std::uint32_t>*> domains;
+    domains.reserve(order.size());
+    for (const std::uint32_t slot : order) {
+        domains.push_back(&nodes_[slot].info->domains);
+    }
+    layout->tree = layout_tree(domains, static_cast<std::uint32_t>(levels_->size()));
+    layout_ = std::move(layout);
+    return *layout_;
 }
 
 void ClusterData::demand_levels(const NodeDescription& node) const {
@@ -186,15 +204,46 @@ std::shared_ptr<const NodeInfo> ClusterData::info_of(NodeDescription description
         open_[l].push_back(0);
         info->domains.push_back(number);
     }
+    info->traits = traits_of(info);
     return info;
+}
+
+// Equal labels and taints get one number, which is never given up.
+std::uint32_t ClusterData::traits_of(const std::shared_ptr<NodeInfo>& info) {
+    const NodeDescription& node = info->described;
+    std::size_t hash = node.taints.size();
+    for (const auto& [label, value] : node.labels) {
+        hash = hash * 31 + std::hash<std::string>()(label);
+        hash = hash * 31 + std::hash<std::string>()(value);
+    }
+    const auto [begin, end] = traits_->equal_range(hash);
+    const auto known = std::find_if(begin, end, [&](const auto& entry) {
+        const NodeDescription& other = entry.second->described;
+        return other.labels == node.labels && other.taints == node.taints;
+    });
+    if (known != end) {
+        return known->second->traits;
+    }
+    const auto number = static_cast<std::uint32_t>(traits_->size());
+    own(traits_).emplace(hash, info);
+    return number;
+}
+
+void ClusterData::set_entry(std::uint32_t slot, NodeEntry entry) {
+    NodeKey& key = keys_.at_own(slot);
+    key.state = entry.state ? entry.state->number : 0;
+    key.traits = (entry.info ? entry.info->traits : 0) & 0x7fffffffU;
+    key.cordoned = entry.cordoned ? 1 : 0;
+    state_numbers_ = std::max(state_numbers_, key.state + 1);
+    nodes_.at_own(slot) = std::move(entry);
 }
 
 void ClusterData::add(std::vector<NodeDescription> nodes) {
     demand_addable(nodes);
-    const auto nothing = std::make_shared<const Holdings>();
+    const auto nothing = std::make_shared<const NodeHoldings>();
     // States of nodes that have just been added are few: by Machine and reserved PUs.
     std::vector<std::pair<const NodeDescription*, NodeClassPtr>> fresh;
-    order_ = nullptr;
+    layout_ = nullptr;
     for (NodeDescription& node : nodes) {
         const auto same = std::ranges::find_if(fresh, [&](const auto& known) {
             return known.first->machine == node.machine &&
@@ -215,13 +264,14 @@ void ClusterData::add(std::vector<NodeDescription> nodes) {
         }
         auto slot = static_cast<std::uint32_t>(nodes_.size());
         if (free_slots_->empty()) {
-            nodes_.push_back(entry);
+            nodes_.push_back({});
+            keys_.push_back({});
         } else {
             slot = own(free_slots_).back();
             free_slots_->pop_back();
-            nodes_.at_own(slot) = entry;
         }
         own(names_).emplace(entry.info->described.name, slot);
+        set_entry(slot, std::move(entry));
         update_sums(slot);
     }
 }
@@ -232,12 +282,14 @@ void ClusterData::remove(std::uint32_t slot) {
     own(free_slots_).push_back(slot);
     count_open(entry, false);
     own(names_).erase(entry.info->described.name);
-    nodes_.at_own(slot) = NodeEntry{};
-    order_ = nullptr;
+    set_entry(slot, {});
+    layout_ = nullptr;
 }
 
 void ClusterData::set_cordoned(std::uint32_t slot, bool cordoned) {
-    nodes_.at_own(slot).cordoned = cordoned;
+    NodeEntry entry = nodes_[slot];
+    entry.cordoned = cordoned;
+    set_entry(slot, std::move(entry));
     update_sums(slot);
 }
 
@@ -247,26 +299,30 @@ void ClusterData::describe(std::uint32_t slot, NodeDescription description) {
     auto info = info_of(std::move(description), before.info->sequence);
     leave_sums(slot);
     count_open(before, false);
-    NodeEntry& entry = nodes_.at_own(slot);
+    if (info->values != before.info->values) {
+        layout_ = nullptr;
+    }
+    NodeEntry entry = before;
     entry.info = std::move(info);
-    count_open(entry, true);
+    set_entry(slot, std::move(entry));
+    count_open(nodes_[slot], true);
     update_sums(slot);
-    order_ = nullptr;
 }
 
 void ClusterData::set_books(std::uint32_t slot,
                             NodeClassPtr state,
-                            std::shared_ptr<const Holdings> holdings) {
+                            NodeHoldingsPtr holdings) {
     const bool was_open = !nodes_[slot].holdings->empty();
     const bool is_open = !holdings->empty();
     if (was_open && !is_open) {
         count_open(nodes_[slot], false);
     }
-    NodeEntry& entry = nodes_.at_own(slot);
+    NodeEntry entry = nodes_[slot];
     entry.state = std::move(state);
     entry.holdings = std::move(holdings);
+    set_entry(slot, std::move(entry));
     if (is_open && !was_open) {
-        count_open(entry, true);
+        count_open(nodes_[slot], true);
     }
     update_sums(slot);
 }

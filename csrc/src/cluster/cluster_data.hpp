@@ -6,7 +6,9 @@
 #pragma once
 
 #include "base/paged_vector.hpp"
+#include "cluster/cluster_layout.hpp"
 #include "cluster/node_class.hpp"
+#include "cluster/node_holdings.hpp"
 #include "cluster/shape_sums.hpp"
 #include "topoalloc/cluster.hpp"
 
@@ -21,8 +23,6 @@
 
 namespace topoalloc {
 
-using Holdings = std::map<std::string, Holding>;
-
 /// A node's value for a level; one that gives none comes after all others.
 struct DomainValue {
     bool is_missing = true;
@@ -35,13 +35,21 @@ struct NodeInfo {
     std::vector<DomainValue> values;     ///< by level
     std::vector<std::uint32_t> domains;  ///< by level; no_index: none
     std::uint64_t sequence = 0;          ///< of insertion
+    std::uint32_t traits = 0;            ///< equal labels and taints have equal numbers
 };
 
 struct NodeEntry {
     std::shared_ptr<const NodeInfo> info;  ///< null: the slot is free
     NodeClassPtr state;
-    std::shared_ptr<const Holdings> holdings;
+    NodeHoldingsPtr holdings;
     bool cordoned = false;
+};
+
+/// What of a NodeEntry most questions read, close together.
+struct NodeKey {
+    std::uint32_t state = 0;  ///< NodeClass::number
+    std::uint32_t traits : 31 = 0;
+    std::uint32_t cordoned : 1 = 0;
 };
 
 /// A level, and the tree that it is of.
@@ -65,13 +73,27 @@ class ClusterData {
     [[nodiscard]] bool contains(const std::string& name) const {
         return names_->contains(name);
     }
+    [[nodiscard]] std::optional<std::uint32_t> find_slot(
+        const std::string& name) const {
+        const auto it = names_->find(name);
+        return it == names_->end() ? std::nullopt : std::optional(it->second);
+    }
     /// @throws StateError when there is none of that name
     [[nodiscard]] std::uint32_t slot_of(const std::string& name) const;
     [[nodiscard]] const NodeEntry& node(std::uint32_t slot) const {
         return nodes_[slot];
     }
+    [[nodiscard]] NodeKey key(std::uint32_t slot) const { return keys_[slot]; }
+    /// No number of a state or of traits is as large.
+    [[nodiscard]] std::uint32_t state_numbers() const { return state_numbers_; }
+    [[nodiscard]] std::uint32_t traits_numbers() const {
+        return static_cast<std::uint32_t>(traits_->size());
+    }
+    [[nodiscard]] const ClusterLayout& layout() const;
     /// Slots in node order.
-    [[nodiscard]] const std::vector<std::uint32_t>& order() const;
+    [[nodiscard]] const std::vector<std::uint32_t>& order() const {
+        return layout().order;
+    }
     [[nodiscard]] bool is_open(std::uint32_t level, std::uint32_t domain) const {
         return open_[level][domain] != 0;
     }
@@ -85,9 +107,7 @@ class ClusterData {
     void set_cordoned(std::uint32_t slot, bool cordoned);
     /// Another description of the same name and Machine.
     void describe(std::uint32_t slot, NodeDescription description);
-    void set_books(std::uint32_t slot,
-                   NodeClassPtr state,
-                   std::shared_ptr<const Holdings> holdings);
+    void set_books(std::uint32_t slot, NodeClassPtr state, NodeHoldingsPtr holdings);
 
     [[nodiscard]] const std::map<std::string, std::shared_ptr<const RunningGang>>&
     gangs() const {
@@ -108,7 +128,12 @@ class ClusterData {
     using Path = std::vector<DomainValue>;
     using Names = std::unordered_map<std::string, std::uint32_t>;
     using Gangs = std::map<std::string, std::shared_ptr<const RunningGang>>;
+    /// A node of each labels and taints, by their hash; the number stands in it.
+    using Traits =
+        std::unordered_multimap<std::size_t, std::shared_ptr<const NodeInfo>>;
 
+    void set_entry(std::uint32_t slot, NodeEntry entry);
+    [[nodiscard]] std::uint32_t traits_of(const std::shared_ptr<NodeInfo>& info);
     [[nodiscard]] std::shared_ptr<const NodeInfo> info_of(NodeDescription description,
                                                           std::uint64_t sequence);
     void demand_addable(const std::vector<NodeDescription>& nodes) const;
@@ -123,6 +148,9 @@ class ClusterData {
     std::shared_ptr<const std::vector<ClusterLevel>> levels_;
     std::shared_ptr<ClassPool> pool_;
     PagedVector<NodeEntry> nodes_;
+    PagedVector<NodeKey, 512> keys_;  ///< by slot, too
+    std::uint32_t state_numbers_ = 0;
+    std::shared_ptr<Traits> traits_;
     std::shared_ptr<Names> names_;
     std::shared_ptr<std::vector<std::uint32_t>> free_slots_;
     /// By level: Domain numbers by path. They are never given up.
@@ -132,7 +160,7 @@ class ClusterData {
     std::vector<ShapeSums> sums_;
     std::uint64_t next_sequence_ = 0;
     /// Null when a change has made it stale; made anew when asked for.
-    mutable std::shared_ptr<const std::vector<std::uint32_t>> order_;
+    mutable std::shared_ptr<const ClusterLayout> layout_;
 };
 
 }  // namespace topoalloc

@@ -166,12 +166,12 @@ class EdgeWalk {
     std::map<CountVector, Edge> edges_;
 };
 
-std::optional<std::vector<std::shared_ptr<const Placement>>> place_in_turn(
+std::optional<Placements> place_in_turn(
     const NodeState& state,
     const std::vector<std::shared_ptr<const CompiledRequest>>& requests,
     Policy policy) {
     NodeState now = state;
-    std::vector<std::shared_ptr<const Placement>> out;
+    Placements out;
     for (const auto& request : requests) {
         Answer answer = solve(now, *request, {policy, {}, nullptr});
         if (!is_placed(answer.status)) {
@@ -194,7 +194,7 @@ CountTable make_count_table(ClassPool& pool,
     return EdgeWalk(pool, of, requests, max_steps, steps).run(most);
 }
 
-std::optional<std::vector<std::shared_ptr<const Placement>>> place_together(
+std::optional<Placements> place_together(
     const NodeState& state,
     const std::vector<std::shared_ptr<const CompiledRequest>>& requests,
     Policy policy) {
@@ -203,7 +203,7 @@ std::optional<std::vector<std::shared_ptr<const Placement>>> place_together(
     }
     BatchVerdict verdict = solve_joint(state, requests, policy, {place_steps});
     if (is_placed(verdict.status)) {
-        std::vector<std::shared_ptr<const Placement>> out;
+        Placements out;
         for (Placement& placement : verdict.placements) {
             out.push_back(std::make_shared<const Placement>(std::move(placement)));
         }

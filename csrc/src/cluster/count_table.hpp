@@ -18,9 +18,9 @@ namespace topoalloc {
 /// Placements of all Requests at once; nullopt when none were found. No cost of the
 /// cluster problem depends on them, so they are sought with little effort: together,
 /// then one after the other.
-[[nodiscard]] std::optional<std::vector<std::shared_ptr<const Placement>>>
-place_together(const NodeState& state,
-               const std::vector<std::shared_ptr<const CompiledRequest>>& requests,
-               Policy policy);
+[[nodiscard]] std::optional<Placements> place_together(
+    const NodeState& state,
+    const std::vector<std::shared_ptr<const CompiledRequest>>& requests,
+    Policy policy);
 
 }  // namespace topoalloc

@@ -1,153 +1,143 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cluster/counted_plan.hpp"
 
+#include "cluster/counted_cover.hpp"
 #include "cluster/counted_rooms.hpp"
+#include "cluster/counted_sets.hpp"
 #include "cluster/gang_programme.hpp"
 
 #include <algorithm>
 #include <functional>
-#include <map>
-#include <numeric>
-#include <tuple>
 #include <utility>
 
 namespace topoalloc {
 namespace {
 
-// More sets of Domains than these are not tried one by one.
-constexpr std::size_t most_sets = 2'000;
-
-struct Choice {
-    GangCost bound;
-    Region region;
-    std::optional<std::uint32_t> node;  ///< that holds all pods, if one does
-    /// The bound is what the best plan in it costs.
-    bool is_exact = false;
+// A Domain of the finest level that holds all pods.
+struct Leaf {
+    LeafBound bound;
+    std::uint32_t vertex = 0;
+    [[nodiscard]] auto operator<=>(const Leaf&) const = default;
 };
 
 class CountedPlanner {
   public:
-    CountedPlanner(const GangProblem& problem,
-                   const std::vector<DomainVertex>& tree,
-                   bool use_possible,
-                   bool least_cost,
-                   StepBudget& budget)
+    CountedPlanner(const CountedProblem& problem, StepBudget& budget)
         : problem_(problem),
-          tree_(tree),
-          use_possible_(use_possible),
-          least_cost_(least_cost),
+          tree_(*problem.tree),
           budget_(budget),
-          rooms_(problem, tree, use_possible) {}
+          rooms_(problem),
+          sets_(problem, rooms_, budget) {}
 
-    std::optional<CountedPlan> run() {
-        CountedPlan plan;
-        if (rooms_.plan_pods() < problem_.podsets.front().min_count) {
+    [[nodiscard]] bool fits() const {
+        return rooms_.plan_pods() >= problem_.podset.min_count;
+    }
+
+    std::optional<SparsePlan> run(bool least_cost) {
+        SparsePlan plan;
+        if (!fits()) {
             return plan;
         }
+        plan.found = true;
         if (rooms_.plan_pods() == 0) {
-            plan.found = true;
-            plan.pods.assign(problem_.nodes.size(), CountVector(1));
-            plan.cost = cost_of(problem_, plan.pods);
+            plan.cost = rooms_.cost_of(plan.pods);
             return plan;
         }
-        if (!least_cost_) {
-            Choice any;
-            any.region.vertex = home(0);
-            plan.found = true;
-            plan.pods = any_plan(any);
-            plan.cost = cost_of(problem_, plan.pods);
+        if (!least_cost) {
+            plan.pods = any_plan({home()});
+            plan.cost = rooms_.cost_of(plan.pods);
             return plan;
         }
-        collect(0);
-        return take_best();
+        collect();
+        return leaves_.empty() ? take_best_set() : take_best_leaf();
     }
 
   private:
-    [[nodiscard]] std::uint32_t home(std::uint32_t vertex) const;
-    void collect(std::uint32_t vertex);
-    void add(std::uint32_t vertex);
-    void add_sets(std::uint32_t vertex);
+    [[nodiscard]] std::vector<bool> holders() const;
+    [[nodiscard]] std::uint32_t home() const;
+    void collect();
     [[nodiscard]] std::int64_t waste_on(std::uint32_t node) const;
     [[nodiscard]] std::uint32_t least_waste(std::uint32_t vertex) const;
-    [[nodiscard]] bool may_be_better(const Choice& choice,
-                                     const CountedPlan& best) const;
-    [[nodiscard]] std::vector<std::uint32_t> class_of(std::uint32_t vertex);
-    void sort_choices();
-    void give_up(const Choice& choice, CountedPlan& best) const;
-    [[nodiscard]] bool try_choice(const Choice& choice, CountedPlan& best);
-    [[nodiscard]] std::optional<CountedPlan> take_best();
-    [[nodiscard]] std::optional<std::vector<CountVector>> plan_in(const Choice& choice);
-    [[nodiscard]] std::vector<CountVector> fill(const Choice& choice) const;
-    [[nodiscard]] std::optional<std::vector<CountVector>> search(const Choice& choice);
-    [[nodiscard]] static std::vector<std::uint32_t> vertices_of(const Choice& choice);
-    [[nodiscard]] bool is_full(const Choice& choice) const;
+    [[nodiscard]] bool may_be_better(std::span<const std::uint32_t> vertices,
+                                     const SparsePods& best) const;
+    [[nodiscard]] std::optional<SparsePods> plan_in(const CountedSet& set);
+    void give_up(std::span<const std::uint32_t> vertices, SparsePlan& best) const;
+    static void take(SparsePods pods, GangCost cost, SparsePlan& best);
+    [[nodiscard]] bool try_leaf(Leaf& leaf, SparsePlan& best);
+    [[nodiscard]] std::optional<SparsePlan> take_best_leaf();
+    [[nodiscard]] std::optional<SparsePlan> take_best_set();
+    [[nodiscard]] SparsePods fill(std::uint32_t vertex, std::int64_t nodes) const;
+    [[nodiscard]] std::optional<SparsePods> plan_in(
+        std::span<const std::uint32_t> vertices);
+    [[nodiscard]] std::optional<SparsePods> search(
+        std::span<const std::uint32_t> vertices);
+    [[nodiscard]] bool is_full(std::span<const std::uint32_t> vertices) const;
     void pour(std::vector<DomainChild> children,
               std::uint32_t left,
-              std::vector<CountVector>& pods) const;
-    [[nodiscard]] std::vector<CountVector> any_plan(const Choice& choice) const;
+              SparsePods& pods) const;
+    [[nodiscard]] SparsePods any_plan(std::span<const std::uint32_t> vertices) const;
+    [[nodiscard]] SparsePods any_plan(
+        std::initializer_list<std::uint32_t> vertices) const {
+        return any_plan(std::span(vertices.begin(), vertices.size()));
+    }
 
-    const GangProblem& problem_;
+    const CountedProblem& problem_;
     const std::vector<DomainVertex>& tree_;
-    bool use_possible_;
-    bool least_cost_;
     StepBudget& budget_;
     CountedRooms rooms_;
-    std::vector<Choice> choices_;
-    bool are_sets_few_ = true;
-    std::map<std::vector<std::uint32_t>, std::uint32_t> classes_;
+    std::vector<Leaf> leaves_;
+    CountedSets sets_;
 };
 
+// By vertex: it holds all pods, and so do the Domains that it lies in.
+std::vector<bool> CountedPlanner::holders() const {
+    std::vector<bool> holds(tree_.size());
+    for (std::uint32_t v = 0; v < tree_.size(); ++v) {
+        const std::uint32_t parent = problem_.links->parents[v];
+        holds[v] = rooms_.pods_of(v) >= rooms_.plan_pods() &&
+                   (parent == no_index || holds[parent]);
+    }
+    return holds;
+}
+
 // One of the smallest Domains that hold all pods.
-// NOLINTNEXTLINE(misc-no-recursion): as deep as the tree of Domains
-std::uint32_t CountedPlanner::home(std::uint32_t vertex) const {
-    for (const DomainChild& child : tree_[vertex].children) {
-        if (!child.is_node && rooms_.pods_of(child.index) >= rooms_.plan_pods()) {
-            const std::uint32_t found = home(child.index);
-            if (rooms_.may_hold_all(found)) {
-                return found;
-            }
+std::uint32_t CountedPlanner::home() const {
+    const std::vector<bool> holds = holders();
+    for (auto v = static_cast<std::uint32_t>(tree_.size()); v-- > 1;) {
+        if (holds[v] && rooms_.may_hold_all(v)) {
+            return v;
         }
     }
-    return vertex;
+    return 0;
 }
 
 // The smallest Domains that hold all pods. Where one does, no plan that takes several
-// Domains of its level is as good: coarser levels are compared first.
-// NOLINTNEXTLINE(misc-no-recursion): as deep as the tree of Domains
-void CountedPlanner::collect(std::uint32_t vertex) {
-    bool found = false;
-    for (const DomainChild& child : tree_[vertex].children) {
-        if (!child.is_node && rooms_.pods_of(child.index) >= rooms_.plan_pods()) {
-            found = true;
-            collect(child.index);
+// Domains of its level is as good: coarser levels are compared first. So those of the
+// finest level are the best, where there are any.
+void CountedPlanner::collect() {
+    const std::vector<bool> holds = holders();
+    std::vector<bool> is_smallest = holds;
+    for (std::uint32_t v = 0; v < tree_.size(); ++v) {
+        if (!holds[v]) {
+            continue;
+        }
+        if (problem_.links->parents[v] != no_index) {
+            is_smallest[problem_.links->parents[v]] = false;
+        }
+        if (rooms_.is_leaf(v) && rooms_.may_hold_all(v)) {
+            leaves_.push_back({rooms_.leaf_bound(v), v});
         }
     }
-    if (!found && rooms_.may_hold_all(vertex)) {
-        add(vertex);
+    for (std::uint32_t v = 0; leaves_.empty() && v < tree_.size(); ++v) {
+        if (is_smallest[v] && rooms_.may_hold_all(v)) {
+            sets_.add(v);
+        }
     }
-}
-
-void CountedPlanner::add(std::uint32_t vertex) {
-    if (!tree_[vertex].children.front().is_node) {
-        add_sets(vertex);
-        return;
-    }
-    Choice choice;
-    choice.region.vertex = vertex;
-    choice.bound = rooms_.bound(choice.region);
-    choice.is_exact = !rooms_.is_waste_open(choice.region);
-    if (!choice.is_exact && choice.bound.nodes == 1) {
-        choice.node = least_waste(vertex);
-        choice.bound.waste = waste_on(*choice.node);
-        choice.is_exact = true;
-    }
-    choices_.push_back(std::move(choice));
 }
 
 // What a node alone could hold beyond the pods of the plan.
 std::int64_t CountedPlanner::waste_on(std::uint32_t node) const {
-    const CountTable& table = problem_.tables[problem_.nodes[node].table];
-    return std::int64_t{table.copies[0]} - rooms_.plan_pods();
+    return rooms_.copies_of_node(node) - rooms_.plan_pods();
 }
 
 // The first of the nodes that hold all pods and waste least.
@@ -162,100 +152,21 @@ std::uint32_t CountedPlanner::least_waste(std::uint32_t vertex) const {
     return best;
 }
 
-// Domains in which the same pods cost the same have equal classes.
-// NOLINTNEXTLINE(misc-no-recursion): as deep as the tree of Domains
-std::vector<std::uint32_t> CountedPlanner::class_of(std::uint32_t vertex) {
-    std::vector<std::uint32_t> signature;
-    for (const std::uint32_t level : tree_[vertex].levels) {
-        signature.push_back(level);
-        signature.push_back(rooms_.is_open(vertex, level) ? 1 : 0);
-    }
-    for (const DomainChild& child : tree_[vertex].children) {
-        if (child.is_node) {
-            signature.push_back(problem_.nodes[child.index].table);
-            continue;
-        }
-        const auto number = static_cast<std::uint32_t>(classes_.size());
-        signature.push_back(
-            classes_.try_emplace(class_of(child.index), number).first->second);
-    }
-    return signature;
-}
-
-// Sets of as few Domains below the vertex as hold all pods. Of Domains of one class the
-// first ones come first: a plan in others is the same plan, later in node order.
-void CountedPlanner::add_sets(std::uint32_t vertex) {
-    std::map<std::vector<std::uint32_t>, std::vector<std::uint32_t>> by_class;
-    Tally tally;
-    for (const DomainChild& child : tree_[vertex].children) {
-        if (rooms_.pods_of(child.index) != 0) {
-            by_class[class_of(child.index)].push_back(child.index);
-            tally.add(rooms_.pods_of(child.index));
-        }
-    }
-    std::vector<std::vector<std::uint32_t>> classes;
-    for (auto& [signature, members] : by_class) {
-        classes.push_back(std::move(members));
-    }
-    std::ranges::sort(classes, [&](const auto& a, const auto& b) {
-        return std::tuple(rooms_.pods_of(b[0]), a[0]) <
-               std::tuple(rooms_.pods_of(a[0]), b[0]);
-    });
-    const std::int64_t number = tally.needed(rooms_.plan_pods());
-    std::vector<std::uint32_t> parts;
-    // From the class with the most pods down: so many of the next ones reach what is
-    // missing at most.
-    const auto extend =
-        [&](const auto& self, std::size_t c, std::uint64_t sum) -> void {
-        const std::int64_t left = number - std::ssize(parts);
-        if (left == 0 && sum >= rooms_.plan_pods()) {
-            Choice choice;
-            choice.region = {vertex, parts};
-            std::ranges::sort(choice.region.parts);
-            choice.bound = rooms_.bound(choice.region);
-            choices_.push_back(std::move(choice));
-            are_sets_few_ = are_sets_few_ && choices_.size() <= most_sets;
-        }
-        if (left == 0 || c == classes.size() || !are_sets_few_ || !budget_.spend()) {
-            return;
-        }
-        const std::uint64_t each = rooms_.pods_of(classes[c][0]);
-        if (sum + each * static_cast<std::uint64_t>(left) < rooms_.plan_pods()) {
-            return;
-        }
-        const auto most =
-            std::min<std::size_t>(classes[c].size(), static_cast<std::size_t>(left));
-        for (std::size_t take = most + 1; take-- > 0;) {
-            parts.insert(parts.end(),
-                         classes[c].begin(),
-                         classes[c].begin() + static_cast<std::ptrdiff_t>(take));
-            self(self, c + 1, sum + each * take);
-            parts.resize(parts.size() - take);
-        }
-    };
-    extend(extend, 0, 0);
-}
-
-// The nodes of a smallest Domain: the fewest, of those the first, each as full as it
-// can be while the others can hold the rest.
-std::vector<CountVector> CountedPlanner::fill(const Choice& choice) const {
-    const DomainVertex& vertex = tree_[choice.region.vertex];
+// The nodes of a Domain of the finest level: so few, of those the first, each as full
+// as it can be while the others can hold the rest.
+SparsePods CountedPlanner::fill(std::uint32_t vertex, std::int64_t nodes) const {
+    const DomainVertex& leaf = tree_[vertex];
     Tally later;
-    for (std::uint32_t n = vertex.first; n <= vertex.last; ++n) {
+    for (std::uint32_t n = leaf.first; n <= leaf.last; ++n) {
         later.add(rooms_.pods_of_node(n));
     }
-    std::vector<CountVector> pods(problem_.nodes.size(), CountVector(1));
+    SparsePods pods;
     std::uint32_t left = rooms_.plan_pods();
-    if (choice.node) {
-        pods[*choice.node][0] = left;
-        return pods;
-    }
-    std::int64_t nodes = choice.bound.nodes;
-    for (std::uint32_t n = vertex.first; n <= vertex.last && left != 0; ++n) {
+    for (std::uint32_t n = leaf.first; n <= leaf.last && left != 0; ++n) {
         later.remove(rooms_.pods_of_node(n));
         const std::uint32_t here = std::min(left, rooms_.pods_of_node(n));
         if (here != 0 && later.largest(nodes - 1) >= left - here) {
-            pods[n][0] = here;
+            pods.push_back({n, here});
             left -= here;
             --nodes;
         }
@@ -264,36 +175,13 @@ std::vector<CountVector> CountedPlanner::fill(const Choice& choice) const {
 }
 
 // By the programme, on the nodes of the region alone.
-std::optional<std::vector<CountVector>> CountedPlanner::search(const Choice& choice) {
-    GangProblem part;
-    part.levels = problem_.levels;
-    part.podsets = problem_.podsets;
-    part.within = problem_.within;
-    part.slices = problem_.slices;
-    part.spread = problem_.spread;
-    part.tables = problem_.tables;
-    part.open_domains = problem_.open_domains;
-    part.podsets.front().min_count = rooms_.plan_pods();
-    part.podsets.front().count = rooms_.plan_pods();
-    for (CountTable& table : part.tables) {
-        for (auto* vectors : {&table.attained, &table.possible}) {
-            std::erase_if(*vectors, [&](const CountVector& pods) {
-                return pods[0] > rooms_.plan_pods();
-            });
-        }
-    }
-    std::vector<std::uint32_t> position;
-    for (const std::uint32_t v : vertices_of(choice)) {
-        for (std::uint32_t n = tree_[v].first; n <= tree_[v].last; ++n) {
-            if (rooms_.pods_of_node(n) != 0) {
-                part.nodes.push_back(problem_.nodes[n]);
-                position.push_back(n);
-            }
-        }
-    }
+std::optional<SparsePods> CountedPlanner::search(
+    std::span<const std::uint32_t> vertices) {
+    std::vector<std::uint32_t> nodes;
+    const GangProblem part = part_of(problem_, vertices, rooms_.plan_pods(), nodes);
     const auto tree = domain_tree(part);
     const PlanRules rules = rules_of(part, {});
-    const PlanAim aim{use_possible_, true, {}};
+    const PlanAim aim{false, true, {}};
     GangProgramme programme(part, *tree, rules, aim, budget_);
     if (!programme.run()) {
         return std::nullopt;
@@ -302,23 +190,19 @@ std::optional<std::vector<CountVector>> CountedPlanner::search(const Choice& cho
     if (!found) {
         return std::nullopt;
     }
-    std::vector<CountVector> pods(problem_.nodes.size(), CountVector(1));
-    for (std::size_t i = 0; i < position.size(); ++i) {
-        pods[position[i]] = (*found)[i];
+    SparsePods pods;
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+        if ((*found)[i][0] != 0) {
+            pods.push_back({nodes[i], (*found)[i][0]});
+        }
     }
     return pods;
 }
 
-// Vertices that a choice uses side by side.
-std::vector<std::uint32_t> CountedPlanner::vertices_of(const Choice& choice) {
-    return choice.region.parts.empty() ? std::vector{choice.region.vertex}
-                                       : choice.region.parts;
-}
-
 // True when the pods are all that the nodes hold: there is one plan.
-bool CountedPlanner::is_full(const Choice& choice) const {
+bool CountedPlanner::is_full(std::span<const std::uint32_t> vertices) const {
     std::uint64_t most = 0;
-    for (const std::uint32_t v : vertices_of(choice)) {
+    for (const std::uint32_t v : vertices) {
         for (std::uint32_t n = tree_[v].first; n <= tree_[v].last; ++n) {
             most += rooms_.pods_of_node(n);
         }
@@ -331,7 +215,7 @@ bool CountedPlanner::is_full(const Choice& choice) const {
 // NOLINTNEXTLINE(misc-no-recursion): as deep as the tree of Domains
 void CountedPlanner::pour(std::vector<DomainChild> children,
                           std::uint32_t left,
-                          std::vector<CountVector>& pods) const {
+                          SparsePods& pods) const {
     const auto room = [&](const DomainChild& child) {
         return child.is_node ? rooms_.pods_of_node(child.index)
                              : rooms_.pods_of(child.index);
@@ -341,131 +225,186 @@ void CountedPlanner::pour(std::vector<DomainChild> children,
         const std::uint32_t here = std::min(left, room(child));
         left -= here;
         if (here != 0 && child.is_node) {
-            pods[child.index][0] = here;
+            pods.push_back({child.index, here});
         } else if (here != 0) {
             pour(tree_[child.index].children, here, pods);
         }
     }
 }
 
-std::vector<CountVector> CountedPlanner::any_plan(const Choice& choice) const {
-    std::vector<CountVector> pods(problem_.nodes.size(), CountVector(1));
+SparsePods CountedPlanner::any_plan(std::span<const std::uint32_t> vertices) const {
+    SparsePods pods;
     std::vector<DomainChild> parts;
-    for (const std::uint32_t v : vertices_of(choice)) {
+    for (const std::uint32_t v : vertices) {
         parts.push_back({false, v});
     }
     pour(parts, rooms_.plan_pods(), pods);
+    std::ranges::sort(pods, {}, &NodePods::node);
     return pods;
 }
 
-std::optional<std::vector<CountVector>> CountedPlanner::plan_in(const Choice& choice) {
-    if (choice.is_exact) {
-        return fill(choice);
-    }
-    return is_full(choice) ? any_plan(choice) : search(choice);
+std::optional<SparsePods> CountedPlanner::plan_in(
+    std::span<const std::uint32_t> vertices) {
+    return is_full(vertices) ? any_plan(vertices) : search(vertices);
 }
 
-// By bound; of equal ones the first in node order first.
-void CountedPlanner::sort_choices() {
-    const auto first = [&](const Choice& choice) {
-        const Region& region = choice.region;
-        return tree_[region.parts.empty() ? region.vertex : region.parts.front()].first;
-    };
-    std::ranges::sort(choices_, [&](const Choice& a, const Choice& b) {
-        if (a.bound != b.bound) {
-            return a.bound < b.bound;
-        }
-        return std::tuple(first(a), a.region.parts) <
-               std::tuple(first(b), b.region.parts);
-    });
+std::optional<SparsePods> CountedPlanner::plan_in(const CountedSet& set) {
+    const std::vector<std::uint32_t>& parts = set.region.parts;
+    if (!set.cover || is_full(parts)) {
+        return plan_in(std::span(parts));
+    }
+    std::vector<std::uint32_t> leaves;
+    for (const std::uint32_t part : parts) {
+        const std::vector<std::uint32_t> below = sets_.leaves_of(part);
+        leaves.insert(leaves.end(), below.begin(), below.end());
+    }
+    auto found =
+        CountedCover(
+            problem_, rooms_, sets_.prices(), std::move(leaves), *set.cover, budget_)
+            .run();
+    return found ? std::move(found) : search(parts);
 }
 
-// Puts the best plan of a choice in the place of the best one, where it is better.
-// False when the budget ended.
-bool CountedPlanner::try_choice(const Choice& choice, CountedPlan& best) {
-    auto pods = plan_in(choice);
-    if (!pods) {
-        return false;
-    }
-    GangCost cost = choice.is_exact ? choice.bound : cost_of(problem_, *pods);
-    if (!best.found || cost < best.cost || (cost == best.cost && best.pods < *pods)) {
+// Keeps the better one.
+void CountedPlanner::take(SparsePods pods, GangCost cost, SparsePlan& best) {
+    if (!best.found || cost < best.cost ||
+        (cost == best.cost && is_later(best.pods, pods))) {
         best.found = true;
         best.cost = std::move(cost);
-        best.pods = std::move(*pods);
+        best.pods = std::move(pods);
     }
-    return true;
 }
 
 // The budget ended: what there is, or any plan.
-void CountedPlanner::give_up(const Choice& choice, CountedPlan& best) const {
+void CountedPlanner::give_up(std::span<const std::uint32_t> vertices,
+                             SparsePlan& best) const {
     best.is_proved = false;
     if (!best.found) {
-        best.pods = any_plan(choice);
-        best.cost = cost_of(problem_, best.pods);
+        best.pods = any_plan(vertices);
+        best.cost = rooms_.cost_of(best.pods);
         best.found = true;
     }
 }
 
-// From the least bound up, until no other can be better.
-std::optional<CountedPlan> CountedPlanner::take_best() {
-    sort_choices();
-    CountedPlan best;
-    best.is_proved = are_sets_few_;
-    for (const Choice& choice : choices_) {
-        if (best.found && best.cost < choice.bound) {
+// Puts the best plan of a Domain of the finest level in the place of the best one,
+// where it is better. False when the budget ended.
+bool CountedPlanner::try_leaf(Leaf& leaf, SparsePlan& best) {
+    if (!rooms_.is_waste_of_nodes()) {
+        take(fill(leaf.vertex, leaf.bound.nodes), rooms_.cost_of(leaf.bound), best);
+        return true;
+    }
+    if (leaf.bound.nodes == 1) {
+        const std::uint32_t node = least_waste(leaf.vertex);
+        leaf.bound.waste = waste_on(node);
+        take({{node, rooms_.plan_pods()}}, rooms_.cost_of(leaf.bound), best);
+        return true;
+    }
+    const std::span<const std::uint32_t> vertices(&leaf.vertex, 1);
+    auto pods = plan_in(vertices);
+    if (!pods) {
+        give_up(vertices, best);
+        return false;
+    }
+    GangCost cost = rooms_.cost_of(*pods);
+    leaf.bound.waste = cost.waste;
+    take(std::move(*pods), std::move(cost), best);
+    return true;
+}
+
+// From the least bound up, until no other can be better: of equal ones the first.
+std::optional<SparsePlan> CountedPlanner::take_best_leaf() {
+    std::ranges::make_heap(leaves_, std::greater<>());
+    SparsePlan best;
+    std::optional<Leaf> best_leaf;
+    for (; !leaves_.empty(); leaves_.pop_back()) {
+        std::ranges::pop_heap(leaves_, std::greater<>());
+        Leaf leaf = leaves_.back();
+        if (best_leaf && *best_leaf < leaf) {
             break;
         }
-        if (best.found && !may_be_better(choice, best)) {
+        if (!try_leaf(leaf, best)) {
+            break;
+        }
+        if (!best_leaf || leaf < *best_leaf) {
+            best_leaf = leaf;
+        }
+    }
+    return best;
+}
+
+std::optional<SparsePlan> CountedPlanner::take_best_set() {
+    SparsePlan best;
+    const std::vector<CountedSet>& sets = sets_.sorted();
+    best.is_proved = sets_.are_all();
+    for (const CountedSet& set : sets) {
+        const std::span<const std::uint32_t> vertices(set.region.parts);
+        if (best.found && best.cost < set.bound) {
+            break;
+        }
+        if (best.found && set.bound == best.cost &&
+            !may_be_better(vertices, best.pods)) {
             continue;
         }
-        if (!try_choice(choice, best)) {
-            give_up(choice, best);
+        auto pods = plan_in(set);
+        if (!pods) {
+            give_up(vertices, best);
             break;
         }
-        // Of equal Domains the first is the better one, and they are in this order.
-        if (choice.is_exact && best.cost == choice.bound) {
-            break;
-        }
+        GangCost cost = rooms_.cost_of(*pods);
+        take(std::move(*pods), std::move(cost), best);
     }
     return best.found ? std::optional(std::move(best)) : std::nullopt;
 }
 
-// False when it can at best cost as much, and comes later in node order than it may.
-bool CountedPlanner::may_be_better(const Choice& choice,
-                                   const CountedPlan& best) const {
-    if (choice.bound < best.cost) {
-        return true;
-    }
+// False when no plan in the vertices is before the best one by term 7.
+bool CountedPlanner::may_be_better(std::span<const std::uint32_t> vertices,
+                                   const SparsePods& best) const {
     // No plan in the region is larger than its nodes filled from the first on.
-    std::vector<bool> used(problem_.nodes.size());
-    const auto use = [&](std::uint32_t v) {
-        std::fill(
-            used.begin() + tree_[v].first, used.begin() + tree_[v].last + 1, true);
-    };
-    std::ranges::for_each(choice.region.parts, use);
-    if (choice.region.parts.empty()) {
-        use(choice.region.vertex);
-    }
-    for (std::uint32_t n = 0; n < problem_.nodes.size(); ++n) {
-        const std::uint32_t most = used[n] ? rooms_.pods_of_node(n) : 0;
-        if (most != best.pods[n][0]) {
-            return most > best.pods[n][0];
+    SparsePods most;
+    for (const std::uint32_t v : vertices) {
+        for (std::uint32_t n = tree_[v].first; n <= tree_[v].last; ++n) {
+            if (rooms_.pods_of_node(n) != 0) {
+                most.push_back({n, rooms_.pods_of_node(n)});
+            }
         }
     }
-    return false;
+    return is_later(best, most);
 }
 
 }  // namespace
+
+bool fits_by_counts(const CountedProblem& problem) {
+    return CountedRooms(problem).plan_pods() >= problem.podset.min_count;
+}
+
+std::optional<SparsePlan> plan_by_counts(const CountedProblem& problem,
+                                         bool least_cost,
+                                         StepBudget& budget) {
+    return CountedPlanner(problem, budget).run(least_cost);
+}
 
 std::optional<CountedPlan> plan_by_counts(const GangProblem& problem,
                                           const std::vector<DomainVertex>& tree,
                                           bool use_possible,
                                           bool least_cost,
                                           StepBudget& budget) {
-    if (!CountedRooms::is_counted(problem, tree)) {
+    if (!is_counted(problem, tree)) {
         return std::nullopt;
     }
-    return CountedPlanner(problem, tree, use_possible, least_cost, budget).run();
+    const TreeLinks links = links_of(tree, problem.nodes.size());
+    const CountedProblem counted = counted_problem(problem, tree, links, use_possible);
+    auto plan = plan_by_counts(counted, least_cost, budget);
+    if (!plan) {
+        return std::nullopt;
+    }
+    CountedPlan out{plan->found, plan->is_proved, std::move(plan->cost), {}};
+    if (out.found) {
+        out.pods.assign(problem.nodes.size(), CountVector(1));
+        for (const NodePods& here : plan->pods) {
+            out.pods[here.node][0] = here.pods;
+        }
+    }
+    return out;
 }
 
 }  // namespace topoalloc

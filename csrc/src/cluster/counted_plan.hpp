@@ -5,6 +5,7 @@
 // to the cluster room.
 #pragma once
 
+#include "cluster/counted_problem.hpp"
 #include "cluster/domain_tree.hpp"
 #include "cluster/gang_problem.hpp"
 #include "node/joint_budget.hpp"
@@ -14,6 +15,20 @@
 
 namespace topoalloc {
 
+struct SparsePlan {
+    bool found = false;     ///< false: there is no plan, a proof
+    bool is_proved = true;  ///< false: the budget ended before the last candidate
+    GangCost cost;
+    SparsePods pods;
+};
+
+[[nodiscard]] bool fits_by_counts(const CountedProblem& problem);
+/// Any plan where the least cost is not asked for.
+/// Nullopt when the budget ended before a candidate.
+[[nodiscard]] std::optional<SparsePlan> plan_by_counts(const CountedProblem& problem,
+                                                       bool least_cost,
+                                                       StepBudget& budget);
+
 struct CountedPlan {
     bool found = false;     ///< false: there is no plan, a proof
     bool is_proved = true;  ///< false: the budget ended before the last candidate
@@ -21,9 +36,7 @@ struct CountedPlan {
     std::vector<CountVector> pods;
 };
 
-/// Any plan where the least cost is not asked for.
-/// Nullopt when the problem is not of this kind, or the budget ended before a
-/// candidate.
+/// The same of a GangProblem; nullopt also when it is not of this kind.
 [[nodiscard]] std::optional<CountedPlan> plan_by_counts(
     const GangProblem& problem,
     const std::vector<DomainVertex>& tree,

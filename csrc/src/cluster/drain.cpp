@@ -146,7 +146,7 @@ class Drain {
                 leaving.running->gang, leaving.pods, answer.places.front(), {}, change);
             PodBooks books(now);
             for (std::size_t i = first; i < change.moves.size(); ++i) {
-                books.take(*leaving.running->gang, *change.moves[i].to);
+                books.take(leaving.running->gang, *change.moves[i].to);
             }
             books.apply();
             add_cost(answer.cost, change.cost);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cluster/gang_question.hpp"
 
+#include "cluster/counted_question.hpp"
 #include "cluster/gang_shape.hpp"
-#include "topoalloc/errors.hpp"
+#include "cluster/gang_tables.hpp"
+#include "cluster/pod_books.hpp"
 
 #include <algorithm>
 #include <map>
@@ -21,26 +23,6 @@ CountVector counts_of(const Gang& gang) {
         counts.push_back(podset.count);
     }
     return counts;
-}
-
-// Leaves of a table the vectors without pods of the PodSets that may not be there.
-CountTable restrict_to(const CountTable& table, const std::vector<bool>& eligible) {
-    CountTable out;
-    const auto fits = [&](const CountVector& pods) {
-        for (std::size_t p = 0; p < pods.size(); ++p) {
-            if (pods[p] != 0 && !eligible[p]) {
-                return false;
-            }
-        }
-        return true;
-    };
-    std::ranges::copy_if(table.attained, std::back_inserter(out.attained), fits);
-    std::ranges::copy_if(table.possible, std::back_inserter(out.possible), fits);
-    out.copies = table.copies;
-    for (std::size_t p = 0; p < eligible.size(); ++p) {
-        out.copies[p] = eligible[p] ? out.copies[p] : 0;
-    }
-    return out;
 }
 
 // The vectors with pods of one PodSet alone.
@@ -93,11 +75,12 @@ class GangQuestion {
   public:
     GangQuestion(const ClusterData& data,
                  const std::shared_ptr<const Gang>& gang,
+                 GangProblem shape,
                  SearchLimits limits)
         : data_(data),
           gang_(gang),
           limits_(limits),
-          problem_(shape_of(*gang, data.level_names())),
+          problem_(std::move(shape)),
           requests_(requests_of(*gang)),
           counts_(counts_of(*gang)),
           seen_(gang->podsets.size()) {
@@ -198,7 +181,7 @@ class GangQuestion {
                 sum += most[node.table];
             }
             if (sum < gang_->podsets[p].min_count) {
-                demand_known_devices(p);
+                demand_known_devices(data_, requests_[p]);
                 verdict.status = Status::infeasible;
                 verdict.reason = seen_[p] ? GangReason::not_enough_room
                                           : GangReason::no_eligible_node;
@@ -208,23 +191,6 @@ class GangQuestion {
             }
         }
         return false;
-    }
-
-    // A Request that names a device must be meant for some Machine that is there.
-    void demand_known_devices(std::uint32_t podset) const {
-        const Machine* last = nullptr;
-        for (const std::uint32_t slot : data_.order()) {
-            const auto& machine = data_.node(slot).info->described.machine;
-            if (machine.get() != last &&
-                data_.pool().compiled(machine, requests_[podset])) {
-                return;
-            }
-            last = machine.get();
-        }
-        if (last != nullptr) {
-            const auto& first = data_.node(data_.order().front()).info->described;
-            std::ignore = compile(first.machine, *requests_[podset]);
-        }
     }
 
     // Names what the answer means. Requires: not refused by counts.
@@ -265,11 +231,8 @@ class GangQuestion {
     // Places the pods of each node. False when a node turned out not to hold its own:
     // then its table says so.
     bool add_pods(const GangAnswer& answer, GangPlan& plan) {
-        std::map<std::pair<std::uint32_t, CountVector>,
-                 std::vector<std::shared_ptr<const Placement>>>
-            known;
-        std::vector<const std::vector<std::shared_ptr<const Placement>>*> placements(
-            answer.pods.size());
+        std::map<std::pair<std::uint32_t, CountVector>, Placements> known;
+        std::vector<const Placements*> placements(answer.pods.size());
         for (std::size_t n = 0; n < answer.pods.size(); ++n) {
             const CountVector& pods = answer.pods[n];
             if (std::ranges::count(pods, 0U) == std::ssize(pods)) {
@@ -281,7 +244,7 @@ class GangQuestion {
             if (it == known.end()) {
                 auto made = data_.pool().placements(*entry.state, requests_, pods);
                 if (!made) {
-                    forget(table, pods);
+                    forget(problem_.tables[table], pods);
                     return false;
                 }
                 it = known.emplace(std::pair(table, pods), std::move(*made)).first;
@@ -295,13 +258,12 @@ class GangQuestion {
         return true;
     }
 
-    void add_podset(
-        std::uint32_t podset,
-        const GangAnswer& answer,
-        const std::vector<const std::vector<std::shared_ptr<const Placement>>*>& placed,
-        GangPlan& plan) const {
+    void add_podset(std::uint32_t podset,
+                    const GangAnswer& answer,
+                    const std::vector<const Placements*>& placed,
+                    GangPlan& plan) const {
         std::uint32_t index = 0;
-        for (const std::size_t n : rank_order(podset, answer)) {
+        for (const std::size_t n : rank_order(problem_, podset, answer.pods)) {
             const CountVector& pods = answer.pods[n];
             const NodeDescription& node = data_.node(slots_[n]).info->described;
             const auto first = std::accumulate(pods.begin(), pods.begin() + podset, 0U);
@@ -313,40 +275,6 @@ class GangQuestion {
                                      node.machine});
             }
         }
-    }
-
-    // Nodes with pods of a PodSet: in node order, but slice by slice.
-    [[nodiscard]] std::vector<std::size_t> rank_order(std::uint32_t podset,
-                                                      const GangAnswer& answer) const {
-        std::vector<std::pair<std::vector<std::size_t>, std::size_t>> keyed;
-        std::map<std::pair<std::uint32_t, std::uint32_t>, std::size_t> first;
-        for (std::size_t n = 0; n < answer.pods.size(); ++n) {
-            if (answer.pods[n][podset] == 0) {
-                continue;
-            }
-            std::vector<std::size_t> key;
-            for (const LevelRule& slice : problem_.slices) {
-                if (slice.podset == podset && slice.level < problem_.levels) {
-                    const std::uint32_t domain = problem_.nodes[n].domains[slice.level];
-                    key.push_back(
-                        first.try_emplace({slice.level, domain}, n).first->second);
-                }
-            }
-            keyed.emplace_back(std::move(key), n);
-        }
-        std::ranges::sort(keyed);
-        std::vector<std::size_t> out;
-        for (const auto& [key, n] : keyed) {
-            out.push_back(n);
-        }
-        return out;
-    }
-
-    // These pods, and more, are no longer held to be attained.
-    void forget(std::uint32_t table, const CountVector& pods) {
-        std::erase_if(problem_.tables[table].attained, [&](const CountVector& known) {
-            return std::ranges::equal(known, pods, std::greater_equal<>());
-        });
     }
 
     const ClusterData& data_;
@@ -375,7 +303,11 @@ void keep_state(const ClusterData& data, GangVerdict& verdict) {
 GangVerdict check_on(const ClusterData& data,
                      const std::shared_ptr<const Gang>& gang,
                      SearchLimits limits) {
-    GangVerdict verdict = GangQuestion(data, gang, limits).check();
+    GangProblem shape = shape_of(*gang, data.level_names());
+    auto counted = check_by_counts(data, gang, shape, limits);
+    GangVerdict verdict =
+        counted ? std::move(*counted)
+                : GangQuestion(data, gang, std::move(shape), limits).check();
     if (verdict.status == Status::feasible) {
         verdict.reason = GangReason::fits;
     }
@@ -386,7 +318,12 @@ GangVerdict check_on(const ClusterData& data,
 GangPlan place_on(const ClusterData& data,
                   const std::shared_ptr<const Gang>& gang,
                   SearchLimits limits) {
-    GangPlan plan = GangQuestion(data, gang, limits).place();
+    GangProblem shape = shape_of(*gang, data.level_names());
+    auto counted = place_by_counts(data, gang, shape, limits);
+    GangPlan plan = counted
+                        ? std::move(*counted)
+                        : GangQuestion(data, gang, std::move(shape), limits).place();
+    demand_own_names(data, plan);
     keep_state(data, plan.verdict);
     return plan;
 }

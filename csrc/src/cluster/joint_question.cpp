@@ -2,6 +2,7 @@
 #include "cluster/joint_question.hpp"
 
 #include "cluster/gang_shape.hpp"
+#include "cluster/gang_tables.hpp"
 
 #include <algorithm>
 #include <functional>
@@ -298,7 +299,6 @@ class JointQuestion {
 
     // False when a node turned out not to hold its own: then its table says so.
     bool add_places(const GangAnswer& answer, JointAnswer& out) {
-        using Placements = std::vector<std::shared_ptr<const Placement>>;
         std::map<std::pair<std::uint32_t, CountVector>, Placements> known;
         std::vector<Placements> placed(answer.pods.size());
         for (std::size_t n = 0; n < answer.pods.size(); ++n) {
@@ -312,7 +312,7 @@ class JointQuestion {
                 auto made = data_.pool().placements(
                     *data_.node(slots_[n]).state, requests_, pods);
                 if (!made) {
-                    forget(key.first, answer.pods[n]);
+                    forget(problem_.tables[key.first], answer.pods[n]);
                     return false;
                 }
                 it = known.emplace(key, std::move(*made)).first;
@@ -335,7 +335,7 @@ class JointQuestion {
                     const GangAnswer& answer,
                     const Placed& placed,
                     JointAnswer& out) const {
-        for (const std::size_t n : rank_order(podset, answer)) {
+        for (const std::size_t n : rank_order(problem_, podset, answer.pods)) {
             const CountVector pods = added(answer, n);
             const NodeDescription& node = data_.node(slots_[n]).info->described;
             const auto before =
@@ -348,40 +348,6 @@ class JointQuestion {
                                             node.machine});
             }
         }
-    }
-
-    // Nodes with pods of a PodSet: in node order, but slice by slice.
-    [[nodiscard]] std::vector<std::size_t> rank_order(std::uint32_t podset,
-                                                      const GangAnswer& answer) const {
-        std::vector<std::pair<std::vector<std::size_t>, std::size_t>> keyed;
-        std::map<std::pair<std::uint32_t, std::uint32_t>, std::size_t> first;
-        for (std::size_t n = 0; n < answer.pods.size(); ++n) {
-            if (answer.pods[n][podset] == 0) {
-                continue;
-            }
-            std::vector<std::size_t> key;
-            for (const LevelRule& slice : problem_.slices) {
-                if (slice.podset == podset && slice.level < problem_.levels) {
-                    const std::uint32_t domain = problem_.nodes[n].domains[slice.level];
-                    key.push_back(
-                        first.try_emplace({slice.level, domain}, n).first->second);
-                }
-            }
-            keyed.emplace_back(std::move(key), n);
-        }
-        std::ranges::sort(keyed);
-        std::vector<std::size_t> out;
-        for (const auto& [key, n] : keyed) {
-            out.push_back(n);
-        }
-        return out;
-    }
-
-    // These pods, and more, are no longer held to be attained.
-    void forget(std::uint32_t table, const CountVector& pods) {
-        std::erase_if(problem_.tables[table].attained, [&](const CountVector& known) {
-            return std::ranges::equal(known, pods, std::greater_equal<>());
-        });
     }
 
     const ClusterData& data_;

@@ -11,12 +11,18 @@
 namespace topoalloc {
 namespace {
 
-// Enough for every Request that runs on a Cluster; beyond it all are compiled anew.
-constexpr std::size_t most_compiled = 1U << 14U;
+// Enough for every Request that runs on a Cluster; beyond it all are numbered, and
+// compiled, anew.
+constexpr std::size_t most_requests = 1U << 14U;
+// What is kept with one class of each kind.
+constexpr std::size_t most_known = 256;
 
-bool is_same(const std::shared_ptr<const Request>& a,
-             const std::shared_ptr<const Request>& b) {
-    return a == b || *a == *b;
+template <class T>
+void keep(std::vector<T>& known, T made) {
+    if (known.size() >= most_known) {
+        known.clear();
+    }
+    known.push_back(std::move(made));
 }
 
 void mix(std::size_t& hash, std::uint64_t value) {
@@ -46,7 +52,38 @@ std::size_t hash_of(const NodeState& state) {
     return hash;
 }
 
+std::size_t hash_of(const Request& request) {
+    std::size_t hash = request.cores;
+    mix(hash, request.pus);
+    mix(hash, request.memory);
+    for (const auto& [size, bytes] : request.hugepages) {
+        mix(hash, bytes);
+    }
+    for (const DeviceRequest& device : request.devices) {
+        mix(hash, std::hash<std::string>()(device.device_class));
+        mix(hash, device.count);
+    }
+    mix(hash, request.require.size());
+    mix(hash, request.prefer.size());
+    return hash;
+}
+
 }  // namespace
+
+std::uint32_t NumberStock::take() {
+    const std::scoped_lock lock(mutex_);
+    if (free_.empty()) {
+        return next_++;
+    }
+    const std::uint32_t number = free_.back();
+    free_.pop_back();
+    return number;
+}
+
+void NumberStock::give_back(std::uint32_t number) {
+    const std::scoped_lock lock(mutex_);
+    free_.push_back(number);
+}
 
 NodeClassPtr ClassPool::intern(std::shared_ptr<NodeState> state) {
     const std::size_t hash = hash_of(*state);
@@ -64,45 +101,86 @@ NodeClassPtr ClassPool::intern(std::shared_ptr<NodeState> state) {
                       [](const auto& entry) { return entry.second.expired(); });
         purge_at_ = std::max<std::size_t>(1024, 2 * classes_.size());
     }
-    auto made = std::make_shared<NodeClass>();
-    made->state = std::move(state);
-    made->hash = hash;
+    auto made = std::make_shared<const NodeClass>(std::move(state), numbers_);
     classes_.emplace(hash, made);
     return made;
+}
+
+KnownRequest ClassPool::known(const std::shared_ptr<const Request>& request) {
+    const std::scoped_lock lock(requests_mutex_);
+    if (const auto it = by_identity_.find(request.get()); it != by_identity_.end()) {
+        return {it->second.request, it->second.number};
+    }
+    request->validate();
+    if (by_identity_.size() >= most_requests) {
+        by_identity_.clear();
+    }
+    if (by_content_.size() >= most_requests) {
+        by_content_.clear();
+        by_identity_.clear();
+        compiled_.clear();
+    }
+    const std::size_t hash = hash_of(*request);
+    const auto [begin, end] = by_content_.equal_range(hash);
+    Numbered found{request, 0};
+    const auto same = std::find_if(begin, end, [&](const auto& entry) {
+        return *entry.second.request == *request;
+    });
+    if (same == end) {
+        found.number = next_request_++;
+        by_content_.emplace(hash, found);
+    } else {
+        found.number = same->second.number;
+    }
+    by_identity_.emplace(request.get(), found);
+    return {request, found.number};
+}
+
+std::vector<std::uint64_t> ClassPool::numbers_of(const Requests& requests) {
+    std::vector<std::uint64_t> numbers;
+    for (const auto& request : requests) {
+        numbers.push_back(known(request).number);
+    }
+    return numbers;
 }
 
 std::shared_ptr<const CompiledRequest> ClassPool::compiled(
     const std::shared_ptr<const Machine>& machine,
     const std::shared_ptr<const Request>& request) {
-    const std::scoped_lock lock(mutex_);
-    const auto [begin, end] = compiled_.equal_range(machine.get());
-    for (auto it = begin; it != end; ++it) {
-        if (is_same(it->second.request, request)) {
+    return compiled(machine, known(request));
+}
+
+std::shared_ptr<const CompiledRequest> ClassPool::compiled(
+    const std::shared_ptr<const Machine>& machine, const KnownRequest& request) {
+    const std::pair key(machine.get(), request.number);
+    {
+        const std::scoped_lock lock(requests_mutex_);
+        if (const auto it = compiled_.find(key); it != compiled_.end()) {
             return it->second.compiled;
         }
     }
-    request->validate();
     std::shared_ptr<const CompiledRequest> made;
     try {
-        made = compile(machine, *request);
+        made = compile(machine, *request.request);
     } catch (const InvalidRequestError&) {
         // It has a meaning, so it names a device that this Machine lacks.
         made = nullptr;
     }
-    if (compiled_.size() >= most_compiled) {
+    const std::scoped_lock lock(requests_mutex_);
+    if (compiled_.size() >= most_requests) {
         compiled_.clear();
     }
-    compiled_.emplace(machine.get(), Compiled{machine, request, made});
-    return made;
+    // The Machine is kept, so that no other one gets its address.
+    return compiled_.try_emplace(key, Compiled{machine, made}).first->second.compiled;
 }
 
 HeadroomResult ClassPool::headroom(const NodeClass& of,
-                                   const std::shared_ptr<const Request>& request,
+                                   const KnownRequest& request,
                                    std::uint64_t max_steps) {
     {
         const std::scoped_lock lock(of.mutex);
         for (const KnownHeadroom& known : of.headrooms) {
-            if (known.max_steps == max_steps && is_same(known.request, request)) {
+            if (known.request == request.number && known.max_steps == max_steps) {
                 return known.result;
             }
         }
@@ -112,7 +190,7 @@ HeadroomResult ClassPool::headroom(const NodeClass& of,
         result = solve_headroom(*of.state, *ready, policy_, {max_steps});
     }
     const std::scoped_lock lock(of.mutex);
-    of.headrooms.push_back({request, max_steps, result});
+    keep(of.headrooms, {request.number, max_steps, result});
     return result;
 }
 
@@ -121,9 +199,10 @@ CountTable ClassPool::table(const NodeClass& of,
                             const CountVector& most,
                             std::uint64_t max_steps,
                             std::uint64_t& steps) {
+    const std::vector<std::uint64_t> numbers = numbers_of(requests);
     const auto is_it = [&](const KnownTable& known) {
         return known.max_steps == max_steps && known.most == most &&
-               std::ranges::equal(known.requests, requests, is_same);
+               known.requests == numbers;
     };
     {
         const std::scoped_lock lock(of.mutex);
@@ -133,16 +212,41 @@ CountTable ClassPool::table(const NodeClass& of,
             return it->table;
         }
     }
-    KnownTable made{requests, most, max_steps, {}, 0};
+    KnownTable made{numbers, most, max_steps, {}, 0};
     made.table = make_count_table(*this, of, requests, most, max_steps, made.steps);
     steps += made.steps;
     const std::scoped_lock lock(of.mutex);
-    of.tables.push_back(made);
+    keep(of.tables, made);
     return std::move(made.table);
 }
 
-std::optional<std::vector<std::shared_ptr<const Placement>>> ClassPool::placements(
-    const NodeClass& of, const Requests& requests, const CountVector& pods) {
+std::optional<Placements> ClassPool::placements(const NodeClass& of,
+                                                const Requests& requests,
+                                                const CountVector& pods) {
+    const std::vector<std::uint64_t> numbers = numbers_of(requests);
+    const auto find = [&] {
+        return std::ranges::find_if(of.placements, [&](const KnownPlacements& known) {
+            return known.pods == pods && known.requests == numbers;
+        });
+    };
+    {
+        const std::scoped_lock lock(of.mutex);
+        if (const auto it = find(); it != of.placements.end()) {
+            return it->placements;
+        }
+    }
+    KnownPlacements made{numbers, pods, make_placements(of, requests, pods)};
+    const std::scoped_lock lock(of.mutex);
+    if (const auto it = find(); it != of.placements.end()) {
+        return it->placements;
+    }
+    keep(of.placements, made);
+    return std::move(made.placements);
+}
+
+std::optional<Placements> ClassPool::make_placements(const NodeClass& of,
+                                                     const Requests& requests,
+                                                     const CountVector& pods) {
     std::vector<std::shared_ptr<const CompiledRequest>> wanted;
     for (std::size_t p = 0; p < pods.size(); ++p) {
         if (pods[p] != 0) {
@@ -154,6 +258,36 @@ std::optional<std::vector<std::shared_ptr<const Placement>>> ClassPool::placemen
         }
     }
     return place_together(*of.state, wanted, policy_);
+}
+
+NodeClassPtr ClassPool::after(const NodeClass& of,
+                              const Placements& placements,
+                              bool is_release) {
+    {
+        const std::scoped_lock lock(of.mutex);
+        for (const KnownNext& known : of.next) {
+            if (known.is_release == is_release && known.placements == placements) {
+                if (NodeClassPtr next = known.next.lock()) {
+                    return next;
+                }
+            }
+        }
+    }
+    auto state = std::make_shared<NodeState>(*of.state);
+    for (const auto& placement : placements) {
+        if (is_release) {
+            state->release(*placement);
+        } else if (state->can_take(*placement, false)) {
+            state->take(*placement);
+        } else {
+            return nullptr;
+        }
+    }
+    NodeClassPtr made = intern(std::move(state));
+    const std::scoped_lock lock(of.mutex);
+    std::erase_if(of.next, [](const KnownNext& known) { return known.next.expired(); });
+    keep(of.next, {is_release, placements, made});
+    return made;
 }
 
 }  // namespace topoalloc

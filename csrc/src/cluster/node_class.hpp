@@ -8,40 +8,93 @@
 #include "topoalloc/allocator.hpp"
 
 #include <cstddef>
+#include <cstdint>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
 #include <span>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace topoalloc {
 
 using Requests = std::vector<std::shared_ptr<const Request>>;  ///< by PodSet
 
+using Placements = std::vector<std::shared_ptr<const Placement>>;
+
+/// A Request as a ClassPool knows it: equal ones have equal numbers.
+struct KnownRequest {
+    std::shared_ptr<const Request> request;
+    std::uint64_t number = 0;
+};
+
 /// How many copies of a Request fit, and what it took to know.
 struct KnownHeadroom {
-    std::shared_ptr<const Request> request;
+    std::uint64_t request = 0;
     std::uint64_t max_steps = 0;
     HeadroomResult result;
 };
 
 /// What fits of several Requests together.
 struct KnownTable {
-    Requests requests;
+    std::vector<std::uint64_t> requests;
     CountVector most;  ///< no vector goes further
     std::uint64_t max_steps = 0;
     CountTable table;
     std::uint64_t steps = 0;
 };
 
+/// Where so many of each Request are put.
+struct KnownPlacements {
+    std::vector<std::uint64_t> requests;
+    CountVector pods;
+    std::optional<Placements> placements;
+};
+
+struct NodeClass;
+/// The class that a node is in when these have been taken, or released.
+struct KnownNext {
+    bool is_release = false;
+    Placements placements;  ///< the same objects in the same order
+    std::weak_ptr<const NodeClass> next;
+};
+
+/// The smallest numbers that are not in use, so that tables by number stay short.
+/// Thread-safe.
+class NumberStock {
+  public:
+    [[nodiscard]] std::uint32_t take();
+    void give_back(std::uint32_t number);
+
+  private:
+    std::mutex mutex_;
+    std::vector<std::uint32_t> free_;
+    std::uint32_t next_ = 0;
+};
+
 struct NodeClass {
-    std::shared_ptr<NodeState> state;  ///< never changed
-    std::size_t hash = 0;
+    NodeClass(std::shared_ptr<NodeState> of, std::shared_ptr<NumberStock> stock)
+        : state(std::move(of)), number(stock->take()), numbers_(std::move(stock)) {}
+    NodeClass(const NodeClass&) = delete;
+    NodeClass& operator=(const NodeClass&) = delete;
+    NodeClass(NodeClass&&) = delete;
+    NodeClass& operator=(NodeClass&&) = delete;
+    ~NodeClass() { numbers_->give_back(number); }
+
+    const std::shared_ptr<NodeState> state;  ///< never changed
+    const std::uint32_t number;              ///< of no other class that is alive
 
     mutable std::mutex mutex;
-    mutable std::vector<KnownHeadroom> headrooms;  ///< under the mutex
-    mutable std::vector<KnownTable> tables;        ///< under the mutex
+    // Under the mutex. Each is emptied where it becomes long.
+    mutable std::vector<KnownHeadroom> headrooms;
+    mutable std::vector<KnownTable> tables;
+    mutable std::vector<KnownPlacements> placements;
+    mutable std::vector<KnownNext> next;
+
+  private:
+    std::shared_ptr<NumberStock> numbers_;
 };
 using NodeClassPtr = std::shared_ptr<const NodeClass>;
 
@@ -62,9 +115,17 @@ class ClassPool {
         const std::shared_ptr<const Machine>& machine,
         const std::shared_ptr<const Request>& request);
 
+    /// To be asked once where many classes are asked of one Request.
+    [[nodiscard]] KnownRequest known(const std::shared_ptr<const Request>& request);
+
+    [[nodiscard]] HeadroomResult headroom(const NodeClass& of,
+                                          const KnownRequest& request,
+                                          std::uint64_t max_steps);
     [[nodiscard]] HeadroomResult headroom(const NodeClass& of,
                                           const std::shared_ptr<const Request>& request,
-                                          std::uint64_t max_steps);
+                                          std::uint64_t max_steps) {
+        return headroom(of, known(request), max_steps);
+    }
 
     /// What a node holds of these Requests, no further than `most`. Steps are added,
     /// known or not: equal questions cost equal steps.
@@ -75,22 +136,46 @@ class ClassPool {
                                    std::uint64_t& steps);
 
     /// Placements of so many of each Request, PodSet by PodSet; nullopt when none were
-    /// found.
-    [[nodiscard]] std::optional<std::vector<std::shared_ptr<const Placement>>>
-    placements(const NodeClass& of, const Requests& requests, const CountVector& pods);
+    /// found. Equal questions have the same answer: the objects are shared.
+    [[nodiscard]] std::optional<Placements> placements(const NodeClass& of,
+                                                       const Requests& requests,
+                                                       const CountVector& pods);
+
+    /// The class after all these have been taken, or released, in their order; null
+    /// when one of those to be taken is not free.
+    /// Requires: those to be released are held.
+    [[nodiscard]] NodeClassPtr after(const NodeClass& of,
+                                     const Placements& placements,
+                                     bool is_release);
 
   private:
     struct Compiled {
         std::shared_ptr<const Machine> machine;
-        std::shared_ptr<const Request> request;
         std::shared_ptr<const CompiledRequest> compiled;
     };
+    struct Numbered {
+        std::shared_ptr<const Request> request;
+        std::uint64_t number = 0;
+    };
+
+    [[nodiscard]] std::shared_ptr<const CompiledRequest> compiled(
+        const std::shared_ptr<const Machine>& machine, const KnownRequest& request);
+    [[nodiscard]] std::vector<std::uint64_t> numbers_of(const Requests& requests);
+    [[nodiscard]] std::optional<Placements> make_placements(const NodeClass& of,
+                                                            const Requests& requests,
+                                                            const CountVector& pods);
 
     Policy policy_;
+    std::shared_ptr<NumberStock> numbers_ = std::make_shared<NumberStock>();
     std::mutex mutex_;
     std::unordered_multimap<std::size_t, std::weak_ptr<const NodeClass>> classes_;
     std::size_t purge_at_ = 1024;
-    std::unordered_multimap<const Machine*, Compiled> compiled_;
+    std::mutex requests_mutex_;
+    /// By identity, and by content: what stands here is alive.
+    std::unordered_map<const Request*, Numbered> by_identity_;
+    std::unordered_multimap<std::size_t, Numbered> by_content_;
+    std::uint64_t next_request_ = 0;
+    std::map<std::pair<const Machine*, std::uint64_t>, Compiled> compiled_;
 };
 
 }  // namespace topoalloc

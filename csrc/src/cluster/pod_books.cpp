@@ -14,9 +14,9 @@ std::string quoted(const std::string& text) {
     return "'" + text + "'";
 }
 
-std::optional<std::uint32_t> find_slot(const ClusterData& data,
-                                       const std::string& node) {
-    return data.contains(node) ? std::optional(data.slot_of(node)) : std::nullopt;
+[[noreturn]] void refuse_owner(const std::string& owner, const std::string& node) {
+    throw StateError("owner: " + quoted(owner) + " holds a Placement on " +
+                     quoted(node) + ", want an owner that holds nothing");
 }
 
 }  // namespace
@@ -24,7 +24,7 @@ std::optional<std::uint32_t> find_slot(const ClusterData& data,
 bool is_held(const ClusterData& data,
              const std::string& node,
              const std::string& owner) {
-    const auto slot = find_slot(data, node);
+    const auto slot = data.find_slot(node);
     return slot && data.node(*slot).holdings->contains(owner);
 }
 
@@ -36,7 +36,7 @@ void demand_fresh(const ClusterData& data,
             throw StaleError("plan: node " + quoted(basis.node) + " " + what +
                              " since the plan was made, want a plan of now");
         };
-        const auto slot = find_slot(data, basis.node);
+        const auto slot = data.find_slot(basis.node);
         if (!slot) {
             refuse("was removed");
         }
@@ -54,55 +54,132 @@ void demand_fresh(const ClusterData& data,
     }
 }
 
-PodBooks::Change& PodBooks::change_of(std::uint32_t slot) {
-    const auto [it, is_new] = changes_.try_emplace(slot);
-    if (is_new) {
-        const NodeEntry& entry = data_.node(slot);
-        it->second.state = std::make_shared<NodeState>(*entry.state->state);
-        it->second.holdings = std::make_shared<Holdings>(*entry.holdings);
+void demand_own_names(const ClusterData& data, const GangPlan& plan) {
+    for (const PodPlace& pod : plan.pods) {
+        const auto slot = data.find_slot(pod.node);
+        const Gang& gang = *plan.verdict.gang;
+        if (slot && data.node(*slot).holdings->is_other(gang, pod.podset, pod.index)) {
+            refuse_owner(pod_owner(gang, pod.podset, pod.index), pod.node);
+        }
     }
-    return it->second;
+}
+
+std::optional<std::uint32_t> PodBooks::find_slot(const std::string& node) {
+    if (last_node_ == nullptr || *last_node_ != node) {
+        const auto slot = data_.find_slot(node);
+        if (!slot) {
+            return std::nullopt;
+        }
+        last_slot_ = *slot;
+        last_node_ = &data_.node(*slot).info->described.name;
+        last_change_ = nullptr;
+    }
+    return last_slot_;
+}
+
+PodBooks::Change& PodBooks::change_of(std::uint32_t slot) {
+    if (last_change_ == nullptr) {
+        const auto [it, is_new] = changes_.try_emplace(slot);
+        if (is_new) {
+            const NodeHoldings& holdings = *data_.node(slot).holdings;
+            it->second.pods = holdings.pods();
+            it->second.others = holdings.others();
+        }
+        last_change_ = &it->second;
+    }
+    return *last_change_;
 }
 
 bool PodBooks::release(const Gang& gang, const PodPlace& pod) {
+    const auto slot = find_slot(pod.node);
+    if (!slot || data_.node(*slot).holdings->empty()) {
+        return false;
+    }
+    Change& change = change_of(*slot);
+    const auto held = std::ranges::find_if(change.pods, [&](const HeldPod& other) {
+        return is_owner(other, gang, pod.podset, pod.index);
+    });
+    if (held != change.pods.end()) {
+        change.released.push_back(std::move(held->placement));
+        change.pods.erase(held);
+        return true;
+    }
+    if (!change.others) {
+        return false;
+    }
     const std::string owner = pod_owner(gang, pod.podset, pod.index);
-    if (!is_held(data_, pod.node, owner)) {
+    const auto other = change.others->find(owner);
+    if (other == change.others->end()) {
         return false;
     }
-    const Change& change = change_of(data_.slot_of(pod.node));
-    const auto held = change.holdings->find(owner);
-    if (held == change.holdings->end()) {
-        return false;
-    }
-    change.state->release(held->second.placement);
-    change.holdings->erase(held);
+    change.released.push_back(
+        std::make_shared<const Placement>(other->second.placement));
+    auto rest = std::make_shared<Holdings>(*change.others);
+    rest->erase(owner);
+    change.others = std::move(rest);
     return true;
 }
 
-void PodBooks::take(const Gang& gang, const PodPlace& pod) {
-    const Change& change = change_of(data_.slot_of(pod.node));
-    const std::string owner = pod_owner(gang, pod.podset, pod.index);
-    const auto [it, is_new] = change.holdings->try_emplace(
-        owner,
-        Holding{gang.podsets[pod.podset].request, *pod.placement, Status::feasible});
-    if (!is_new) {
-        throw StateError("owner: " + quoted(owner) + " holds a Placement on " +
-                         quoted(pod.node) + ", want an owner that holds nothing");
+void PodBooks::take(const std::shared_ptr<const Gang>& gang, const PodPlace& pod) {
+    const auto slot = find_slot(pod.node);
+    Change& change = change_of(slot ? *slot : data_.slot_of(pod.node));
+    const bool is_pod = std::ranges::any_of(change.pods, [&](const HeldPod& other) {
+        return is_owner(other, *gang, pod.podset, pod.index);
+    });
+    if (is_pod || (change.others &&
+                   change.others->contains(pod_owner(*gang, pod.podset, pod.index)))) {
+        refuse_owner(pod_owner(*gang, pod.podset, pod.index), pod.node);
     }
-    if (!change.state->can_take(*pod.placement, false)) {
-        throw StaleError("plan: node " + quoted(pod.node) + " has not free what " +
-                         quoted(owner) + " takes, want a plan of now");
+    change.pods.push_back({gang, pod.podset, pod.index, pod.placement});
+    change.taken.push_back(pod.placement);
+}
+
+// Null where something that is taken is not free.
+NodeClassPtr PodBooks::state_after(std::uint32_t slot, const Change& change) const {
+    NodeClassPtr state = data_.node(slot).state;
+    if (!change.released.empty()) {
+        state = data_.pool().after(*state, change.released, true);
     }
-    change.state->take(*pod.placement);
+    if (!change.taken.empty()) {
+        state = data_.pool().after(*state, change.taken, false);
+    }
+    return state;
+}
+
+// Names the first pod for which there is no room.
+void PodBooks::refuse(std::uint32_t slot, const Change& change) const {
+    NodeState now = *data_.node(slot).state->state;
+    for (const auto& placement : change.released) {
+        now.release(*placement);
+    }
+    auto pod = change.pods.end() - std::ssize(change.taken);
+    for (; pod + 1 != change.pods.end() && now.can_take(*pod->placement, false);
+         ++pod) {
+        now.take(*pod->placement);
+    }
+    throw StaleError("plan: node " + quoted(data_.node(slot).info->described.name) +
+                     " has not free what " +
+                     quoted(pod_owner(*pod->gang, pod->podset, pod->index)) +
+                     " takes, want a plan of now");
 }
 
 void PodBooks::apply() {
+    std::vector<NodeClassPtr> states;
+    states.reserve(changes_.size());
+    for (const auto& [slot, change] : changes_) {
+        states.push_back(state_after(slot, change));
+        if (!states.back()) {
+            refuse(slot, change);
+        }
+    }
+    auto state = states.begin();
     for (auto& [slot, change] : changes_) {
-        data_.set_books(slot,
-                        data_.pool().intern(std::move(change.state)),
-                        std::move(change.holdings));
+        auto holdings = std::make_shared<const NodeHoldings>(std::move(change.pods),
+                                                             std::move(change.others));
+        data_.set_books(slot, std::move(*state++), std::move(holdings));
     }
     changes_.clear();
+    last_node_ = nullptr;
 }
 
 }  // namespace topoalloc

@@ -9,8 +9,11 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
+#include <utility>
+#include <vector>
 
 namespace topoalloc {
 
@@ -26,6 +29,10 @@ void demand_fresh(const ClusterData& data,
                   std::span<const GangPlan::Basis> nodes,
                   std::span<const std::string> may_be_cordoned = {});
 
+/// @throws StateError when a plain owner has the name of a pod on the pod's node
+void demand_own_names(const ClusterData& data, const GangPlan& plan);
+
+/// What pods release is released before others take.
 class PodBooks {
   public:
     /// Keeps a reference. Nothing is changed before apply().
@@ -35,19 +42,28 @@ class PodBooks {
     ///          it, or the node is gone
     bool release(const Gang& gang, const PodPlace& pod);
     /// @throws StateError when the pod holds something there
-    /// @throws StaleError when what it takes is not free
-    void take(const Gang& gang, const PodPlace& pod);
+    void take(const std::shared_ptr<const Gang>& gang, const PodPlace& pod);
+    /// @throws StaleError when what a pod takes is not free; then nothing is changed
     void apply();
 
   private:
     struct Change {
-        std::shared_ptr<NodeState> state;
-        std::shared_ptr<Holdings> holdings;
+        std::vector<HeldPod> pods;  ///< that stay and come
+        std::shared_ptr<const Holdings> others;
+        Placements released, taken;
     };
     [[nodiscard]] Change& change_of(std::uint32_t slot);
+    [[nodiscard]] std::optional<std::uint32_t> find_slot(const std::string& node);
+    [[nodiscard]] NodeClassPtr state_after(std::uint32_t slot,
+                                           const Change& change) const;
+    [[noreturn]] void refuse(std::uint32_t slot, const Change& change) const;
 
     ClusterData& data_;
     std::map<std::uint32_t, Change> changes_;  ///< by slot
+    /// Those of the last pod: neighbours mostly lie on one node.
+    const std::string* last_node_ = nullptr;
+    std::uint32_t last_slot_ = 0;
+    Change* last_change_ = nullptr;
 };
 
 }  // namespace topoalloc

@@ -2,6 +2,7 @@
 #include "explain/gang_prober.hpp"
 
 #include "cluster/gang_shape.hpp"
+#include "cluster/gang_tables.hpp"
 
 #include <algorithm>
 #include <functional>
@@ -9,29 +10,6 @@
 #include <utility>
 
 namespace topoalloc {
-namespace {
-
-// Leaves of a table the vectors without pods of the PodSets that may not be there.
-CountTable restrict_to(const CountTable& table, const std::vector<bool>& eligible) {
-    const auto fits = [&](const CountVector& pods) {
-        for (std::size_t p = 0; p < pods.size(); ++p) {
-            if (pods[p] != 0 && !eligible[p]) {
-                return false;
-            }
-        }
-        return true;
-    };
-    CountTable out;
-    std::ranges::copy_if(table.attained, std::back_inserter(out.attained), fits);
-    std::ranges::copy_if(table.possible, std::back_inserter(out.possible), fits);
-    for (std::size_t p = 0; p < eligible.size(); ++p) {
-        out.copies.push_back(eligible[p] ? table.copies[p] : 0);
-    }
-    return out;
-}
-
-}  // namespace
-
 bool GangProber::may_go_on() {
     complete_ = complete_ && steps_ < limits_.max_steps;
     return steps_ < limits_.max_steps;
