@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from topoalloc._cluster import Cluster, GangVerdict
+from topoalloc import Cluster, GangVerdict
 from topoalloc._gang import Gang
 from topoalloc._quantity import counted
 from topoalloc._records import Status

@@ -10,8 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from topoalloc import _core
-from topoalloc._cluster import Cluster, GangCost, GangPlan, PodPlace
+from topoalloc import Cluster, GangCost, GangPlan, PodPlace, _core
 from topoalloc._gang import Gang
 from topoalloc._gang_explanation import GangExplanation
 from topoalloc._machine import Machine

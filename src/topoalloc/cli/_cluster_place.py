@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from topoalloc._cluster import GangPlan
+from topoalloc import GangPlan
 from topoalloc._errors import InvalidRequestError
 from topoalloc.cli import EXIT_YES
 from topoalloc.cli._cluster_check import explained
