@@ -3,8 +3,7 @@
 // Cluster and GangPlan: rows of plain values in and out; topoalloc._cluster makes the
 // words of them. Every call of the core runs without the GIL: it may wait for the
 // Cluster's lock, and most search or copy more than a microsecond's worth.
-#include "bindings.hpp"
-#include "topoalloc/cluster.hpp"
+#include "cluster_object.hpp"
 #include "topoalloc/errors.hpp"
 
 #include <pybind11/stl.h>
@@ -20,104 +19,6 @@ using Strings = std::vector<std::string>;
 using Texts = std::map<std::string, std::string>;
 /// key, value, effect
 using TaintRow = std::tuple<std::string, std::string, std::string>;
-
-/// The topoalloc.Machine of each Machine that nodes of a Cluster have, so that they
-/// give back the object that they were given. Thread-safe; a copy takes constant time.
-class MachineObjects {
-  public:
-    struct Entry {
-        py::object object;
-        std::size_t nodes = 0;
-    };
-    using Map = std::map<const Machine*, Entry>;
-
-    MachineObjects() : map_(std::make_shared<const Map>()) {}
-    MachineObjects(const MachineObjects& other) : map_(other.now()) {}
-    MachineObjects& operator=(const MachineObjects&) = delete;
-    MachineObjects(MachineObjects&&) = delete;
-    MachineObjects& operator=(MachineObjects&&) = delete;
-    ~MachineObjects() = default;
-
-    void add(const std::vector<MachineRef>& machines) {
-        change([&](Map& map) {
-            for (const MachineRef& machine : machines) {
-                Entry& entry = map[machine.core.get()];
-                entry.object = machine.object;
-                ++entry.nodes;
-            }
-        });
-    }
-    void remove(const Machine* machine) {
-        change([&](Map& map) {
-            const auto found = map.find(machine);
-            if (found != map.end() && --found->second.nodes == 0) {
-                map.erase(found);
-            }
-        });
-    }
-    [[nodiscard]] MachineRef of(const std::shared_ptr<const Machine>& machine) const {
-        const std::shared_ptr<const Map> map = now();
-        const auto found = map->find(machine.get());
-        if (found != map->end()) {
-            return {machine, found->second.object};
-        }
-        // The last node that had it was removed meanwhile: another object of the same
-        // topology.
-        const py::object face =
-            py::module_::import("topoalloc._machine").attr("Machine");
-        const py::object object = face.attr("__new__")(face);
-        py::type::of<Machine>().attr("__init__")(
-            object, py::cast(std::const_pointer_cast<Machine>(machine)));
-        return {machine, object};
-    }
-
-  private:
-    [[nodiscard]] std::shared_ptr<const Map> now() const {
-        const std::scoped_lock lock(mutex_);
-        return map_;
-    }
-    // What the old map alone held dies outside the lock: it may run Python.
-    template <class Change>
-    void change(Change change) {
-        std::shared_ptr<const Map> old;
-        const std::scoped_lock lock(mutex_);
-        auto next = std::make_shared<Map>(*map_);
-        change(*next);
-        old = std::exchange(map_, std::move(next));
-    }
-
-    mutable std::mutex mutex_;
-    std::shared_ptr<const Map> map_;
-};
-
-}  // namespace
-
-// Named outside: a specialization below needs it.
-// NOLINTNEXTLINE(misc-use-internal-linkage)
-struct ClusterObject {
-    explicit ClusterObject(std::unique_ptr<Cluster> cluster)
-        : core(std::move(cluster)) {}
-    /// A fork. Machines first: its nodes then have their objects.
-    ClusterObject(const ClusterObject& other)
-        : machines(other.machines), core(other.core->fork()) {}
-    ClusterObject& operator=(const ClusterObject&) = delete;
-    ClusterObject(ClusterObject&&) = delete;
-    ClusterObject& operator=(ClusterObject&&) = delete;
-    ~ClusterObject() = default;
-
-    MachineObjects machines;
-    std::unique_ptr<Cluster> core;
-};
-
-}  // namespace topoalloc::bindings
-
-template <>
-class pybind11::detail::type_caster<topoalloc::bindings::ClusterObject>
-    : public topoalloc::bindings::InitializedCaster<
-          topoalloc::bindings::ClusterObject> {};
-
-namespace topoalloc::bindings {
-namespace {
 
 std::unique_ptr<ClusterObject> make_cluster(
     const std::vector<std::pair<std::string, Strings>>& trees,
@@ -316,6 +217,8 @@ struct PlanObject {
     std::vector<ClusterTree> trees;
 };
 
+}  // namespace
+
 std::vector<MachineRef> machines_of(const ClusterObject& self,
                                     const std::vector<PodPlace>& pods) {
     std::vector<MachineRef> found;
@@ -330,23 +233,15 @@ std::vector<MachineRef> machines_of(const ClusterObject& self,
     return found;
 }
 
-py::list pod_rows(const Gang& gang,
-                  const std::vector<PodPlace>& pods,
-                  const std::vector<MachineRef>& machines) {
-    py::list rows(pods.size());
-    for (std::size_t i = 0; i < pods.size(); ++i) {
-        const PodPlace& pod = pods[i];
-        rows[i] = py::make_tuple(
-            gang.podsets.at(pod.podset).name,
-            pod.index,
-            pod.node,
-            make_placement(
-                {*pod.placement, machines[i], pod_owner(gang, pod.podset, pod.index)}));
-    }
-    return rows;
+py::tuple pod_row(const Gang& gang, const PodPlace& pod, const MachineRef& machine) {
+    return py::make_tuple(
+        gang.podsets.at(pod.podset).name,
+        pod.index,
+        pod.node,
+        make_placement(
+            {*pod.placement, machine, pod_owner(gang, pod.podset, pod.index)}));
 }
 
-// status, reason, PodSet or None, steps; those who give it out add a GangSource
 py::tuple verdict_row(const GangVerdict& verdict) {
     py::object podset = py::none();
     if (verdict.podset != no_index) {
@@ -358,7 +253,6 @@ py::tuple verdict_row(const GangVerdict& verdict) {
                           verdict.steps);
 }
 
-// short, unmet, domains, nodes, waste, opened
 py::tuple cost_row(const GangCost& cost) {
     return py::make_tuple(cost.short_pods,
                           py::tuple(py::cast(cost.unmet)),
@@ -366,6 +260,18 @@ py::tuple cost_row(const GangCost& cost) {
                           cost.nodes,
                           cost.waste,
                           py::tuple(py::cast(cost.opened)));
+}
+
+namespace {
+
+py::list pod_rows(const Gang& gang,
+                  const std::vector<PodPlace>& pods,
+                  const std::vector<MachineRef>& machines) {
+    py::list rows(pods.size());
+    for (std::size_t i = 0; i < pods.size(); ++i) {
+        rows[i] = pod_row(gang, pods[i], machines[i]);
+    }
+    return rows;
 }
 
 void register_shape(ClusterObject& self, const std::shared_ptr<Gang>& gang) {
@@ -462,8 +368,6 @@ std::vector<std::pair<std::string, Strings>> tree_rows(const ClusterObject& self
     }
     return rows;
 }
-
-using ClusterClass = py::class_<ClusterObject>;
 
 void bind_nodes(ClusterClass& cls) {
     using NoGil = py::call_guard<py::gil_scoped_release>;
@@ -577,6 +481,7 @@ void bind_cluster(py::module_& m) {
         });
     bind_nodes(cls);
     bind_gangs(cls);
+    bind_cluster_change(m, cls);
 }
 
 }  // namespace topoalloc::bindings

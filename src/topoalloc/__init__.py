@@ -21,13 +21,10 @@ if TYPE_CHECKING:
     from topoalloc._cluster import (
         Cluster,
         DomainHeadroom,
-        GangCost,
-        GangPlan,
-        GangVerdict,
         NodeDescription,
-        PodPlace,
         RunningGang,
     )
+    from topoalloc._cluster_change import ClusterChange, LeftHolding, PodMove
     from topoalloc._constraints import (
         Align,
         AtLeast,
@@ -63,6 +60,7 @@ if TYPE_CHECKING:
         Toleration,
         Within,
     )
+    from topoalloc._gang_answer import GangCost, GangPlan, GangVerdict, PodPlace
     from topoalloc._gang_explanation import GangExplanation
     from topoalloc._machine import Device, Level, Machine
     from topoalloc._policy import Cost, Policy
@@ -87,6 +85,7 @@ __all__ = [
     "BatchExplanation",
     "BatchVerdict",
     "Cluster",
+    "ClusterChange",
     "Cost",
     "Device",
     "DeviceRequest",
@@ -104,6 +103,7 @@ __all__ = [
     "InfeasibleError",
     "InternalError",
     "InvalidRequestError",
+    "LeftHolding",
     "Level",
     "Link",
     "Machine",
@@ -114,6 +114,7 @@ __all__ = [
     "OneOf",
     "Pair",
     "Placement",
+    "PodMove",
     "PodPlace",
     "PodSet",
     "Policy",
@@ -145,12 +146,13 @@ _MODULES = {
     "_cluster": (
         "Cluster",
         "DomainHeadroom",
-        "GangCost",
-        "GangPlan",
-        "GangVerdict",
         "NodeDescription",
-        "PodPlace",
         "RunningGang",
+    ),
+    "_cluster_change": (
+        "ClusterChange",
+        "LeftHolding",
+        "PodMove",
     ),
     "_constraints": (
         "Align",
@@ -186,6 +188,12 @@ _MODULES = {
         "Taint",
         "Toleration",
         "Within",
+    ),
+    "_gang_answer": (
+        "GangCost",
+        "GangPlan",
+        "GangVerdict",
+        "PodPlace",
     ),
     "_gang_explanation": ("GangExplanation",),
     "_machine": (

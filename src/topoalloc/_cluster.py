@@ -3,55 +3,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from os import PathLike
 from typing import Any, NamedTuple, NoReturn, Self, TypeAlias
 
 from topoalloc import _core
 from topoalloc._allocator import DEFAULT_MAX_STEPS, Allocator, _cpuset
+from topoalloc._cluster_change import ClusterChange, meant
 from topoalloc._constraints import check_count, check_steps
-from topoalloc._errors import InvalidRequestError, StateError, UndecidedError
+from topoalloc._errors import InvalidRequestError, StateError
 from topoalloc._gang import Gang, Taint, items_of, name_text, plain_text
-from topoalloc._gang_explanation import GangExplanation, gang_explanation
+from topoalloc._gang_answer import GangPlan, GangVerdict, PodPlace
 from topoalloc._machine import Machine
 from topoalloc._policy import Policy
 from topoalloc._quantity import counted, shown
-from topoalloc._records import Placement, Status
-from topoalloc._request import API_VERSION, Request
+from topoalloc._request import Request
 
-__all__ = [
-    "Cluster",
-    "DomainHeadroom",
-    "GangCost",
-    "GangPlan",
-    "GangVerdict",
-    "NodeDescription",
-    "PodPlace",
-    "RunningGang",
-]
+__all__ = ["Cluster", "DomainHeadroom", "NodeDescription", "RunningGang"]
 
 Column: TypeAlias = str | Iterable[str | None] | None
 """One value for all nodes, or one for each; None where a node has none."""
 
 _SOLE_TREE = "default"
 _POD_PARTS = 2
-
-
-class PodPlace(NamedTuple):
-    """One pod of a plan, or of a Gang that runs.
-
-    ``placement.owner`` is what the node's Allocator calls it: ``"train-3/worker/17"``.
-    """
-
-    podset: str
-    """Name of the PodSet."""
-    index: int  # type: ignore[assignment]  # Of a pod; nobody looks for one in it.
-    """Rank among the pods of the PodSet, from 0, in node order."""
-    node: str
-    """Name of the node."""
-    placement: Placement
-    """What it gets there."""
 
 
 class DomainHeadroom(NamedTuple):
@@ -85,351 +60,6 @@ class RunningGang(NamedTuple):
     gang: Gang
     pods: list[PodPlace]
     """By PodSet, then rank; those that were released are left out."""
-
-
-@dataclass(frozen=True, slots=True)
-class GangCost:
-    """What a plan was chosen by; each term before the ones below it, smaller is better.
-
-    ``docs/cluster-objective.md`` defines the terms, and one more that tells equal plans
-    apart. `terms` gives all of them as one tuple, which compares as the solver does.
-    """
-
-    short: int
-    """Pods wanted and not placed, over all PodSets."""
-    unmet: Mapping[str, int]
-    """Preferences that do not hold, by name of the PodSet or Group."""
-    domains: Mapping[str, int]
-    """Domains that hold a pod, by level."""
-    nodes: int
-    """Nodes that hold a pod."""
-    waste: int
-    """Copies that the Domains used could have held besides."""
-    opened: Mapping[str, int]
-    """Domains that hold a pod and held nothing before, by level."""
-
-    @property
-    def terms(self) -> tuple[int, ...]:
-        """Every number, the one compared first in front."""
-        return (
-            self.short,
-            *self.unmet.values(),
-            *self.domains.values(),
-            self.nodes,
-            self.waste,
-            *self.opened.values(),
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the terms by name, in order.
-
-        Returns
-        -------
-        dict
-            Plain values, zeros too.
-        """
-        return {
-            "short": self.short,
-            "unmet": dict(self.unmet),
-            "domains": dict(self.domains),
-            "nodes": self.nodes,
-            "waste": self.waste,
-            "opened": dict(self.opened),
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class GangVerdict:
-    """The answer for a Gang: a status, and a proof or a plan behind it.
-
-    ``bool(verdict)`` is True for OPTIMAL and FEASIBLE, False for INFEASIBLE, and raises
-    `UndecidedError` for UNKNOWN.
-
-    Reasons: ``"Placed"`` (the best plan), ``"Fits"`` (there is a plan), ``"StepLimit"``
-    (the limit came first), ``"NoEligibleNode"`` (labels, taints and cordons leave no
-    node to a PodSet), ``"NotEnoughRoom"`` (more pods of a PodSet than all nodes hold),
-    ``"PodSetConflict"`` (a PodSet alone cannot keep its own rules), ``"GangConflict"``
-    (each PodSet can, all together cannot).
-    """
-
-    gang: Gang
-    """What was asked for."""
-    status: Status
-    """INFEASIBLE is a proof, as is FEASIBLE of `Cluster.check` and OPTIMAL of
-    `Cluster.place`."""
-    reason: str
-    """One word; those above."""
-    podset: str | None
-    """Name of the PodSet that the reason speaks of, if it speaks of one."""
-    steps: int
-    """Work done, equal on every machine."""
-    max_steps: int
-    """The limit that was given."""
-    _source: _core.GangSource | None = field(default=None, compare=False)
-    _explained: list[GangExplanation] = field(
-        default_factory=list, init=False, compare=False
-    )
-
-    @classmethod
-    def _of(
-        cls,
-        gang: Gang,
-        row: tuple[Status, str, str | None, int, _core.GangSource],
-        max_steps: int,
-    ) -> Self:
-        status, reason, podset, steps, source = row
-        return cls(gang, status, reason, podset, steps, max_steps, source)
-
-    @property
-    def explanation(self) -> GangExplanation:
-        """Why: computed when first read, against the state that was asked."""
-        if not self._explained:
-            # Two threads may both compute it; either result serves.
-            self._explained.append(self.explain())
-        return self._explained[0]
-
-    def explain(
-        self, *, max_steps: int = _core.EXPLANATION_MAX_STEPS
-    ) -> GangExplanation:
-        """Compute the Explanation with a step limit of one's own.
-
-        Parameters
-        ----------
-        max_steps : int, default 1_000_000
-            For the whole Explanation.
-
-        Returns
-        -------
-        GangExplanation
-            ``complete`` is False when the limit came first.
-
-        Raises
-        ------
-        InvalidRequestError
-            The limit is no int of 0 to 2^64 - 1.
-        StateError
-            The verdict was pickled, and has lost the state that was asked.
-        """
-        limit = check_steps(max_steps)
-        if self._source is None:
-            raise StateError(
-                "verdict: without the state that was asked, as it was pickled or made "
-                "by hand, want one of Cluster.check or Cluster.place"
-            )
-        return gang_explanation(self._source.explain_rows(limit))
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle by value, without the state that was asked."""
-        row = (self.gang, self.status, self.reason, self.podset)
-        return type(self), (*row, self.steps, self.max_steps)
-
-    def __bool__(self) -> bool:
-        """Say whether there is a plan."""
-        if self.status is Status.UNKNOWN:
-            raise UndecidedError(
-                f"verdict: UNKNOWN after {counted(self.steps, 'step')}, want a larger "
-                "max_steps",
-                self,
-            )
-        return self.status is not Status.INFEASIBLE
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form.
-
-        Returns
-        -------
-        dict
-            Plain values; ``schemas/gang_verdict.json`` describes it.
-        """
-        return {"apiVersion": API_VERSION, "kind": "GangVerdict", **self._body()}
-
-    def _body(self) -> dict[str, Any]:
-        return {
-            "gang": self.gang.to_dict(),
-            "status": self.status.name,
-            "reason": self.reason,
-            "podset": self.podset,
-            "steps": self.steps,
-            "max_steps": self.max_steps,
-        }
-
-    def __repr__(self) -> str:
-        """Show status, reason and steps."""
-        of = "" if self.podset is None else f" of {self.podset!r}"
-        return (
-            f"<GangVerdict {self.gang.name!r}: {self.status.name}, {self.reason}{of}, "
-            f"{counted(self.steps, 'step')}>"
-        )
-
-
-class GangPlan:
-    """Where all pods of a Gang would go; made by `Cluster.place`, and immutable.
-
-    True and false as its `verdict`. It takes nothing until `Cluster.commit`.
-
-    Attributes
-    ----------
-    verdict : GangVerdict
-        OPTIMAL with the best plan, INFEASIBLE (a proof, not an error), FEASIBLE (the
-        best found within the limit) or UNKNOWN.
-
-    Examples
-    --------
-    >>> import topoalloc as ta
-    >>> cluster = ta.Cluster(levels=["rack"])
-    >>> machine = ta.Machine.from_synthetic("pack:1 core:4 pu:2")
-    >>> cluster.add_nodes(["n0", "n1"], machine, domains={"rack": ["r0", "r1"]})
-    >>> pods = ta.PodSet("worker", ta.Request(cores=2), 2, require=[ta.Within("rack")])
-    >>> plan = cluster.place(ta.Gang("train-3", [pods]))
-    >>> [(pod.podset, pod.index, pod.node, pod.placement.cpuset) for pod in plan.pods]
-    [('worker', 0, 'n0', '0-3'), ('worker', 1, 'n0', '4-7')]
-    """
-
-    __slots__ = ("_compiled", "_levels", "_pods", "verdict")
-    verdict: GangVerdict
-    _compiled: _core.GangPlan
-    _levels: tuple[str, ...]
-    _pods: tuple[PodPlace, ...] | None
-
-    def __init__(self) -> None:
-        raise TypeError("GangPlan: made by Cluster.place, want no constructor call")
-
-    @classmethod
-    def _of(
-        cls,
-        compiled: _core.GangPlan,
-        gang: Gang,
-        max_steps: int,
-        levels: tuple[str, ...],
-    ) -> Self:
-        self = cls.__new__(cls)
-        verdict = GangVerdict._of(gang, compiled.verdict_row, max_steps)
-        object.__setattr__(self, "verdict", verdict)
-        object.__setattr__(self, "_compiled", compiled)
-        object.__setattr__(self, "_levels", levels)
-        object.__setattr__(self, "_pods", None)
-        return self
-
-    def __setattr__(self, name: str, value: object) -> None:
-        """Refuse: a GangPlan does not change."""
-        raise AttributeError(f"{name}: a GangPlan does not change, want a new one")
-
-    def __delattr__(self, name: str) -> None:
-        """Refuse: a GangPlan does not change."""
-        raise AttributeError(f"{name}: a GangPlan does not change, want a new one")
-
-    @property
-    def gang(self) -> Gang:
-        """What was asked for."""
-        return self.verdict.gang
-
-    @property
-    def status(self) -> Status:
-        """That of the verdict."""
-        return self.verdict.status
-
-    @property
-    def reason(self) -> str:
-        """That of the verdict."""
-        return self.verdict.reason
-
-    @property
-    def steps(self) -> int:
-        """Those of the verdict."""
-        return self.verdict.steps
-
-    @property
-    def explanation(self) -> GangExplanation:
-        """That of the verdict, with the cost of a plan by term."""
-        return self.verdict.explanation
-
-    @property
-    def cost(self) -> GangCost | None:
-        """What it was chosen by; None where there is no plan."""
-        if self.status not in (Status.OPTIMAL, Status.FEASIBLE):
-            return None
-        short, unmet, domains, nodes, waste, opened = self._compiled.cost_row
-        gang = self.gang
-        names = [podset.name for podset in gang.podsets]
-        names += [group.name for group in gang.groups]
-        return GangCost(
-            short,
-            dict(zip(names, unmet, strict=True)),
-            dict(zip(self._levels, domains, strict=True)),
-            nodes,
-            waste,
-            dict(zip(self._levels, opened, strict=True)),
-        )
-
-    @property
-    def pods(self) -> list[PodPlace]:
-        """Every pod, by PodSet, then rank; empty where there is no plan."""
-        return [*self._places()]
-
-    @property
-    def nodes(self) -> dict[str, list[PodPlace]]:
-        """Node to the pods there, for each node with one."""
-        found: dict[str, list[PodPlace]] = {}
-        for pod in self._places():
-            found.setdefault(pod.node, []).append(pod)
-        return found
-
-    def _places(self) -> tuple[PodPlace, ...]:
-        if self._pods is None:
-            # Two threads may both unfold; either result serves.
-            pods = tuple(map(PodPlace._make, self._compiled.pod_rows))
-            object.__setattr__(self, "_pods", pods)
-            return pods
-        return self._pods
-
-    def __bool__(self) -> bool:
-        """Say whether there is a plan."""
-        return bool(self.verdict)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return the JSON form.
-
-        Returns
-        -------
-        dict
-            Plain values; ``schemas/gang_plan.json`` describes it.
-        """
-        cost = self.cost
-        return {
-            "apiVersion": API_VERSION,
-            "kind": "GangPlan",
-            **self.verdict._body(),
-            "cost": None if cost is None else cost.to_dict(),
-            "pods": [
-                {
-                    "podset": pod.podset,
-                    "index": pod.index,
-                    "node": pod.node,
-                    "placement": pod.placement.to_dict(),
-                }
-                for pod in self._places()
-            ],
-        }
-
-    def __copy__(self) -> Self:
-        """Return the GangPlan itself: it cannot change."""
-        return self
-
-    def __deepcopy__(self, memo: dict[int, object]) -> Self:
-        """Return the GangPlan itself: it cannot change."""
-        return self
-
-    def __reduce__(self) -> NoReturn:
-        """Refuse: it is of nodes of a Cluster, and has a JSON form."""
-        raise InvalidRequestError("plan: not to be pickled, want its to_dict()")
-
-    def __repr__(self) -> str:
-        """Show status, pods and nodes."""
-        return (
-            f"<GangPlan {self.gang.name!r}: {self.status.name}, {self.reason}, "
-            f"{counted(len(self._places()), 'pod')} on "
-            f"{counted(len(self.nodes), 'node')}>"
-        )
 
 
 class Cluster(_core.Cluster):
@@ -914,20 +544,21 @@ class Cluster(_core.Cluster):
         plan = self.place_gang(compiled, limit)
         return GangPlan._of(plan, gang, limit, self.levels)
 
-    def commit(self, plan: GangPlan) -> None:
-        """Take what a plan says, for all pods at once.
+    def commit(self, plan: GangPlan | ClusterChange) -> None:
+        """Make what a plan or a change says so, all of it at once.
 
         Parameters
         ----------
-        plan : GangPlan
+        plan : GangPlan or ClusterChange
             Of this Cluster, or of a fork.
 
         Raises
         ------
         StaleError
-            A node that it uses has changed since.
+            A node or Gang that it uses has changed since.
         StateError
-            A Gang of that name runs already, or the plan has no pods.
+            A Gang of that name runs already, the plan has no pods, or the change
+            changes nothing or was not found.
 
         Examples
         --------
@@ -942,11 +573,15 @@ class Cluster(_core.Cluster):
         >>> [pod.index for pod in cluster.gangs["train-3"].pods]
         [0]
         """
-        if not isinstance(plan, GangPlan):
+        if isinstance(plan, ClusterChange):
+            self.commit_change(plan._compiled)
+        elif isinstance(plan, GangPlan):
+            self.commit_plan(plan._compiled)
+        else:
             raise InvalidRequestError(
-                f"plan: {type(plan).__name__}, want one of Cluster.place"
+                f"plan: {type(plan).__name__}, want one of Cluster.place, or a "
+                "ClusterChange"
             )
-        self.commit_plan(plan._compiled)
 
     def release(self, gang: str, pods: Iterable[tuple[str, int]] | None = None) -> None:
         """Give back what a Gang holds, or some of its pods.
@@ -967,6 +602,277 @@ class Cluster(_core.Cluster):
         """
         name = name_text("gang", gang)
         self.release_pods(name, None if pods is None else _pod_names(pods))
+
+    # --- changes of what runs ---
+
+    def replace(
+        self, gang: str, failed: Iterable[str], *, max_steps: int = DEFAULT_MAX_STEPS
+    ) -> ClusterChange:
+        """Find new places for the pods of a Gang whose nodes failed; all others stay.
+
+        Parameters
+        ----------
+        gang : str
+            Name of one that runs.
+        failed : iterable of str
+            Names of nodes; they may have left the Cluster, and get no pod. Pods that
+            have lost their place otherwise get a new one too.
+        max_steps : int, default 1_000_000
+            Search nodes that the answer may cost, 0 to 2^64 - 1.
+
+        Returns
+        -------
+        ClusterChange
+            OPTIMAL, or FEASIBLE at the limit. Pods beyond ``min_count`` for which there
+            is no room stop, and ``cost.short`` counts them.
+
+        Raises
+        ------
+        StateError
+            The Gang does not run.
+        InvalidRequestError
+            An argument is of another form.
+
+        Examples
+        --------
+        >>> import topoalloc as ta
+        >>> cluster = Cluster(levels=["rack"])
+        >>> machine = ta.Machine.preset("dgx-h100")
+        >>> cluster.add_nodes(["n0", "n1", "n2"], machine, domains={"rack": "r0"})
+        >>> pods = ta.PodSet("worker", ta.Request(devices={"gpu": 8}), 2)
+        >>> cluster.commit(cluster.place(ta.Gang("train-3", [pods])))
+        >>> change = cluster.replace("train-3", ["n1"])
+        >>> change.status.name, [str(move) for move in change.moves]
+        ('OPTIMAL', ['train-3/worker/1: n1 -> n2'])
+        >>> cluster.commit(change)
+        >>> [pod.node for pod in cluster.gangs["train-3"].pods]
+        ['n0', 'n2']
+        """
+        name, limit = name_text("gang", gang), check_steps(max_steps)
+        nodes = [*_names("failed", failed)]
+        with self._naming_gang(name):
+            compiled = self.replace_pods(name, nodes, limit)
+        return ClusterChange._of("replace", compiled, limit, self.levels)
+
+    def grow(self, gang: str, *, max_steps: int = DEFAULT_MAX_STEPS) -> ClusterChange:
+        """Find places for more pods of a Gang that runs, up to its count.
+
+        Parameters
+        ----------
+        gang : str
+            Name of one that runs.
+        max_steps : int, default 1_000_000
+            Search nodes that the answer may cost, 0 to 2^64 - 1.
+
+        Returns
+        -------
+        ClusterChange
+            Pods that have lost their place get a new one first. One without moves:
+            nothing more fits, or nothing is missing.
+
+        Raises
+        ------
+        StateError
+            The Gang does not run.
+        InvalidRequestError
+            An argument is of another form.
+
+        Examples
+        --------
+        >>> import topoalloc as ta
+        >>> cluster = Cluster(levels=["rack"])
+        >>> machine = ta.Machine.preset("dgx-h100")
+        >>> cluster.add_node("n0", machine)
+        >>> pods = ta.PodSet("worker", ta.Request(devices={"gpu": 8}), 2, min_count=1)
+        >>> cluster.commit(cluster.place(ta.Gang("train-3", [pods])))
+        >>> cluster.add_node("n1", machine)
+        >>> [str(move) for move in cluster.grow("train-3").moves]
+        ['train-3/worker/1: starts on n1']
+        """
+        name, limit = name_text("gang", gang), check_steps(max_steps)
+        with self._naming_gang(name):
+            compiled = self.grow_gang(name, limit)
+        return ClusterChange._of("grow", compiled, limit, self.levels)
+
+    def drain(
+        self, nodes: str | Iterable[str], *, max_steps: int = DEFAULT_MAX_STEPS
+    ) -> ClusterChange:
+        """Find new places for the pods of all Gangs on some nodes.
+
+        Parameters
+        ----------
+        nodes : str or iterable of str
+            Name, or names; `commit` cordons them.
+        max_steps : int, default 1_000_000
+            Search nodes that the answer may cost, 0 to 2^64 - 1.
+
+        Returns
+        -------
+        ClusterChange
+            ``left`` lists what is of no Gang, and stays.
+
+        Raises
+        ------
+        StateError
+            A node is not in the Cluster.
+        InvalidRequestError
+            An argument is of another form.
+
+        Examples
+        --------
+        >>> import topoalloc as ta
+        >>> cluster = Cluster(levels=["rack"])
+        >>> cluster.add_nodes(["n0", "n1"], ta.Machine.preset("dgx-h100"))
+        >>> pods = ta.PodSet("worker", ta.Request(devices={"gpu": 8}), 1)
+        >>> cluster.commit(cluster.place(ta.Gang("train-3", [pods])))
+        >>> change = cluster.drain("n0")
+        >>> [str(move) for move in change.moves], change.cordoned
+        (['train-3/worker/0: n0 -> n1'], ('n0',))
+        """
+        listed = [name_text("nodes", nodes)] if isinstance(nodes, str) else None
+        names, limit = listed or [*_names("nodes", nodes)], check_steps(max_steps)
+        try:
+            compiled = self.drain_nodes(names, limit)
+        except StateError as error:
+            known = self.nodes
+            for name in names:
+                if name not in known:
+                    raise StateError(f"{error}{meant(name, known)}") from None
+            raise
+        return ClusterChange._of("drain", compiled, limit, self.levels)
+
+    def preempt(
+        self, gang: Gang, *, max_steps: int = DEFAULT_MAX_STEPS
+    ) -> ClusterChange:
+        """Find the Gangs of lower priority to stop so that another fits.
+
+        Parameters
+        ----------
+        gang : Gang
+            One that does not run. Of the sets of Gangs of lower ``priority`` that make
+            room: the one of the least highest priority, then of the fewest Gangs, then
+            of the fewest pods.
+        max_steps : int, default 1_000_000
+            Search nodes that the answer may cost, 0 to 2^64 - 1.
+
+        Returns
+        -------
+        ClusterChange
+            ``victims`` are those that stop; `least` and `is_least` say what is proved.
+
+        Raises
+        ------
+        StateError
+            A Gang of that name runs.
+        InvalidRequestError
+            As for `check`.
+
+        Examples
+        --------
+        >>> import topoalloc as ta
+        >>> cluster = Cluster(levels=["rack"])
+        >>> cluster.add_node("n0", ta.Machine.preset("dgx-h100"))
+        >>> pods = ta.PodSet("worker", ta.Request(devices={"gpu": 8}), 1)
+        >>> cluster.commit(cluster.place(ta.Gang("batch-7", [pods])))
+        >>> change = cluster.preempt(ta.Gang("train-3", [pods], priority=100))
+        >>> change.victims, change.is_least
+        (('batch-7',), True)
+        """
+        compiled, limit = _gang(gang)._compiled, check_steps(max_steps)
+        found = self.preempt_for(compiled, limit)
+        return ClusterChange._of("preempt", found, limit, self.levels, gang)
+
+    def defragment(
+        self, gang: Gang, *, max_steps: int = DEFAULT_MAX_STEPS
+    ) -> ClusterChange:
+        """Find the fewest pods of other Gangs to move so that a Gang fits.
+
+        Parameters
+        ----------
+        gang : Gang
+            One that does not run.
+        max_steps : int, default 1_000_000
+            Search nodes that the answer may cost, 0 to 2^64 - 1.
+
+        Returns
+        -------
+        ClusterChange
+            All moves are one change, not an order of steps.
+
+        Raises
+        ------
+        StateError
+            A Gang of that name runs.
+        InvalidRequestError
+            As for `check`.
+
+        Examples
+        --------
+        >>> import topoalloc as ta
+        >>> cluster = Cluster(levels=["rack"])
+        >>> machine = ta.Machine.preset("dgx-h100")
+        >>> half = ta.Request(devices={"gpu": 4})
+        >>> for i in range(2):
+        ...     cluster.add_node(f"n{i}", machine)
+        ...     pods = ta.PodSet("server", half, 1)
+        ...     cluster.commit(cluster.place(ta.Gang(f"serve-{i}", [pods])))
+        ...     cluster.cordon(f"n{i}")
+        >>> for i in range(2):
+        ...     cluster.uncordon(f"n{i}")
+        >>> pods = ta.PodSet("worker", ta.Request(devices={"gpu": 8}), 1)
+        >>> change = cluster.defragment(ta.Gang("train-3", [pods]))
+        >>> [str(move) for move in change.moves]
+        ['serve-0/server/0: n0 -> n1', 'train-3/worker/0: starts on n0']
+        """
+        compiled, limit = _gang(gang)._compiled, check_steps(max_steps)
+        found = self.defragment_for(compiled, limit)
+        return ClusterChange._of("defragment", found, limit, self.levels, gang)
+
+    def score(
+        self, request: Request, *, max_steps: int = DEFAULT_MAX_STEPS
+    ) -> dict[str, int]:
+        """Say how well each node suits one copy of a Request, for a scheduler.
+
+        Parameters
+        ----------
+        request : Request
+            One copy.
+        max_steps : int, default 1_000_000
+            For each node that differs from the others, 0 to 2^64 - 1.
+
+        Returns
+        -------
+        dict of str to int
+            Node to 0 (it holds no copy, or is cordoned) to 100 (the best), in node
+            order. Of two nodes the one that costs less never scores less.
+
+        Raises
+        ------
+        InvalidRequestError
+            An argument is of another form.
+
+        Examples
+        --------
+        >>> import topoalloc as ta
+        >>> cluster = Cluster(levels=["rack"])
+        >>> cluster.add_nodes(["n0", "n1", "n2"], ta.Machine.preset("dgx-h100"))
+        >>> _ = cluster.node("n1").allocate(ta.Request(devices={"gpu": 6}), owner="a")
+        >>> cluster.cordon("n2")
+        >>> cluster.score(ta.Request(devices={"gpu": 2}))
+        {'n0': 1, 'n1': 100, 'n2': 0}
+        """
+        return dict(self.score_rows(_request(request), check_steps(max_steps)))
+
+    @contextmanager
+    def _naming_gang(self, name: str) -> Iterator[None]:
+        """Add to the error the name that may have been meant."""
+        try:
+            yield
+        except StateError as error:
+            known = self.gangs
+            if name in known:
+                raise
+            raise StateError(f"{error}{meant(name, known)}") from None
 
     def headroom(
         self,
@@ -997,12 +903,8 @@ class Cluster(_core.Cluster):
         InvalidRequestError
             There is no such level.
         """
-        if not isinstance(request, Request):
-            raise InvalidRequestError(
-                f"request: {type(request).__name__}, want a Request"
-            )
         rows = self.headroom_rows(
-            request, name_text("level", level), check_steps(max_steps)
+            _request(request), name_text("level", level), check_steps(max_steps)
         )
         return [*map(DomainHeadroom._make, rows)]
 
@@ -1125,6 +1027,17 @@ def _gang(gang: object) -> Gang:
     if not isinstance(gang, Gang):
         raise InvalidRequestError(f"gang: {type(gang).__name__}, want a Gang")
     return gang
+
+
+def _request(request: object) -> Request:
+    if not isinstance(request, Request):
+        raise InvalidRequestError(f"request: {type(request).__name__}, want a Request")
+    return request
+
+
+def _names(name: str, values: object) -> Iterator[str]:
+    for i, value in enumerate(items_of(name, values, "a list of names")):
+        yield name_text(f"{name}[{i}]", value)
 
 
 def _demand_machine(name: str, machine: object) -> None:
