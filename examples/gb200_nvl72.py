@@ -3,7 +3,7 @@
 
 Two scalable units of eight racks, 18 trays a rack, four GPUs a tray, as in NVIDIA's
 reference architecture of the DGX SuperPOD with GB200. Trainings take 16 trays of each
-rack and leave two as spares.
+rack and leave two as spares; then trays fail, and an evaluation finds no room.
 """
 
 from __future__ import annotations
@@ -47,13 +47,23 @@ def main(path: str) -> None:
     start(cluster, train)
     start(cluster, train | {"name": "train-4"})
 
-    print("\n2. An evaluation wants eight trays of one NVLink domain.")
+    failed = ["t007", "t012", "t130"]
+    print(f"\n2. {', '.join(failed)} fail; spares of their racks take over.")
+    for tray in failed:
+        cluster.cordon(tray)
+    change = cluster.replace("train-3", failed)
+    cluster.commit(change)
+    print(f"{change.status.name}, and all other pods stay:")
+    for move in change.moves:
+        print(f"  {move}")
+
+    print("\n3. An evaluation wants eight trays of one NVLink domain.")
     whole = ta.Request.from_dict(train["podsets"][0]["request"])
     spares = sum(rack.count for rack in cluster.headroom(whole, level="rack"))
     plan = start(cluster, evaluate)
     print(f"{spares} trays are free, and yet:\n{plan.explanation}")
 
-    print("3. What if train-4 stopped first?")
+    print("4. What if train-4 stopped first?")
     what_if = cluster.fork()
     what_if.release("train-4")
     start(what_if, evaluate)

@@ -536,6 +536,77 @@ def test_what_if_adds_and_removes_nodes(shell: Shell) -> None:
     assert "n0" in result.err
 
 
+def test_what_if_drains_and_replaces(shell: Shell) -> None:
+    words = ("place:train.json", "cordon:n3", "release:train", "place:train.json")
+    write("two.json", ta.Gang("two", [ta.PodSet("worker", WHOLE, 2)]).to_dict())
+    result = shell("what-if", "c.json", "place:two.json", "drain:n0", "remove:n0")
+    assert (result.code, result.err) == (0, "")
+    assert "drain:n0        OPTIMAL  two: 1 pod to other places: " in result.out
+    assert "worker/0 n0 -> n" in result.out
+    result = shell("what-if", "c.json", *words, "--json")
+    assert json.loads(result.out)["changes"][-1]["status"] == "OPTIMAL"
+    document = shell.json("what-if", "c.json", "place:two.json", "replace:n[0-1]")
+    validate(document, "what_if")
+    (plan,) = document["changes"][1]["plans"]
+    assert (plan["operation"], len(plan["moves"])) == ("replace", 2)
+    assert document["answer"]["nodes_cordoned"] == 2
+    assert document["answer"]["gangs"][0]["pods"] == 2
+    # Nothing runs there: nothing is found to do, and the nodes are out.
+    document = shell.json("what-if", "c.json", "replace:n5")
+    assert document["changes"][0]["plans"] == []
+    assert document["answer"]["nodes_cordoned"] == 1
+    result = shell("what-if", "c.json", "replace:n77")
+    assert result == (
+        2,
+        "",
+        "topoalloc: CHANGE: replace:n77: no node 'n77', want one of the Cluster\n",
+    )
+
+
+def test_what_if_replaces_until_a_gang_has_no_place(shell: Shell) -> None:
+    words = ("place:train.json", "cordon:n[4-15]", "replace:n2", "cordon:n1")
+    result = shell("what-if", "c.json", *words, "--picture")
+    assert result.code == 1
+    assert "replace:n2        INFEASIBLE  -\n" in result.out
+    assert "A train" not in result.out
+    assert result.err.startswith("topoalloc: replace:n2: INFEASIBLE, ")
+    document = shell.json("what-if", "c.json", *words)
+    validate(document, "what_if")
+    assert [len(change.get("plans", [])) for change in document["changes"]] == [0, 0, 1]
+
+
+def test_what_if_makes_room(shell: Shell) -> None:
+    write(
+        "low.json",
+        ta.Gang("low", [ta.PodSet("worker", WHOLE, 16)], priority=-1).to_dict(),
+    )
+    full = ("place:low.json", "preempt:train.json")
+    result = shell("what-if", "c.json", *full)
+    assert result.code == 0
+    assert "low: 16 pods stopped" in result.out
+    assert "train: 4 pods on n[0-3]" in result.out
+    document = shell.json("what-if", "c.json", *full)
+    assert document["changes"][1]["plans"][0]["victims"] == ["low"]
+    assert shell("what-if", "c.json", "place:train.json", "preempt:wide.json").code == 1
+
+    one = ta.PodSet("worker", ta.Request(devices={"gpu": 4}), 1)
+    for name in ("a", "b"):
+        write(f"{name}.json", ta.Gang(name, [one]).to_dict())
+    words = ["cordon:n[1-15]", "place:a.json", "uncordon:n1", "cordon:n0"]
+    words += ["place:b.json", "uncordon:n0"]
+    write("big.json", ta.Gang("big", [ta.PodSet("worker", WHOLE, 1)]).to_dict())
+    assert shell("what-if", "c.json", *words, "place:big.json").code == 1
+    result = shell("what-if", "c.json", *words, "defragment:big.json")
+    assert result.code == 0
+    assert "a: 1 pod to other places: worker/0 n0 -> n1" in result.out
+    assert "big: 1 pod on n0" in result.out
+
+    released = ("place:train.json", "release:train/worker/1", "grow:train")
+    result = shell("what-if", "c.json", *released)
+    assert result.code == 0
+    assert "grow:train              OPTIMAL  train: 1 pod on n1\n" in result.out
+
+
 def test_what_if_ends_at_a_change_that_cannot_be(shell: Shell) -> None:
     words = ("place:wide.json", "cordon:n1")
     result = shell("what-if", "c.json", *words)

@@ -60,7 +60,7 @@ Examples:
   topoalloc cluster check cluster.json --gang train.json
   topoalloc cluster place cluster.json --pods 16 --gpus 4 --within rack
   topoalloc cluster headroom cluster.json --level rack --gpus 4
-  topoalloc cluster what-if cluster.json cordon:n[001-002] --gang train.json
+  topoalloc cluster what-if cluster.json drain:n[001-002] --gang train.json
 
 Exit codes:
   0 yes   1 a proved no   2 bad input   3 undecided, the step limit came first

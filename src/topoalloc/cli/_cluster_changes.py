@@ -3,15 +3,16 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from topoalloc._cluster import Cluster
+from topoalloc import Cluster, ClusterChange
 from topoalloc._errors import InvalidRequestError
 from topoalloc._gang import Gang
 from topoalloc._node_names import ranges_of
-from topoalloc._quantity import counted
+from topoalloc._quantity import counted, shown
 from topoalloc.cli import EXIT_YES
 from topoalloc.cli._cluster_place import complaint
 from topoalloc.cli._cluster_source import node_names, read_gang
@@ -172,6 +173,103 @@ def _place(what: str) -> _Apply:
     return apply
 
 
+def _found(find: Callable[[Cluster, int], ClusterChange]) -> _Apply:
+    """Return what makes a change that the Cluster finds, whole or not at all."""
+
+    def apply(cluster: Cluster, text: str, max_steps: int) -> Outcome:
+        return _made(cluster, text, [find(cluster, max_steps)])
+
+    return apply
+
+
+def _made(cluster: Cluster, text: str, changes: Iterable[ClusterChange]) -> Outcome:
+    """Commit changes one after the other, up to one that was not found."""
+    status, lines, documents = "done", list[str](), []
+    for change in changes:
+        status = change.status.name
+        documents.append(change.to_dict())
+        code = exit_code(change.status)
+        if code != EXIT_YES:
+            why = f"{text}: {status}, {change.reason}"
+            of = "" if change.podset is None else f" of {change.podset}"
+            return Outcome(text, status, lines, code, why + of, {"plans": documents})
+        lines += _lines_of(change)
+        if change.moves or change.cordoned:
+            cluster.commit(change)
+    return Outcome(text, status, lines, facts={"plans": documents})
+
+
+def _lines_of(change: ClusterChange) -> list[str]:
+    """Say what a change does, Gang by Gang."""
+    lines = []
+    for gang, run in itertools.groupby(change.moves, lambda move: move.gang):
+        moves = [*run]
+        moved = [move for move in moves if move.before and move.after]
+        new = [move.after.node for move in moves if move.after and not move.before]
+        ended = [move for move in moves if move.before and not move.after]
+        if new:
+            where = _nodes_text(dict.fromkeys(new))
+            lines.append(f"{gang}: {counted(len(new), 'pod')} on {where}")
+        if moved:
+            named = [
+                f"{move.podset}/{move.index} {move.before.node} -> {move.after.node}"
+                for move in moved[:_MOST_RANGES]
+                if move.before and move.after
+            ]
+            more = ["..."] if len(moved) > _MOST_RANGES else []
+            pods = counted(len(moved), "pod")
+            lines.append(f"{gang}: {pods} to other places: {', '.join(named + more)}")
+        if ended:
+            lines.append(f"{gang}: {counted(len(ended), 'pod')} stopped")
+    lines += [f"{left.owner} stays on {left.node}" for left in change.left]
+    return lines
+
+
+def _drain(what: str) -> _Apply:
+    listed = node_names("CHANGE", what)
+    return _found(lambda cluster, steps: cluster.drain(listed, max_steps=steps))
+
+
+def _grow(what: str) -> _Apply:
+    return _found(lambda cluster, steps: cluster.grow(what, max_steps=steps))
+
+
+def _preempt(what: str) -> _Apply:
+    gang = read_gang("CHANGE", what)
+    return _found(lambda cluster, steps: cluster.preempt(gang, max_steps=steps))
+
+
+def _defragment(what: str) -> _Apply:
+    gang = read_gang("CHANGE", what)
+    return _found(lambda cluster, steps: cluster.defragment(gang, max_steps=steps))
+
+
+def _replace(what: str) -> _Apply:
+    listed = node_names("CHANGE", what)
+
+    def apply(cluster: Cluster, text: str, max_steps: int) -> Outcome:
+        failed = {*listed}
+        unknown = sorted(failed.difference(cluster.nodes))
+        if unknown:
+            raise InvalidRequestError(
+                f"CHANGE: {text}: no node {shown(unknown[0])}, want one of the Cluster"
+            )
+        for name in listed:
+            cluster.cordon(name)
+        hit = [
+            name
+            for name, running in cluster.gangs.items()
+            if any(pod.node in failed for pod in running.pods)
+        ]
+        return _made(
+            cluster,
+            text,
+            (cluster.replace(name, listed, max_steps=max_steps) for name in hit),
+        )
+
+    return apply
+
+
 def _nodes_text(names: Iterable[str]) -> str:
     """Name nodes by ranges, the first few where there are many."""
     ranges = ranges_of(names)
@@ -186,8 +284,13 @@ def _facts_of(gang: Gang) -> dict[str, Any]:
 _KINDS: Final[dict[str, Callable[[str], _Apply]]] = {
     "cordon": _of_nodes(Cluster.cordon, "take no more pods"),
     "uncordon": _of_nodes(Cluster.uncordon, "take pods again"),
+    "drain": _drain,
     "remove": _of_nodes(Cluster.remove_node, "leave"),
     "add": _add,
-    "release": _release,
+    "replace": _replace,
     "place": _place,
+    "preempt": _preempt,
+    "defragment": _defragment,
+    "grow": _grow,
+    "release": _release,
 }

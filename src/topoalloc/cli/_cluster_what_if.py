@@ -26,18 +26,19 @@ from topoalloc.cli._question import Question
 __all__ = ["EXAMPLES", "HELP", "command"]
 
 HELP = """\
-Each CHANGE is one of cordon:NODES, uncordon:NODES, remove:NODES, add:NODES=LIKE (as \
-the node LIKE), place:FILE (a Gang in JSON) and release:GANG[/PODSET/INDEX]. NODES are \
-names with commas and ranges: n[001-016],n020.
+Each CHANGE is one of cordon:NODES, uncordon:NODES, drain:NODES, remove:NODES, \
+add:NODES=LIKE (as the node LIKE), replace:NODES (they fail, and Gangs get others), \
+place:FILE, preempt:FILE, defragment:FILE (a Gang in JSON), grow:GANG and \
+release:GANG[/PODSET/INDEX]. NODES are names with commas and ranges: n[001-016],n020.
 
 The changes are made in order, on a copy; one that cannot be made ends it. Without a \
 question the summary of what came out is printed."""
 
 EXAMPLES = (
-    "topoalloc cluster what-if cluster.json cordon:n[001-002] --gang train.json",
+    "topoalloc cluster what-if cluster.json drain:n[001-002] --gang train.json",
+    "topoalloc cluster what-if cluster.json replace:n007 place:other.json --picture",
     "topoalloc cluster what-if cluster.json release:train-3 --pods 16 --gpus 4 --place",
-    "topoalloc cluster what-if cluster.json place:other.json remove:n007 --picture",
-    "topoalloc cluster what-if cluster.json add:n[145-162]=n144 --json",
+    "topoalloc cluster what-if cluster.json preempt:urgent.json --json",
 )
 
 
@@ -83,7 +84,8 @@ def command(
         else:
             sys.stdout.write("\n")
             code = _print_answer(cluster, asked, question, place=place)
-    picture.draw(cluster)
+    if outcomes[-1].code == EXIT_YES:
+        picture.draw(cluster)
     return code
 
 
