@@ -466,6 +466,20 @@ PodSet counted_podset(std::mt19937& random) {
         out.where.push_back(
             {"pool", ConditionOp::equal, {std::string(pick(2) == 0 ? "a" : "b")}});
     }
+    for (std::uint32_t i = pick(3); i > 0; --i) {
+        const std::string& level = levels[pick(3)];
+        switch (pick(3)) {
+            case 0:
+                out.prefer.emplace_back(Within{level});
+                break;
+            case 1:
+                out.prefer.emplace_back(Spread{level, 1 + pick(4)});
+                break;
+            default:
+                (pick(2) == 0 ? out.prefer : out.require).emplace_back(Balanced{level});
+                break;
+        }
+    }
     return out;
 }
 

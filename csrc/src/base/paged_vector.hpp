@@ -5,6 +5,8 @@
 // of pages.
 #pragma once
 
+#include "base/own.hpp"
+
 #include <array>
 #include <cstddef>
 #include <memory>
@@ -48,19 +50,6 @@ class PagedVector {
   private:
     using Page = std::array<T, PageSize>;
     using Pages = std::vector<std::shared_ptr<Page>>;
-
-    // use_count() is a relaxed read; a reference made and dropped orders it after the
-    // other owner's last use.
-    template <class U>
-    static U& own(std::shared_ptr<U>& shared) {
-        if (shared.use_count() > 1) {
-            shared = std::make_shared<U>(*shared);
-        } else {
-            std::shared_ptr<U> probe = shared;
-            probe.reset();
-        }
-        return *shared;
-    }
 
     std::shared_ptr<Pages> pages_;
     std::size_t size_ = 0;

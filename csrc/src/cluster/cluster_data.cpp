@@ -18,18 +18,6 @@ std::string quoted(const std::string& text) {
     return "'" + text + "'";
 }
 
-// What several copies share, to be changed by one.
-template <class T>
-T& own(std::shared_ptr<T>& shared) {
-    if (shared.use_count() > 1) {
-        shared = std::make_shared<T>(*shared);
-    } else {
-        std::shared_ptr<T> probe = shared;  // orders the count, as in PagedVector
-        probe.reset();
-    }
-    return *shared;
-}
-
 void demand_trees(const std::vector<ClusterTree>& trees) {
     std::set<std::string> tree_names;
     std::set<std::string> level_names{"node"};
@@ -62,8 +50,7 @@ ClusterData::ClusterData(std::vector<ClusterTree> trees, Policy policy)
     : pool_(std::make_shared<ClassPool>(policy)),
       traits_(std::make_shared<Traits>()),
       names_(std::make_shared<Names>()),
-      free_slots_(std::make_shared<std::vector<std::uint32_t>>()),
-      gangs_(std::make_shared<Gangs>()) {
+      free_slots_(std::make_shared<std::vector<std::uint32_t>>()) {
     validate(policy);
     if (!policy.has_default_order()) {
         throw InvalidRequestError("policy.order: not the default one of " +
@@ -389,11 +376,11 @@ const ShapeSums* ClusterData::sums_of(const CountedGang& gang) const {
 
 void ClusterData::set_gang(const std::string& name,
                            std::shared_ptr<const RunningGang> gang) {
-    own(gangs_)[name] = std::move(gang);
+    gangs_.insert_or_assign(name, std::move(gang));
 }
 
 void ClusterData::remove_gang(const std::string& name) {
-    own(gangs_).erase(name);
+    gangs_.erase(name);
 }
 
 void ClusterData::check_consistency() const {

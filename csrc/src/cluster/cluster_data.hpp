@@ -5,6 +5,7 @@
 // the cluster room.
 #pragma once
 
+#include "base/chunked_map.hpp"
 #include "base/paged_vector.hpp"
 #include "cluster/cluster_layout.hpp"
 #include "cluster/node_class.hpp"
@@ -109,9 +110,8 @@ class ClusterData {
     void describe(std::uint32_t slot, NodeDescription description);
     void set_books(std::uint32_t slot, NodeClassPtr state, NodeHoldingsPtr holdings);
 
-    [[nodiscard]] const std::map<std::string, std::shared_ptr<const RunningGang>>&
-    gangs() const {
-        return *gangs_;
+    [[nodiscard]] const ChunkedMap<std::shared_ptr<const RunningGang>>& gangs() const {
+        return gangs_;
     }
     void set_gang(const std::string& name, std::shared_ptr<const RunningGang> gang);
     void remove_gang(const std::string& name);
@@ -127,7 +127,6 @@ class ClusterData {
   private:
     using Path = std::vector<DomainValue>;
     using Names = std::unordered_map<std::string, std::uint32_t>;
-    using Gangs = std::map<std::string, std::shared_ptr<const RunningGang>>;
     /// A node of each labels and taints, by their hash; the number stands in it.
     using Traits =
         std::unordered_multimap<std::size_t, std::shared_ptr<const NodeInfo>>;
@@ -156,7 +155,7 @@ class ClusterData {
     /// By level: Domain numbers by path. They are never given up.
     std::shared_ptr<std::vector<std::map<Path, std::uint32_t>>> domains_;
     std::vector<PagedVector<std::uint32_t>> open_;  ///< by level: nodes with holdings
-    std::shared_ptr<Gangs> gangs_;
+    ChunkedMap<std::shared_ptr<const RunningGang>> gangs_;
     std::vector<ShapeSums> sums_;
     std::uint64_t next_sequence_ = 0;
     /// Null when a change has made it stale; made anew when asked for.

@@ -373,8 +373,8 @@ bool CountedPlanner::may_be_better(std::span<const std::uint32_t> vertices,
 
 }  // namespace
 
-bool fits_by_counts(const CountedProblem& problem) {
-    return CountedRooms(problem).plan_pods() >= problem.podset.min_count;
+std::uint32_t pods_by_counts(const CountedProblem& problem) {
+    return CountedRooms(problem).plan_pods();
 }
 
 std::optional<SparsePlan> plan_by_counts(const CountedProblem& problem,

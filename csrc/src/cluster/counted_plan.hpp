@@ -22,7 +22,11 @@ struct SparsePlan {
     SparsePods pods;
 };
 
-[[nodiscard]] bool fits_by_counts(const CountedProblem& problem);
+/// Pods of a plan that misses as few as can be.
+[[nodiscard]] std::uint32_t pods_by_counts(const CountedProblem& problem);
+[[nodiscard]] inline bool fits_by_counts(const CountedProblem& problem) {
+    return pods_by_counts(problem) >= problem.podset.min_count;
+}
 /// Any plan where the least cost is not asked for.
 /// Nullopt when the budget ended before a candidate.
 [[nodiscard]] std::optional<SparsePlan> plan_by_counts(const CountedProblem& problem,

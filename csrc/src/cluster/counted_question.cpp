@@ -25,8 +25,11 @@ class CountedQuestion {
 
     [[nodiscard]] static bool is_one(const ClusterData& data,
                                      const GangProblem& shape) {
-        return shape.podsets.size() == 1 && shape.prefer.empty() &&
-               shape.balanced.empty() && data.layout().tree.has_value();
+        // What a Group of the PodSet prefers counts in another place.
+        return shape.podsets.size() == 1 && data.layout().tree.has_value() &&
+               std::ranges::all_of(shape.prefer, [](const PreferRule& rule) {
+                   return rule.unmet == 0;
+               });
     }
 
     std::optional<GangVerdict> check() {
@@ -34,11 +37,21 @@ class CountedQuestion {
             return std::nullopt;
         }
         GangVerdict verdict = refusal();
-        if (!is_refused_ && fits_by_counts(problem_)) {
-            verdict.status = Status::feasible;
-            verdict.reason = GangReason::fits;
-            verdict.podset = no_index;
+        if (is_refused_ || !fits_by_counts(problem_)) {
+            return verdict;
         }
+        if (!shape_.balanced.empty()) {
+            // Some plan may keep the rules, though one that was found does not.
+            add_open();
+            StepBudget budget{0, limits_.max_steps};
+            const auto found = plan_by_counts(problem_, false, budget);
+            if (!found || !keeps_balance(found->pods)) {
+                return std::nullopt;
+            }
+        }
+        verdict.status = Status::feasible;
+        verdict.reason = GangReason::fits;
+        verdict.podset = no_index;
         return verdict;
     }
 
@@ -53,8 +66,9 @@ class CountedQuestion {
         }
         add_open();
         StepBudget budget{0, limits_.max_steps};
-        auto found = plan_by_counts(problem_, true, budget);
-        if (!found) {
+        auto found = best_plan(budget);
+        // The best of all plans is the best of those that keep more rules, if it does.
+        if (!found || !keeps_balance(found->pods)) {
             return std::nullopt;
         }
         plan.verdict.steps += budget.steps;
@@ -128,6 +142,108 @@ class CountedQuestion {
         problem_.held.push_back(held);
         problem_.copies.push_back(fits.count);
         return static_cast<std::uint32_t>(problem_.held.size() - 1);
+    }
+
+    // The best plan, Balanced left aside: with as many preferences as can be kept.
+    std::optional<SparsePlan> best_plan(StepBudget& budget) {
+        std::vector<const PreferRule*> entries;
+        for (const PreferRule& rule : shape_.prefer) {
+            if (rule.kind != RuleKind::balanced) {
+                entries.push_back(&rule);
+            }
+        }
+        if (entries.empty()) {
+            return plan_by_counts(problem_, true, budget);
+        }
+        const std::uint32_t pods = pods_by_counts(problem_);
+        for (std::size_t unmet = 0; unmet < entries.size(); ++unmet) {
+            std::optional<SparsePlan> best;
+            std::vector<bool> dropped(entries.size());
+            std::fill_n(dropped.begin(), unmet, true);
+            do {
+                const CountedProblem kept = with_kept(entries, dropped);
+                if (pods_by_counts(kept) == pods &&
+                    !take_better(kept, unmet, budget, best)) {
+                    return std::nullopt;
+                }
+            } while (std::prev_permutation(dropped.begin(), dropped.end()));
+            if (best) {
+                return best;
+            }
+        }
+        std::optional<SparsePlan> none;
+        return take_better(problem_, entries.size(), budget, none) ? none
+                                                                   : std::nullopt;
+    }
+
+    [[nodiscard]] CountedProblem with_kept(
+        const std::vector<const PreferRule*>& entries,
+        const std::vector<bool>& dropped) const {
+        CountedProblem out = problem_;
+        for (std::size_t i = 0; i < entries.size(); ++i) {
+            if (!dropped[i] && entries[i]->kind == RuleKind::within) {
+                out.within.push_back(entries[i]->within);
+            } else if (!dropped[i]) {
+                out.spread.push_back(entries[i]->level);
+            }
+        }
+        return out;
+    }
+
+    // False where the budget ended before a plan.
+    static bool take_better(const CountedProblem& kept,
+                            std::size_t unmet,
+                            StepBudget& budget,
+                            std::optional<SparsePlan>& best) {
+        auto plan = plan_by_counts(kept, true, budget);
+        if (!plan) {
+            return false;
+        }
+        if (!plan->found) {
+            best = best ? std::move(best) : std::move(plan);
+            return true;
+        }
+        plan->cost.unmet.front() = static_cast<std::int64_t>(unmet);
+        const bool is_proved = plan->is_proved && (!best || best->is_proved);
+        if (!best || plan->cost < best->cost ||
+            (plan->cost == best->cost && is_later(best->pods, plan->pods))) {
+            best = std::move(plan);
+        }
+        best->is_proved = is_proved;
+        return true;
+    }
+
+    // Whether a plan holds all that is Balanced, required or preferred.
+    [[nodiscard]] bool keeps_balance(const SparsePods& pods) const {
+        return std::ranges::all_of(shape_.balanced,
+                                   [&](const LevelRule& rule) {
+                                       return is_balanced(pods, rule.level);
+                                   }) &&
+               std::ranges::all_of(shape_.prefer, [&](const PreferRule& rule) {
+                   return rule.kind != RuleKind::balanced ||
+                          is_balanced(pods, rule.level.level);
+               });
+    }
+
+    [[nodiscard]] bool is_balanced(const SparsePods& pods, std::uint32_t level) const {
+        std::uint32_t most = 0;
+        std::uint32_t least = no_index;
+        std::uint32_t sum = 0;
+        std::uint32_t last = no_index;
+        for (const NodePods& here : pods) {
+            const std::uint32_t domain =
+                level == problem_.levels
+                    ? here.node
+                    : data_.node(data_.layout().order[here.node]).info->domains[level];
+            if (domain != last && last != no_index) {
+                most = std::max(most, sum);
+                least = std::min(least, sum);
+                sum = 0;
+            }
+            last = domain;
+            sum += here.pods;
+        }
+        return std::max(most, sum) - std::min(least, sum) <= 1;
     }
 
     // "No", and why, if it is one.

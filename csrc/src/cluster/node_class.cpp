@@ -14,6 +14,8 @@ namespace {
 // Enough for every Request that runs on a Cluster; beyond it all are numbered, and
 // compiled, anew.
 constexpr std::size_t most_requests = 1U << 14U;
+// Classes that are kept though no node is in them.
+constexpr std::size_t most_recent = 1'024;
 // What is kept with one class of each kind.
 constexpr std::size_t most_known = 256;
 
@@ -89,12 +91,13 @@ NodeClassPtr ClassPool::intern(std::shared_ptr<NodeState> state) {
     const std::size_t hash = hash_of(*state);
     const std::scoped_lock lock(mutex_);
     const auto [begin, end] = classes_.equal_range(hash);
-    for (auto it = begin; it != end; ++it) {
+    for (auto it = begin; it != end;) {
         NodeClassPtr known = it->second.lock();
         if (known && known->state->machine_ptr() == state->machine_ptr() &&
             *known->state == *state) {
             return known;
         }
+        it = known ? std::next(it) : classes_.erase(it);
     }
     if (classes_.size() >= purge_at_) {
         std::erase_if(classes_,
@@ -103,6 +106,12 @@ NodeClassPtr ClassPool::intern(std::shared_ptr<NodeState> state) {
     }
     auto made = std::make_shared<const NodeClass>(std::move(state), numbers_);
     classes_.emplace(hash, made);
+    if (recent_.size() < most_recent) {
+        recent_.push_back(made);
+    } else {
+        recent_[next_recent_] = made;
+        next_recent_ = (next_recent_ + 1) % most_recent;
+    }
     return made;
 }
 

@@ -170,6 +170,9 @@ class ClassPool {
     std::mutex mutex_;
     std::unordered_multimap<std::size_t, std::weak_ptr<const NodeClass>> classes_;
     std::size_t purge_at_ = 1024;
+    /// The last ones that were made: nodes come back to states that they were in.
+    std::vector<NodeClassPtr> recent_;
+    std::size_t next_recent_ = 0;
     std::mutex requests_mutex_;
     /// By identity, and by content: what stands here is alive.
     std::unordered_map<const Request*, Numbered> by_identity_;
