@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
-from typing import Any, NamedTuple, NoReturn, Self, TypeAlias
+from typing import Any, NamedTuple, Self, TypeAlias
 
 from topoalloc import _core
 from topoalloc._allocator import DEFAULT_MAX_STEPS, Allocator, _cpuset
-from topoalloc._cluster_change import ClusterChange, meant
+from topoalloc._cluster_change import Asked, ClusterChange, meant
 from topoalloc._constraints import check_count, check_steps
 from topoalloc._errors import InvalidRequestError, StateError
 from topoalloc._gang import Gang, Taint, items_of, name_text, plain_text
@@ -652,7 +652,9 @@ class Cluster(_core.Cluster):
         nodes = [*_names("failed", failed)]
         with self._naming_gang(name):
             compiled = self.replace_pods(name, nodes, limit)
-        return ClusterChange._of("replace", compiled, limit, self.levels)
+        return ClusterChange._of(
+            compiled, self.levels, Asked("replace", limit, nodes=nodes)
+        )
 
     def grow(self, gang: str, *, max_steps: int = DEFAULT_MAX_STEPS) -> ClusterChange:
         """Find places for more pods of a Gang that runs, up to its count.
@@ -692,7 +694,7 @@ class Cluster(_core.Cluster):
         name, limit = name_text("gang", gang), check_steps(max_steps)
         with self._naming_gang(name):
             compiled = self.grow_gang(name, limit)
-        return ClusterChange._of("grow", compiled, limit, self.levels)
+        return ClusterChange._of(compiled, self.levels, Asked("grow", limit))
 
     def drain(
         self, nodes: str | Iterable[str], *, max_steps: int = DEFAULT_MAX_STEPS
@@ -739,7 +741,9 @@ class Cluster(_core.Cluster):
                 if name not in known:
                     raise StateError(f"{error}{meant(name, known)}") from None
             raise
-        return ClusterChange._of("drain", compiled, limit, self.levels)
+        return ClusterChange._of(
+            compiled, self.levels, Asked("drain", limit, nodes=names)
+        )
 
     def preempt(
         self, gang: Gang, *, max_steps: int = DEFAULT_MAX_STEPS
@@ -780,7 +784,7 @@ class Cluster(_core.Cluster):
         """
         compiled, limit = _gang(gang)._compiled, check_steps(max_steps)
         found = self.preempt_for(compiled, limit)
-        return ClusterChange._of("preempt", found, limit, self.levels, gang)
+        return ClusterChange._of(found, self.levels, Asked("preempt", limit, gang))
 
     def defragment(
         self, gang: Gang, *, max_steps: int = DEFAULT_MAX_STEPS
@@ -826,7 +830,7 @@ class Cluster(_core.Cluster):
         """
         compiled, limit = _gang(gang)._compiled, check_steps(max_steps)
         found = self.defragment_for(compiled, limit)
-        return ClusterChange._of("defragment", found, limit, self.levels, gang)
+        return ClusterChange._of(found, self.levels, Asked("defragment", limit, gang))
 
     def score(
         self, request: Request, *, max_steps: int = DEFAULT_MAX_STEPS
@@ -934,6 +938,89 @@ class Cluster(_core.Cluster):
 
     # --- files ---
 
+    def snapshot(self) -> bytes:
+        """Write down the nodes, what they hold and which Gangs run.
+
+        Returns
+        -------
+        bytes
+            One line with format version and checksum, then the JSON of `to_dict`.
+
+        Examples
+        --------
+        >>> import topoalloc as ta
+        >>> cluster = Cluster(levels=["rack"])
+        >>> cluster.add_node("n0", ta.Machine.from_synthetic("pack:1 core:4 pu:2"))
+        >>> Cluster.restore(cluster.snapshot()).nodes
+        ['n0']
+        """
+        from topoalloc import _snapshot  # noqa: PLC0415
+
+        return _snapshot.seal(self.to_dict())
+
+    @classmethod
+    def restore(cls, snapshot: bytes) -> Self:
+        """Make the Cluster that `snapshot` wrote down.
+
+        Parameters
+        ----------
+        snapshot : bytes
+            Of this or an older version of topoalloc.
+
+        Returns
+        -------
+        Cluster
+            It gives the answers that the first would have given.
+
+        Raises
+        ------
+        FormatError
+            The bytes are damaged, of a newer format, or contradict themselves.
+        """
+        from topoalloc import _snapshot  # noqa: PLC0415
+
+        return cls.from_dict(_snapshot.decode(snapshot, "Cluster"))
+
+    def record(
+        self, answer: GangVerdict | GangPlan | ClusterChange, *, embed: bool = True
+    ) -> dict[str, Any]:
+        """Return the Decision record of an answer; `topoalloc.replay` asks it again.
+
+        Parameters
+        ----------
+        answer : GangVerdict, GangPlan or ClusterChange
+            Of the Cluster as it is: one of `check`, `place`, `drain` and their like.
+            It is asked again, so that what is recorded is what a replay gives.
+        embed : bool, default True
+            Put in the Cluster, so that `topoalloc.replay` needs nothing else. Without
+            it the digests remain.
+
+        Returns
+        -------
+        dict
+            Plain values; ``schemas/cluster_decision.json`` describes it.
+
+        Raises
+        ------
+        StaleError
+            The Cluster has changed since, and answers otherwise now; or it holds pods
+            that have lost their place, which no record has, and they matter.
+        InvalidRequestError
+            It is no answer.
+
+        Examples
+        --------
+        >>> import topoalloc as ta
+        >>> cluster = Cluster(levels=["rack"])
+        >>> cluster.add_node("n0", ta.Machine.from_synthetic("pack:1 core:4 pu:2"))
+        >>> gang = ta.Gang("train-3", [ta.PodSet("worker", ta.Request(cores=2), 2)])
+        >>> ta.replay(cluster.record(cluster.place(gang))).is_equal
+        True
+        """
+        from topoalloc._cluster_record import record  # noqa: PLC0415
+
+        return record(self, answer, embed=embed)
+
     def to_dict(self) -> dict[str, Any]:
         """Return the JSON form, which `from_dict` reads.
 
@@ -1003,9 +1090,9 @@ class Cluster(_core.Cluster):
         """Return a fork: what it shares with this one cannot change."""
         return self.fork()
 
-    def __reduce__(self) -> NoReturn:
-        """Refuse: another process has its own nodes."""
-        raise InvalidRequestError("cluster: not to be pickled, want a fork of it here")
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle by way of the snapshot, which every later version reads."""
+        return type(self).restore, (self.snapshot(),)
 
     def __repr__(self) -> str:
         """Show the levels and how much there is."""

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, NoReturn, Self
 
 from topoalloc import _core
@@ -14,7 +14,7 @@ from topoalloc._quantity import counted
 from topoalloc._records import Status
 from topoalloc._request import API_VERSION
 
-__all__ = ["ClusterChange", "LeftHolding", "PodMove", "meant"]
+__all__ = ["Asked", "ClusterChange", "LeftHolding", "PodMove", "meant"]
 
 
 class PodMove(NamedTuple):
@@ -62,6 +62,16 @@ class LeftHolding(NamedTuple):
     owner: str
 
 
+class Asked(NamedTuple):
+    """What a ClusterChange answers."""
+
+    operation: str
+    max_steps: int
+    gang: Gang | None = None
+    """Where the core does not say."""
+    nodes: Sequence[str] = ()
+
+
 class ClusterChange:
     """A change of what runs; made by `Cluster.drain` and its like, and immutable.
 
@@ -86,6 +96,8 @@ class ClusterChange:
         Work done, equal on every machine.
     max_steps : int
         The limit that was given.
+    asked_nodes : tuple of str
+        The nodes that failed, or are to be drained; as they were given.
 
     Examples
     --------
@@ -106,6 +118,7 @@ class ClusterChange:
         "_compiled",
         "_levels",
         "_moves",
+        "asked_nodes",
         "gang",
         "max_steps",
         "operation",
@@ -121,6 +134,7 @@ class ClusterChange:
     podset: str | None
     steps: int
     max_steps: int
+    asked_nodes: tuple[str, ...]
     _compiled: _core.ClusterChange
     _levels: tuple[str, ...]
     _moves: tuple[PodMove, ...] | None
@@ -133,25 +147,22 @@ class ClusterChange:
 
     @classmethod
     def _of(
-        cls,
-        operation: str,
-        compiled: _core.ClusterChange,
-        max_steps: int,
-        levels: tuple[str, ...],
-        gang: Gang | None = None,
+        cls, compiled: _core.ClusterChange, levels: tuple[str, ...], asked: Asked
     ) -> Self:
         self = cls.__new__(cls)
+        gang = asked.gang
         if gang is None and compiled.gang is not None:
             gang = Gang._of(compiled.gang)
         status, reason, podset, steps = compiled.verdict_row
         for name, value in (
-            ("operation", operation),
+            ("operation", asked.operation),
             ("gang", gang),
             ("status", status),
             ("reason", reason),
             ("podset", podset),
             ("steps", steps),
-            ("max_steps", max_steps),
+            ("max_steps", asked.max_steps),
+            ("asked_nodes", tuple(asked.nodes)),
             ("_compiled", compiled),
             ("_levels", levels),
             ("_moves", None),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Snapshots of an Allocator, and the replay of Decision records: both rebuild a state.
+"""Snapshots, and the replay of Decision records: both rebuild a state.
 
 A snapshot is one line, ``topoalloc-snapshot VERSION sha256:DIGEST``, then canonical
 JSON that the digest is of. What is read here may come from anyone: every part is
@@ -29,9 +29,11 @@ from topoalloc._request import API_VERSION, Request, check_header
 
 if TYPE_CHECKING:
     from topoalloc._allocator import Allocator
+    from topoalloc._cluster_change import ClusterChange
+    from topoalloc._gang_answer import GangPlan, GangVerdict
     from topoalloc._records import BatchVerdict, Verdict
 
-__all__ = ["Replay", "build", "decode", "encode", "rebuild", "replay"]
+__all__ = ["Replay", "build", "decode", "encode", "rebuild", "replay", "seal"]
 
 FORMAT_VERSION = 1
 _MAGIC = "topoalloc-snapshot"
@@ -46,8 +48,8 @@ T = TypeVar("T")
 
 
 def encode(machine: dict[str, Any], policy: Policy, rows: dict[str, Any]) -> bytes:
-    """Write a snapshot."""
-    body = canonical(
+    """Write a snapshot of an Allocator."""
+    return seal(
         {
             "apiVersion": API_VERSION,
             "kind": "Snapshot",
@@ -55,12 +57,17 @@ def encode(machine: dict[str, Any], policy: Policy, rows: dict[str, Any]) -> byt
             "policy": policy.to_dict(),
             "state": state_document(rows),
         }
-    ).encode()
+    )
+
+
+def seal(document: Mapping[str, Any]) -> bytes:
+    """Write a document below the line with its checksum."""
+    body = canonical(document).encode()
     digest = hashlib.sha256(body).hexdigest()
     return f"{_MAGIC} {FORMAT_VERSION} sha256:{digest}\n".encode() + body
 
 
-def decode(snapshot: bytes) -> Mapping[str, Any]:
+def decode(snapshot: bytes, kind: str = "Snapshot") -> Mapping[str, Any]:
     """Read a snapshot down to its JSON; checksum and version hold."""
     if not isinstance(snapshot, bytes | bytearray | memoryview):
         raise FormatError(f"snapshot: {type(snapshot).__name__}, want bytes")
@@ -75,7 +82,7 @@ def decode(snapshot: bytes) -> Mapping[str, Any]:
         raise FormatError(f"snapshot: format {words[1]!r}, want {FORMAT_VERSION}")
     if words[2] != f"sha256:{hashlib.sha256(body).hexdigest()}":
         raise FormatError("snapshot: damaged, want content that meets its checksum")
-    return check_header(parse_json(body, "snapshot"), "Snapshot")
+    return check_header(parse_json(body, "snapshot"), kind)
 
 
 def build(cls: type[A], document: Mapping[str, Any], path: str) -> A:
@@ -263,7 +270,7 @@ def _digits(path: str, text: str) -> int:
 class Replay:
     """What came out when a recorded question was asked again."""
 
-    verdict: Verdict | BatchVerdict | None
+    verdict: Verdict | BatchVerdict | GangVerdict | GangPlan | ClusterChange | None
     """The new answer; None where a resize that had failed succeeds now."""
     differences: tuple[str, ...]
     """One line a field that differs; empty: reproduced bit for bit."""
@@ -281,7 +288,7 @@ def replay(record: Mapping[str, Any]) -> Replay:
     ----------
     record : mapping
         A Decision record that embeds its Machine and state (``Verdict.to_dict()``,
-        ``BatchVerdict.to_dict()``).
+        ``BatchVerdict.to_dict()``), or its Cluster (``Cluster.record()``).
 
     Returns
     -------
@@ -304,6 +311,10 @@ def replay(record: Mapping[str, Any]) -> Replay:
     from topoalloc._allocator import Allocator  # noqa: PLC0415
 
     document = check_header(record, "Decision")
+    if "cluster" in document or _is_of_a_cluster(document):
+        from topoalloc import _cluster_record  # noqa: PLC0415
+
+        return _cluster_record.replay(document)
     path = "Decision"
     versions = _field(document, path, "versions", dict)
     semantics = _field(versions, f"{path}.versions", "semantics", str)
@@ -327,6 +338,12 @@ def replay(record: Mapping[str, Any]) -> Replay:
         recorded = shown(document.get("status"))
         return Replay(None, (f"status: OPTIMAL or FEASIBLE, recorded {recorded}",))
     return Replay(verdict, tuple(_differences(document, verdict)))
+
+
+def _is_of_a_cluster(document: Mapping[str, Any]) -> bool:
+    versions = document.get("versions")
+    semantics = versions.get("semantics") if isinstance(versions, dict) else None
+    return isinstance(semantics, str) and semantics.startswith("cluster/")
 
 
 def _ask(

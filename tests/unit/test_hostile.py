@@ -448,3 +448,59 @@ def test_part_of_a_record_is_accepted_or_refused(*, inside: bool, world: World) 
             error = refusal(partial(ta.replay, {**record, path[0]: part}))
             assert error is None or isinstance(error, ta.FormatError)
             assert not MACHINERY.search(str(error)), str(error)
+
+
+def small_cluster() -> ta.Cluster:
+    """Return a Cluster of two nodes on which ``a`` runs."""
+    cluster = ta.Cluster(levels=["rack"])
+    cluster.add_nodes(["n0", "n1"], ta.Machine.from_dict(MACHINE))
+    cluster.commit(cluster.place(ta.Gang("a", [ta.PodSet("w", ONE, 1)])))
+    return cluster
+
+
+CHANGES: dict[str, Callable[[ta.Cluster, Any], object]] = {
+    "replace": lambda c, v: c.replace(v, ["n0"]),
+    "replace failed": lambda c, v: c.replace("a", v),
+    "replace failed node": lambda c, v: c.replace("a", [v]),
+    "replace max_steps": lambda c, v: c.replace("a", ["n0"], max_steps=v),
+    "grow": lambda c, v: c.grow(v),
+    "grow max_steps": lambda c, v: c.grow("a", max_steps=v),
+    "drain": lambda c, v: c.drain(v),
+    "drain node": lambda c, v: c.drain(["n0", v]),
+    "drain max_steps": lambda c, v: c.drain("n0", max_steps=v),
+    "preempt": lambda c, v: c.preempt(v),
+    "preempt max_steps": lambda c, v: c.preempt(OTHER, max_steps=v),
+    "defragment": lambda c, v: c.defragment(v),
+    "defragment max_steps": lambda c, v: c.defragment(OTHER, max_steps=v),
+    "score": lambda c, v: c.score(v),
+    "score max_steps": lambda c, v: c.score(ONE, max_steps=v),
+    "commit": lambda c, v: c.commit(v),
+    "record": lambda c, v: c.record(v),
+    "restore": lambda _, v: ta.Cluster.restore(v),
+}
+OTHER = ta.Gang("b", [ta.PodSet("w", ONE, 1)], priority=1)
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_change_of_a_cluster_accepts_or_refuses_by_name(name: str) -> None:
+    cluster = small_cluster()
+    before = cluster.snapshot()
+    for value in (*HOSTILE, deep()):
+        error = refusal(partial(CHANGES[name], cluster, value))
+        if error is not None:
+            assert isinstance(error, ta.TopoallocError)
+            assert re.match(r"[a-z_]+(\[\d+\])?: .*, want ", str(error), re.DOTALL)
+            assert not MACHINERY.search(str(error)), str(error)
+            str(error).encode()
+        cluster.check_consistency()
+        assert cluster.snapshot() == before
+
+
+def test_part_of_a_cluster_record_is_accepted_or_refused() -> None:
+    cluster = small_cluster()
+    record = cluster.record(cluster.replace("a", ["n0"]))
+    for name in record:
+        for value in (*HOSTILE, deep()):
+            error = refusal(partial(ta.replay, record | {name: value}))
+            assert error is None or isinstance(error, ta.FormatError), (name, value)
+            assert not MACHINERY.search(str(error))
