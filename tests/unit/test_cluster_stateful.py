@@ -44,6 +44,7 @@ RULES: list[ta.Within | ta.Spread | ta.Balanced] = [
     ta.Balanced("domain"),
 ]
 MOST_NODES = 8
+MAX_STEPS = 20_000
 
 machines = st.sampled_from(MACHINES)
 requests = st.sampled_from(REQUESTS)
@@ -142,6 +143,31 @@ def demand_rules(cluster: ta.Cluster, plan: ta.GangPlan) -> None:
             assert not found.taints or podset.tolerations
     for group in plan.gang.groups:
         nodes = [pod.node for pod in plan.pods if pod.podset in group.members]
+        assert all(holds(cluster, rule, nodes) for rule in group.require)
+
+
+def demand_place(
+    cluster: ta.Cluster, gang: ta.Gang, pod: ta.PodPlace, drained: tuple[str, ...]
+) -> None:
+    """Compare a place with what the PodSet asks of a node."""
+    (podset,) = (one for one in gang.podsets if one.name == pod.podset)
+    found = cluster.describe(pod.node)
+    assert pod.node not in drained
+    assert not found.is_cordoned
+    assert not podset.where or found.labels.get("pool") == "a"
+    assert not found.taints or podset.tolerations
+    owner = f"{gang.name}/{pod.podset}/{pod.index}"
+    assert cluster.node(pod.node).placements[owner] == pod.placement
+
+
+def demand_requirements(cluster: ta.Cluster, running: ta.RunningGang) -> None:
+    """Compare the places of a Gang with the rules that it requires."""
+    for podset in running.gang.podsets:
+        nodes = [pod.node for pod in running.pods if pod.podset == podset.name]
+        assert len(nodes) <= podset.count
+        assert all(holds(cluster, rule, nodes) for rule in podset.require)
+    for group in running.gang.groups:
+        nodes = [pod.node for pod in running.pods if pod.podset in group.members]
         assert all(holds(cluster, rule, nodes) for rule in group.require)
 
 
@@ -271,11 +297,110 @@ class ClusterLife(RuleBasedStateMachine):
     def stop(self, position: int, data: st.DataObject) -> None:
         running = self.cluster.gangs
         gang, pods = running[sorted(running)[position % len(running)]]
-        gone = data.draw(st.lists(st.sampled_from(pods), unique_by=lambda pod: pod[:2]))
+        pods_of_it = st.sampled_from(pods) if pods else st.nothing()
+        gone = data.draw(st.lists(pods_of_it, unique_by=lambda pod: pod[:2]))
         self.cluster.release(gang.name, [(pod.podset, pod.index) for pod in gone])
         left = [pod for pod in pods if pod not in gone]
         now = self.cluster.gangs.get(gang.name)
         assert (now.pods if now else []) == left
+
+    @precondition(has_nodes)
+    @rule(position=positions)
+    def lose_node(self, position: int) -> None:
+        name = self.pick(position)
+        node = self.cluster.node(name)
+        for owner in node.placements:
+            node.release(owner)
+        self.cluster.remove_node(name)
+        assert all(
+            pod.node != name
+            for running in self.cluster.gangs.values()
+            for pod in running.pods
+        )
+
+    @precondition(lambda self: self.has_nodes() and self.cluster.gangs)
+    @rule(
+        position=positions,
+        operation=st.sampled_from(["replace", "grow", "drain"]),
+        commits=st.booleans(),
+    )
+    def change_what_runs(self, position: int, operation: str, commits: bool) -> None:
+        running = self.cluster.gangs
+        name = sorted(running)[position % len(running)]
+        node = self.pick(position)
+        before = books(self.cluster)
+        if operation == "replace":
+            change = self.cluster.replace(name, [node], max_steps=MAX_STEPS)
+        elif operation == "grow":
+            change = self.cluster.grow(name, max_steps=MAX_STEPS)
+        else:
+            change = self.cluster.drain(node, max_steps=MAX_STEPS)
+        assert books(self.cluster) == before
+        barred = {node} if operation != "grow" else set()
+        assert barred.isdisjoint(pod.node for pod in change.pods)
+        self.make(change, commits=commits)
+        if change.operation == "grow" and all(not move.before for move in change.moves):
+            fork = self.cluster.fork()
+            if not commits and change.moves:
+                fork.commit(change)
+                fork.release(name, [(move.podset, move.index) for move in change.moves])
+                assert books(fork) == before
+
+    @precondition(has_nodes)
+    @rule(data=st.data(), priority=st.integers(0, 2), commits=st.booleans())
+    def make_room(self, data: st.DataObject, priority: int, commits: bool) -> None:
+        drawn = data.draw(gangs(self.name("g")))
+        gang = ta.Gang(drawn.name, drawn.podsets, drawn.groups, priority=priority)
+        before = books(self.cluster)
+        if data.draw(st.booleans()):
+            change = self.cluster.preempt(gang, max_steps=MAX_STEPS)
+            running = before[1]
+            assert all(
+                running[name].gang.priority < priority for name in change.victims
+            )
+        else:
+            change = self.cluster.defragment(gang, max_steps=MAX_STEPS)
+            assert not change.victims
+        assert books(self.cluster) == before
+        if change.status is ta.Status.OPTIMAL and self.cluster.check(gang):
+            assert not change.victims
+            assert all(move.before is None for move in change.moves)
+        self.make(change, commits=commits)
+
+    def make(self, change: ta.ClusterChange, *, commits: bool) -> None:
+        """Commit a change to a fork and perhaps here, and look at what came of it."""
+        note(repr(change))
+        if change.status not in (ta.Status.OPTIMAL, ta.Status.FEASIBLE):
+            assert change.moves == []
+            before = books(self.cluster)
+            with pytest.raises(ta.StateError, match="want"):
+                self.cluster.commit(change)
+            assert books(self.cluster) == before
+            return
+        if not change.moves and not change.cordoned:
+            return
+        before = books(self.cluster)
+        fork = self.cluster.fork()
+        target, other = (self.cluster, fork) if commits else (fork, self.cluster)
+        target.commit(change)
+        target.check_consistency()
+        assert books(other) == before
+        running = target.gangs
+        for move in change.moves:
+            gang = running.get(move.gang)
+            pods = {} if gang is None else {pod[:2]: pod for pod in gang.pods}
+            found = pods.get((move.podset, move.index))
+            assert found == move.after
+            if found is not None and gang is not None:
+                demand_place(target, gang.gang, found, change.cordoned)
+        for name in {move.gang for move in change.moves if move.after}:
+            demand_requirements(target, running[name])
+        assert not {*change.victims} & {*running}
+        if change.moves:
+            then = books(target)
+            with pytest.raises(ta.StateError):
+                target.commit(change)
+            assert books(target) == then
 
     @rule()
     def look_back(self) -> None:
