@@ -203,6 +203,9 @@ class Allocator {
     void demand_holds_nothing(const std::string& owner) const;
     [[nodiscard]] const Holding& find_holding(const std::string& owner) const;
     void record(const std::string& owner, Holding holding);
+    void record_before(Holdings::iterator next,
+                       const std::string& owner,
+                       Holding holding);
     bool answer(Verdict& verdict, const NodeState& state, std::uint64_t steps) const;
     bool allocate_locked(Verdict& verdict, std::uint64_t steps);
     void release_locked(const std::string& owner);

@@ -24,8 +24,19 @@ namespace topoalloc {
 class BitmapWords {
   public:
     BitmapWords() = default;
-    BitmapWords(const BitmapWords&) = default;
-    BitmapWords& operator=(const BitmapWords&) = default;
+    BitmapWords(const BitmapWords& other) : size_(other.size_), inline_(other.inline_) {
+        if (size_ > inline_words) {
+            heap_ = other.heap_;
+        }
+    }
+    BitmapWords& operator=(const BitmapWords& other) {
+        size_ = other.size_;
+        inline_ = other.inline_;
+        if (size_ > inline_words && this != &other) {
+            heap_ = other.heap_;
+        }
+        return *this;
+    }
     BitmapWords(BitmapWords&& other) noexcept
         : size_(std::exchange(other.size_, 0)),
           inline_(other.inline_),
@@ -128,6 +139,9 @@ class Bitmap {
     /// Word `index`; 0 beyond the last.
     [[nodiscard]] std::uint64_t word(std::size_t index) const noexcept {
         return index < words_.size() ? words_[index] : 0;
+    }
+    [[nodiscard]] std::span<std::uint64_t> words() noexcept {
+        return {words_.begin(), words_.size()};
     }
     void resize_words(std::size_t words) { words_.resize(words); }
     void set_word(std::size_t index, std::uint64_t value) {

@@ -9,11 +9,13 @@
 #include "topoalloc/machine_spec.hpp"
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -102,6 +104,13 @@ struct LocalitySet {
     std::int64_t packages = 0;
     std::int64_t localities = 0;
     std::int64_t distance = 0;
+};
+
+/// Where each kind of domain begins when all are numbered through: Packages, then
+/// localities, switches, devices, L3s.
+struct DomainNumbers {
+    std::size_t locality = 0, switch_ = 0, device = 0, l3 = 0;
+    std::size_t count = 0;  ///< of all kinds
 };
 
 struct Device {
@@ -205,6 +214,16 @@ class Machine {
     [[nodiscard]] const std::vector<LocalitySet>& locality_sets() const {
         return locality_sets_;
     }
+    [[nodiscard]] const DomainNumbers& domain_numbers() const {
+        return domain_numbers_;
+    }
+    /// What a device that is held opens: its Packages, localities, switch and root.
+    [[nodiscard]] std::span<const std::uint32_t> domains_of_device(
+        std::uint32_t device) const {
+        const std::uint32_t first = first_device_domain_[device];
+        return {device_domains_.data() + first,
+                first_device_domain_[device + 1] - first};
+    }
     /// Between localities; 0 without a matrix.
     [[nodiscard]] std::uint64_t distance(std::uint32_t locality_a,
                                          std::uint32_t locality_b) const {
@@ -254,6 +273,8 @@ class Machine {
     std::uint32_t core_size_ = 0;
     std::vector<std::uint32_t> locality_classes_;
     std::vector<LocalitySet> locality_sets_;
+    DomainNumbers domain_numbers_;
+    std::vector<std::uint32_t> device_domains_, first_device_domain_;
     std::map<std::string, std::uint32_t, std::less<>> device_by_key_;
     std::vector<std::uint32_t> pu_by_os_index_;  // os_index -> logical, or no_index
     std::set<std::string, std::less<>> classes_with_links_;

@@ -71,20 +71,24 @@ class NodeState {
     [[nodiscard]] bool is_cordoned(std::uint32_t device) const;  ///< it or its root
 
     /// Owners' holdings in each domain: open means more than 0.
-    [[nodiscard]] const std::vector<std::uint32_t>& package_holds() const {
-        return package_holds_;
+    [[nodiscard]] std::span<const std::uint32_t> package_holds() const {
+        return holds_of(0, machine_->domain_numbers().locality);
     }
-    [[nodiscard]] const std::vector<std::uint32_t>& locality_holds() const {
-        return locality_holds_;
+    [[nodiscard]] std::span<const std::uint32_t> locality_holds() const {
+        const DomainNumbers& numbers = machine_->domain_numbers();
+        return holds_of(numbers.locality, numbers.switch_);
     }
-    [[nodiscard]] const std::vector<std::uint32_t>& switch_holds() const {
-        return switch_holds_;
+    [[nodiscard]] std::span<const std::uint32_t> switch_holds() const {
+        const DomainNumbers& numbers = machine_->domain_numbers();
+        return holds_of(numbers.switch_, numbers.device);
     }
-    [[nodiscard]] const std::vector<std::uint32_t>& device_holds() const {
-        return device_holds_;
+    [[nodiscard]] std::span<const std::uint32_t> device_holds() const {
+        const DomainNumbers& numbers = machine_->domain_numbers();
+        return holds_of(numbers.device, numbers.l3);
     }
-    [[nodiscard]] const std::vector<std::uint32_t>& l3_holds() const {
-        return l3_holds_;
+    [[nodiscard]] std::span<const std::uint32_t> l3_holds() const {
+        const DomainNumbers& numbers = machine_->domain_numbers();
+        return holds_of(numbers.l3, numbers.count);
     }
 
     /// Recomputes every derived member from the PU sets and compares.
@@ -97,7 +101,14 @@ class NodeState {
     void refresh_core(std::uint32_t core);
     void refresh_cores_of_word(std::size_t pu_word);
     void refresh_root(std::uint32_t root);
+    void refresh_device(std::uint32_t device);
     [[nodiscard]] bool can_be_held(std::uint32_t device) const;
+    [[nodiscard]] std::span<const std::uint32_t> holds_of(std::size_t first,
+                                                          std::size_t end) const {
+        return {holds_.data() + first, end - first};
+    }
+    class Touched;
+    void touch(const Placement& placement, Touched& touched) const;
     void count_holds(const Placement& placement, bool add);
 
     std::shared_ptr<const Machine> machine_;
@@ -108,9 +119,8 @@ class NodeState {
     std::vector<std::uint64_t> counters_left_;  // of all roots, see first_counter
     Bitmap free_pus_, whole_cores_;             // derived from the PU sets
     std::vector<std::uint32_t> whole_cores_of_run_;
-    Bitmap available_devices_;  // derived from cordons, holds and counters
-    std::vector<std::uint32_t> package_holds_, locality_holds_, switch_holds_,
-        device_holds_, l3_holds_;
+    Bitmap available_devices_;          // derived from cordons, holds and counters
+    std::vector<std::uint32_t> holds_;  // of each domain, as Machine::domain_numbers()
 };
 
 }  // namespace topoalloc

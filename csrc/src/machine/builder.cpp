@@ -42,6 +42,7 @@ std::shared_ptr<const Machine> MachineBuilder::build() {
     build_devices();
     index_keys();
     build_levels();
+    number_domains();
     build_links();
     return std::move(machine_);
 }

@@ -7,7 +7,7 @@
 //   builder_devices.cpp  bridges, devices: order, names, counters, keys
 //   builder_levels.cpp   levels, overrides, switches, the ultrametric check
 //   builder_links.cpp    links between devices
-//   builder_runs.cpp     runs of cores; classes and sets of localities
+//   builder_runs.cpp     runs of cores; classes and sets of localities; domains
 // Every member of a spec is untrusted: it is checked before it is used as an index.
 #pragma once
 
@@ -128,6 +128,7 @@ class MachineBuilder {
     void join_runs();
     void classify_localities();
     void table_locality_sets();
+    void number_domains();
 
     std::shared_ptr<Machine> machine_;
     MachineSpec& spec_;  ///< lives in machine_

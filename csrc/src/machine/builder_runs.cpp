@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What every question about a node reads of its cores and localities: runs of cores
-// alike in place, classes of localities that may be exchanged, and all sets of few.
+// alike in place, classes of localities that may be exchanged, all sets of few, and the
+// numbers of all domains.
 #include "machine/builder.hpp"
 
 #include "base/bits.hpp"
@@ -125,6 +126,31 @@ void MachineBuilder::table_locality_sets() {
         return terms(a) != terms(b) ? terms(a) < terms(b)
                                     : least_index_less(a.mask, b.mask);
     });
+}
+
+void MachineBuilder::number_domains() {
+    Machine& m = *machine_;
+    DomainNumbers& numbers = m.domain_numbers_;
+    numbers.locality = m.packages_.size();
+    numbers.switch_ = numbers.locality + m.localities_.size();
+    numbers.device = numbers.switch_ + m.switches_.size();
+    numbers.l3 = numbers.device + m.devices_.size();
+    numbers.count = numbers.l3 + m.l3s_.size();
+    const auto add = [&m](std::size_t domain) {
+        m.device_domains_.push_back(static_cast<std::uint32_t>(domain));
+    };
+    m.first_device_domain_.push_back(0);
+    for (const Device& device : m.devices_) {
+        device.packages.for_each(add);
+        device.localities.for_each(
+            [&](std::size_t locality) { add(numbers.locality + locality); });
+        if (device.switch_index != no_index) {
+            add(numbers.switch_ + device.switch_index);
+        }
+        add(numbers.device + device.root);
+        m.first_device_domain_.push_back(
+            static_cast<std::uint32_t>(m.device_domains_.size()));
+    }
 }
 
 }  // namespace topoalloc

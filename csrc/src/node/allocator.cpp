@@ -8,7 +8,6 @@
 #include <algorithm>
 #include <set>
 #include <string_view>
-#include <tuple>
 #include <utility>
 
 namespace topoalloc {
@@ -126,6 +125,11 @@ void normalise(Placement& placement) {
         }
     }
     throw InternalError("take: refused for no reason, want one; please report");
+}
+
+[[noreturn]] void refuse_without_holding(const std::string& owner) {
+    throw StateError("owner: " + quoted(owner) +
+                     " holds nothing, want an owner of a Placement");
 }
 
 bool holds_device(const Machine& machine,
@@ -320,8 +324,7 @@ void Allocator::demand_holds_nothing(const std::string& owner) const {
 const Holding& Allocator::find_holding(const std::string& owner) const {
     const auto it = holdings_->find(owner);
     if (it == holdings_->end()) {
-        throw StateError("owner: " + quoted(owner) +
-                         " holds nothing, want an owner of a Placement");
+        refuse_without_holding(owner);
     }
     return it->second;
 }
@@ -329,8 +332,19 @@ const Holding& Allocator::find_holding(const std::string& owner) const {
 // Takes and records. Requires: the lock; the Placement can be taken; the owner holds
 // nothing.
 void Allocator::record(const std::string& owner, Holding holding) {
+    record_before(holdings_->lower_bound(owner), owner, std::move(holding));
+}
+
+// The same where the place is known: `next` is the first owner above.
+void Allocator::record_before(Holdings::iterator next,
+                              const std::string& owner,
+                              Holding holding) {
     NodeState& state = writable_state();
-    const auto it = writable_holdings().emplace(owner, std::move(holding)).first;
+    const Holdings* const before = holdings_.get();
+    Holdings& holdings = writable_holdings();
+    const auto it = &holdings == before
+                        ? holdings.emplace_hint(next, owner, std::move(holding))
+                        : holdings.emplace(owner, std::move(holding)).first;
     state.take(it->second.placement);
 }
 
@@ -409,17 +423,20 @@ std::optional<Verdict> Allocator::try_allocate(
 // False when the steps were too few; then nothing has changed. Requires: the lock.
 bool Allocator::allocate_locked(Verdict& verdict, std::uint64_t steps) {
     const std::string& owner = verdict.owner;
-    if (const auto it = holdings_->find(owner); it != holdings_->end()) {
-        verdict.answer = repeat(it->second, request_of(*verdict.request), owner);
+    const auto next = holdings_->lower_bound(owner);
+    if (next != holdings_->end() && next->first == owner) {
+        verdict.answer = repeat(next->second, request_of(*verdict.request), owner);
         return true;
     }
     if (!answer(verdict, *state_, steps)) {
         return false;
     }
     if (is_placed(verdict.answer.status)) {
-        record(owner,
-               holding_of(
-                   verdict.request, verdict.answer.placement, verdict.answer.status));
+        record_before(
+            next,
+            owner,
+            holding_of(
+                verdict.request, verdict.answer.placement, verdict.answer.status));
     } else {
         verdict.state = state_;
         verdict.holdings = holdings_;
@@ -504,11 +521,16 @@ bool Allocator::try_release(const std::string& owner) {
 
 // Requires: the lock.
 void Allocator::release_locked(const std::string& owner) {
-    std::ignore = find_holding(owner);
+    auto it = holdings_->find(owner);
+    if (it == holdings_->end()) {
+        refuse_without_holding(owner);
+    }
+    const Holdings* const before = holdings_.get();
     Holdings& holdings = writable_holdings();
-    NodeState& state = writable_state();
-    const auto it = holdings.find(owner);
-    state.release(it->second.placement);
+    if (&holdings != before) {
+        it = holdings.find(owner);
+    }
+    writable_state().release(it->second.placement);
     holdings.erase(it);
 }
 

@@ -52,17 +52,20 @@ CoreChooser::CoreChooser(const NodeState& state,
                          const SolveOptions& options,
                          std::uint64_t& steps,
                          bool& limited,
-                         std::pmr::memory_resource* scratch)
+                         Arena& arena)
     : state_(state),
       machine_(*request.machine),
       options_(options),
       steps_(steps),
       limited_(limited),
-      units_(machine_.localities().size(), scratch),
-      run_units_(machine_.core_runs().size(), scratch),
-      most_units_(machine_.localities().size() + 1, scratch),
-      rooms_(scratch),
-      l3_choice_(scratch) {
+      units_(arena, machine_.localities().size()),
+      counted_units_(arena, machine_.core_runs().size()),
+      most_units_(arena, machine_.localities().size() + 1),
+      all_rooms_(arena, machine_.core_runs().size()),
+      first_room_(arena, machine_.localities().size() + 1),
+      joined_rooms_(arena, machine_.core_runs().size()),
+      l3_choice_(&arena) {
+    units_.assign(machine_.localities().size(), 0);
     const Request& asked = request.request;
     const std::uint32_t size = machine_.core_size();
     if (asked.cores != 0) {
@@ -84,13 +87,10 @@ void CoreChooser::enter(std::uint32_t first_core, std::uint32_t last_core) {
     if (wanted_ == 0) {
         return;
     }
-    std::ranges::fill(units_, 0);
-    std::ranges::fill(run_units_, 0);
-    all_units_ = 0;
-    for (std::uint32_t run = first_run(); run <= last_run(); ++run) {
-        count_run(run);
-        units_[machine_.core_runs()[run].locality] += run_units_[run];
-        all_units_ += run_units_[run];
+    count_runs();
+    sum_runs();
+    if (!by_pus_) {
+        collect_rooms();
     }
     if (!machine_.locality_sets().empty()) {
         sum_most();
@@ -109,16 +109,37 @@ bool CoreChooser::may_suffice(std::uint32_t first_core, std::uint32_t last_core)
     return units >= wanted_;
 }
 
-void CoreChooser::count_run(std::uint32_t index) {
-    const CoreRun& run = machine_.core_runs()[index];
-    const std::uint32_t first = std::max(run.first_core, first_core_);
-    const std::uint32_t last = std::min(run.first_core + run.core_count, last_core_);
-    if (by_pus_) {
-        run_units_[index] = count_free_pus(first, last);
-    } else if (last - first == run.core_count) {
-        run_units_[index] = state_.whole_cores_of_run()[index];
-    } else {
-        run_units_[index] = count_range(state_.whole_cores(), first, last - first);
+// Whole cores of whole runs are counted in the state.
+void CoreChooser::count_runs() {
+    if (!by_pus_ && first_core_ == 0 && last_core_ == machine_.cores().size()) {
+        run_units_ = state_.whole_cores_of_run();
+        return;
+    }
+    counted_units_.assign(machine_.core_runs().size(), 0);
+    run_units_ = counted_units_;
+    for (std::uint32_t index = first_run(); index <= last_run(); ++index) {
+        const CoreRun& run = machine_.core_runs()[index];
+        const std::uint32_t first = std::max(run.first_core, first_core_);
+        const std::uint32_t last =
+            std::min(run.first_core + run.core_count, last_core_);
+        if (by_pus_) {
+            counted_units_[index] = count_free_pus(first, last);
+        } else if (last - first == run.core_count) {
+            counted_units_[index] = state_.whole_cores_of_run()[index];
+        } else {
+            counted_units_[index] =
+                count_range(state_.whole_cores(), first, last - first);
+        }
+    }
+}
+
+void CoreChooser::sum_runs() {
+    std::ranges::fill(units_, 0);
+    all_units_ = 0;
+    const std::uint32_t last = last_run();
+    for (std::uint32_t run = first_run(); run <= last; ++run) {
+        units_[machine_.core_runs()[run].locality] += run_units_[run];
+        all_units_ += run_units_[run];
     }
 }
 
@@ -131,7 +152,8 @@ std::uint32_t CoreChooser::count_free_pus(std::uint32_t first,
 }
 
 void CoreChooser::sum_most() {
-    const auto largest = most_units_.begin() + 1;
+    most_units_.assign(units_.size() + 1, 0);
+    std::uint64_t* const largest = most_units_.begin() + 1;
     std::ranges::copy(units_, largest);
     std::ranges::sort(largest, most_units_.end(), std::greater{});
     for (std::size_t n = 1; n < most_units_.size(); ++n) {
@@ -141,54 +163,134 @@ void CoreChooser::sum_most() {
 
 // --- choice ---
 
-void CoreChooser::choose(std::uint64_t set, std::uint64_t hit, CoreChoice& out) {
+void CoreChooser::begin(std::uint64_t set, std::uint64_t hit, CoreChoice& out) {
     out.set = set;
     out.localities = 0;
     out.hit = hit;
+    out.split_cores = 0;
     out.has_pus = false;
     out.rooms.clear();
-    if (by_pus_ || (!collect_rooms(set) && hit != 0)) {
+    if (!by_pus_) {
+        select_rooms(set);
+    }
+}
+
+void CoreChooser::weigh(std::uint64_t set, CoreChoice& out) {
+    begin(set, 0, out);
+    if (by_pus_) {
+        choose_by_programme(set, 0, out);
+        return;
+    }
+    weight_ = l3_choice_.weigh(rooms_, wanted_);
+    const auto count = static_cast<std::int64_t>(weight_.count);
+    const auto favoured = static_cast<std::int64_t>(weight_.favoured);
+    out.found = count != 0;
+    out.l3s = count;
+    // Open ones are favoured when packing, closed ones when spreading.
+    const bool pack = options_.policy.packing == Packing::pack;
+    out.opened_l3s = pack ? count - favoured : -favoured;
+}
+
+void CoreChooser::settle(CoreChoice& out) {
+    if (!out.has_pus) {
+        take_rooms(l3_choice_.pick(rooms_, wanted_, weight_), out);
+    }
+}
+
+void CoreChooser::choose_hitting(std::uint64_t set,
+                                 std::uint64_t hit,
+                                 CoreChoice& out) {
+    begin(set, hit, out);
+    if (by_pus_ || !set_is_nested_) {
         choose_by_programme(set, hit, out);
         return;
     }
     const std::span<const std::uint32_t> chosen =
-        hit == 0 ? l3_choice_.choose(rooms_, wanted_)
-                 : l3_choice_.choose_hitting(rooms_, wanted_, hit);
+        l3_choice_.choose_hitting(rooms_, wanted_, hit);
     out.found = !chosen.empty();
     out.l3s = static_cast<std::int64_t>(chosen.size());
-    out.split_cores = 0;
-    out.opened_l3s = 0;
     const bool pack = options_.policy.packing == Packing::pack;
     const std::int64_t opened = pack ? 1 : -1;
+    out.opened_l3s = 0;
     for (const std::uint32_t position : chosen) {
-        out.rooms.push_back(rooms_[position]);
         out.opened_l3s += rooms_[position].favoured != pack ? opened : 0;
+    }
+    take_rooms(chosen, out);
+}
+
+void CoreChooser::take_rooms(std::span<const std::uint32_t> positions,
+                             CoreChoice& out) {
+    for (const std::uint32_t position : positions) {
+        out.rooms.push_back(rooms_[position]);
     }
     note_localities(out);
 }
 
-// The L3s of T with what they can give; false when one lies in several localities.
-bool CoreChooser::collect_rooms(std::uint64_t set) {
-    rooms_.clear();
-    bool nested = true;
+// The L3s with what they can give, those of each locality side by side.
+void CoreChooser::collect_rooms() {
+    const std::size_t localities = units_.size();
+    all_rooms_.clear();
+    first_room_.assign(localities + 1, 0);
+    rooms_are_nested_ = true;
+    std::uint32_t locality = 0;
+    const std::uint32_t last = last_run();
+    for (std::uint32_t run = first_run(); run <= last; ++run) {
+        if (run_units_[run] == 0) {
+            continue;
+        }
+        // Localities are numbered by their first PU, so they come in order here.
+        for (; locality < machine_.core_runs()[run].locality; ++locality) {
+            first_room_[locality + 1] = static_cast<std::uint32_t>(all_rooms_.size());
+        }
+        add_room(run);
+    }
+    std::fill(first_room_.begin() + locality + 1,
+              first_room_.end(),
+              static_cast<std::uint32_t>(all_rooms_.size()));
+}
+
+// An L3 of several localities has a room in each.
+void CoreChooser::add_room(std::uint32_t run) {
+    const CoreRun& cores = machine_.core_runs()[run];
+    if (!all_rooms_.empty() && all_rooms_.back().l3 == cores.l3) {
+        if (all_rooms_.back().locality == cores.locality) {
+            all_rooms_.back().units += run_units_[run];
+            return;
+        }
+        rooms_are_nested_ = false;
+    }
     const bool pack = options_.policy.packing == Packing::pack;
-    for_each_bit(set, [&](std::uint32_t l) {
-        const Locality& locality = machine_.localities()[l];
-        for (std::uint32_t i = 0; i < locality.run_count; ++i) {
-            const std::uint32_t run = locality.first_run + i;
-            if (run_units_[run] == 0) {
-                continue;
+    const bool open = state_.l3_holds()[cores.l3] != 0;
+    all_rooms_.push_back(
+        {cores.l3, run_units_[run], open == pack, cores.locality, run});
+}
+
+// The rooms of T.
+void CoreChooser::select_rooms(std::uint64_t set) {
+    const auto lowest = static_cast<std::size_t>(std::countr_zero(set));
+    const auto end = static_cast<std::size_t>(std::bit_width(set));
+    set_is_nested_ = true;
+    if (rooms_are_nested_ && low_bits(end) == (set | low_bits(lowest))) {
+        rooms_ =
+            std::span<const L3Room>(all_rooms_)
+                .subspan(first_room_[lowest], first_room_[end] - first_room_[lowest]);
+        return;
+    }
+    joined_rooms_.clear();
+    for_each_bit(set, [this](std::uint32_t locality) {
+        for (std::size_t i = first_room_[locality]; i != first_room_[locality + 1];
+             ++i) {
+            const L3Room& room = all_rooms_[i];
+            if (!rooms_are_nested_ && !joined_rooms_.empty() &&
+                joined_rooms_.back().l3 == room.l3) {
+                joined_rooms_.back().units += room.units;
+                set_is_nested_ = false;
+            } else {
+                joined_rooms_.push_back(room);
             }
-            const std::uint32_t l3 = machine_.core_runs()[run].l3;
-            if (rooms_.empty() || rooms_.back().l3 != l3) {
-                const bool open = state_.l3_holds()[l3] != 0;
-                rooms_.push_back({l3, 0, open == pack, l, run});
-            }
-            nested = nested && rooms_.back().locality == l;
-            rooms_.back().units += run_units_[run];
         }
     });
-    return nested;
+    rooms_ = joined_rooms_;
 }
 
 template <class F>
@@ -252,65 +354,61 @@ Bitmap CoreChooser::pus_of(const CoreChoice& choice) const {
     if (choice.has_pus) {
         return choice.pus;
     }
-    Bitmap pus;
-    pus.resize_words((machine_.pus().size() + 63) / 64);
+    Bitmap cores;
+    cores.resize_words((machine_.cores().size() + 63) / 64);
+    const std::span<std::uint64_t> words = cores.words();
     std::uint32_t missing = wanted_;
     std::uint64_t to_hit = choice.hit;
     for_each_chosen_run(choice, [&](std::uint32_t index) {
         const CoreRun& run = machine_.core_runs()[index];
-        const std::uint32_t first = std::max(run.first_core, first_core_);
-        const std::uint32_t last =
-            std::min(run.first_core + run.core_count, last_core_);
         // The lowest cores, less those that later localities to hit will need.
         to_hit &= ~bit(run.locality);
         const auto reserved = static_cast<std::uint32_t>(std::popcount(to_hit));
         const std::uint32_t most = std::min(missing - reserved, run_units_[index]);
-        take_lowest(pus, first, last, most);
+        take_lowest(words, run, most);
         missing -= most;
         return missing != 0;
     });
-    return pus;
+    return machine_.core_size() == 1 ? cores : pus_of_cores(cores);
 }
 
-// Takes the lowest `count` whole cores of [first, last).
-void CoreChooser::take_lowest(Bitmap& pus,
-                              std::uint32_t first,
-                              std::uint32_t last,
+// Takes the lowest `count` whole cores of a run that may be used.
+void CoreChooser::take_lowest(std::span<std::uint64_t> cores,
+                              const CoreRun& run,
                               std::uint32_t count) const {
+    std::uint32_t first = std::max(run.first_core, first_core_);
+    const std::uint32_t last = std::min(run.first_core + run.core_count, last_core_);
     while (count != 0 && first < last) {
-        const std::uint32_t offset = first % 64;
-        const std::uint32_t width = std::min(last - first, 64 - offset);
-        std::uint64_t cores =
-            state_.whole_cores().word(first / 64) & (low_bits(width) << offset);
-        if (std::cmp_greater(std::popcount(cores), count)) {
-            cores = lowest_bits(cores, count);
+        const std::uint32_t word = first / 64;
+        const std::uint32_t end = std::min(last, (word + 1) * 64);
+        std::uint64_t here =
+            state_.whole_cores().word(word) & (low_bits(end - first) << (first % 64));
+        auto taken = static_cast<std::uint32_t>(std::popcount(here));
+        if (taken > count) {
+            here = lowest_bits(here, count);
+            taken = count;
         }
-        take_cores(pus, first / 64, cores);
-        count -= static_cast<std::uint32_t>(std::popcount(cores));
-        first += width;
+        cores[word] |= here;
+        count -= taken;
+        first = end;
     }
 }
 
-// PUs are numbered core by core, so cores of one size stand at its multiples.
-void CoreChooser::take_cores(Bitmap& pus,
-                             std::size_t core_word,
-                             std::uint64_t cores) const {
-    if (machine_.core_size() == 1) {
-        pus.set_word(core_word, pus.word(core_word) | cores);
-    } else if (machine_.core_size() == 2) {
-        for (const std::size_t half : {0U, 1U}) {
-            const std::uint64_t both =
-                each_twice((cores >> (32 * half)) & low_bits(32));
-            const std::size_t word = 2 * core_word + half;
-            if (both != 0) {
-                pus.set_word(word, pus.word(word) | both);
-            }
-        }
-    } else {
-        for_each_bit(cores, [&](std::uint32_t core) {
-            pus |= machine_.cores()[core_word * 64 + core].pus;
-        });
+// PUs are numbered core by core, so cores of two PUs stand at the multiples of two.
+Bitmap CoreChooser::pus_of_cores(const Bitmap& cores) const {
+    Bitmap pus;
+    pus.resize_words((machine_.pus().size() + 63) / 64);
+    if (machine_.core_size() != 2) {
+        cores.for_each([&](std::size_t core) { pus |= machine_.cores()[core].pus; });
+        return pus;
     }
+    const std::span<const std::uint64_t> from = cores.words();
+    const std::span<std::uint64_t> to = pus.words();
+    for (std::size_t word = 0; word < to.size(); ++word) {
+        const std::uint64_t half = (from[word / 2] >> (32 * (word % 2))) & low_bits(32);
+        to[word] = half != 0 ? each_twice(half) : 0;
+    }
+    return pus;
 }
 
 }  // namespace topoalloc

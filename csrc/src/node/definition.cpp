@@ -6,7 +6,10 @@
 #include "topoalloc/errors.hpp"
 
 #include <algorithm>
+#include <array>
 #include <bit>
+#include <cstddef>
+#include <memory_resource>
 #include <numeric>
 #include <span>
 
@@ -219,8 +222,10 @@ std::int64_t split_cores(const Machine& machine, const Bitmap& pus) {
     return split;
 }
 
-std::int64_t count_closed(const Bitmap& domains,
-                          const std::vector<std::uint32_t>& holds) {
+// Of made_pairs(), on its stack.
+constexpr std::size_t scratch_bytes = 1024;
+
+std::int64_t count_closed(const Bitmap& domains, std::span<const std::uint32_t> holds) {
     std::int64_t count = 0;
     domains.for_each([&](std::size_t domain) { count += holds[domain] == 0 ? 1 : 0; });
     return count;
@@ -247,16 +252,20 @@ MadePairs make_pairs(const Machine& machine,
                      const MatchingSides& sides,
                      bool many_first,
                      Level bound,
-                     std::uint32_t position) {
+                     std::uint32_t position,
+                     std::pmr::memory_resource* scratch) {
     MadePairs made{position, {}};
-    const auto partner = least_matching(machine, sides, bound);
+    std::pmr::vector<std::uint32_t> partner(sides.many.size(), scratch);
+    least_matching(machine, sides, bound, partner);
     made.pairs.reserve(partner.size());
     for (std::size_t i = 0; i < partner.size(); ++i) {
         const std::uint32_t many = sides.many[i];
         const std::uint32_t one = sides.one[partner[i]];
         made.pairs.emplace_back(many_first ? many : one, many_first ? one : many);
     }
-    std::ranges::sort(made.pairs);
+    if (!many_first) {
+        std::ranges::sort(made.pairs);
+    }
     return made;
 }
 
@@ -448,8 +457,10 @@ Cost placement_cost(const NodeState& state,
 
 std::vector<MadePairs> made_pairs(const CompiledRequest& request,
                                   const Placement& placement) {
+    std::array<std::byte, scratch_bytes> buffer;  // NOLINT: written before read
+    std::pmr::monotonic_buffer_resource scratch(buffer.data(), buffer.size());
     // Devices and needs are both in order of class, so each need has a run of them.
-    std::vector<std::uint32_t> devices;
+    std::pmr::vector<std::uint32_t> devices(&scratch);
     devices.reserve(placement.devices.size());
     for (const DeviceGrant& grant : placement.devices) {
         devices.push_back(grant.device);
@@ -475,7 +486,8 @@ std::vector<MadePairs> made_pairs(const CompiledRequest& request,
                                              sides,
                                              a_is_many(*pair),
                                              pair_bound(request, *pair),
-                                             position));
+                                             position,
+                                             &scratch));
                 }
             }
             ++position;

@@ -9,6 +9,7 @@
 #include <functional>
 #include <limits>
 #include <map>
+#include <span>
 #include <utility>
 
 namespace topoalloc {
@@ -108,7 +109,7 @@ bool lacks_devices(const NodeState& state, std::span<const RequestGroup> groups)
 std::int64_t least_opened(std::uint64_t demand,
                           std::uint64_t elsewhere,
                           const std::vector<std::uint64_t>& capacity,
-                          const std::vector<std::uint32_t>& holds) {
+                          std::span<const std::uint32_t> holds) {
     std::uint64_t room = elsewhere;
     std::vector<std::uint64_t> closed;
     for (std::size_t i = 0; i < capacity.size(); ++i) {
@@ -323,14 +324,14 @@ void raise_by_members(std::span<const RequestGroup> groups, Cost& bound) {
 
 // Spread: no more is opened than is closed.
 void bound_by_closed(const NodeState& state, Cost& bound) {
-    const std::array holds{&state.package_holds(),
-                           &state.locality_holds(),
-                           &state.switch_holds(),
-                           &state.device_holds(),
-                           &state.l3_holds()};
+    const std::array holds{state.package_holds(),
+                           state.locality_holds(),
+                           state.switch_holds(),
+                           state.device_holds(),
+                           state.l3_holds()};
     for (std::size_t i = 0; i < opened_terms.size(); ++i) {
         bound[opened_terms[i]] =
-            -static_cast<std::int64_t>(std::ranges::count(*holds[i], 0U));
+            -static_cast<std::int64_t>(std::ranges::count(holds[i], 0U));
     }
 }
 

@@ -20,23 +20,16 @@ bool ends_locality(std::span<const L3Room> rooms, std::size_t index) {
 
 }  // namespace
 
-// One room suffices: the first favoured one, else the first.
-bool L3Choice::choose_one(std::span<const L3Room> rooms, std::uint64_t wanted) {
-    std::uint32_t first = no_index;
+// One room suffices: the first favoured one, or the first when none is.
+void L3Choice::pick_one(std::span<const L3Room> rooms,
+                        std::uint64_t wanted,
+                        bool favoured) {
     for (std::uint32_t i = 0; i < rooms.size(); ++i) {
-        if (rooms[i].units < wanted) {
-            continue;
-        }
-        if (rooms[i].favoured) {
+        if (rooms[i].units >= wanted && rooms[i].favoured == favoured) {
             chosen_.push_back(i);
-            return true;
+            return;
         }
-        first = std::min(first, i);
     }
-    if (first != no_index) {
-        chosen_.push_back(first);
-    }
-    return first != no_index;
 }
 
 void L3Choice::count_sizes(std::span<const L3Room> rooms) {
@@ -48,20 +41,6 @@ void L3Choice::count_sizes(std::span<const L3Room> rooms) {
     for (const L3Room& room : rooms) {
         ++sizes_[2 * room.units + (room.favoured ? 1U : 0U)];
     }
-}
-
-// The fewest rooms that hold `wanted`, the largest first; 0 when all do not.
-std::size_t L3Choice::least_count(std::uint64_t wanted) const {
-    std::size_t count = 0;
-    for (std::size_t units = sizes_.size() / 2; units-- > 1;) {
-        const std::uint64_t rooms = sizes_[2 * units] + sizes_[2 * units + 1];
-        if (rooms * units >= wanted) {
-            return count + (wanted + units - 1) / units;
-        }
-        wanted -= rooms * units;
-        count += rooms;
-    }
-    return 0;
 }
 
 // Whether so many rooms of each side can be had, and hold `wanted`.
@@ -105,25 +84,69 @@ void L3Choice::choose_least_index(std::span<const L3Room> rooms,
     }
 }
 
-std::span<const std::uint32_t> L3Choice::choose(std::span<const L3Room> rooms,
-                                                std::uint64_t wanted) {
+L3Choice::Weight L3Choice::weigh(std::span<const L3Room> rooms, std::uint64_t wanted) {
+    Weight one;
+    units_.clear();
+    units_.reserve(rooms.size());
+    for (const L3Room& room : rooms) {
+        const std::uint32_t favoured = room.favoured ? 1 : 0;
+        if (room.units >= wanted) {
+            one = {1, std::max<std::size_t>(one.favoured, favoured)};
+        }
+        units_.push_back(2 * room.units + favoured);
+    }
+    if (one.count != 0) {
+        return one;
+    }
+    std::ranges::sort(units_, std::greater{});
+    Weight weight;
+    std::uint64_t sum = 0;
+    while (sum < wanted) {
+        if (weight.count == units_.size()) {
+            return {};
+        }
+        const std::uint32_t next = units_[weight.count++];
+        sum += next / 2;
+        weight.favoured += next % 2;
+    }
+    weight.favoured += count_exchanges(weight.count, sum - wanted);
+    return weight;
+}
+
+// How often, of the largest `count` rooms, the smallest that is not favoured can make
+// room for the largest favoured one that is left, when so many units can be spared:
+// the largest so many of either side are the best for their numbers.
+std::size_t L3Choice::count_exchanges(std::size_t count, std::uint64_t spare) const {
+    std::size_t exchanges = 0;
+    std::size_t in = count;
+    for (std::size_t out = count; out-- > 0;) {
+        if (units_[out] % 2 != 0) {
+            continue;
+        }
+        while (in != units_.size() && units_[in] % 2 == 0) {
+            ++in;
+        }
+        if (in == units_.size() || units_[out] / 2 - units_[in] / 2 > spare) {
+            break;
+        }
+        spare -= units_[out] / 2 - units_[in] / 2;
+        ++in;
+        ++exchanges;
+    }
+    return exchanges;
+}
+
+std::span<const std::uint32_t> L3Choice::pick(std::span<const L3Room> rooms,
+                                              std::uint64_t wanted,
+                                              Weight weight) {
     chosen_.clear();
-    if (choose_one(rooms, wanted)) {
-        return chosen_;
+    if (weight.count == 1) {
+        pick_one(rooms, wanted, weight.favoured != 0);
+    } else if (weight.count != 0) {
+        count_sizes(rooms);
+        choose_least_index(
+            rooms, weight.favoured, weight.count - weight.favoured, wanted);
     }
-    count_sizes(rooms);
-    const std::size_t count = least_count(wanted);
-    if (count == 0) {
-        return chosen_;
-    }
-    std::size_t favoured = std::min(
-        count,
-        static_cast<std::size_t>(std::ranges::count_if(rooms, &L3Room::favoured)));
-    // Stops: some split of the least count fits.
-    while (!fits(favoured, count - favoured, wanted)) {
-        --favoured;
-    }
-    choose_least_index(rooms, favoured, count - favoured, wanted);
     return chosen_;
 }
 

@@ -30,7 +30,20 @@ class L3Choice {
     /// @param rooms  in index order
     /// @returns positions in `rooms`, ascending; empty when they can not hold `wanted`
     [[nodiscard]] std::span<const std::uint32_t> choose(std::span<const L3Room> rooms,
-                                                        std::uint64_t wanted);
+                                                        std::uint64_t wanted) {
+        return pick(rooms, wanted, weigh(rooms, wanted));
+    }
+
+    /// The same in two steps: how many, then which.
+    struct Weight {
+        std::size_t count = 0;     ///< 0: they can not hold `wanted`
+        std::size_t favoured = 0;  ///< of them
+    };
+    [[nodiscard]] Weight weigh(std::span<const L3Room> rooms, std::uint64_t wanted);
+    /// @param weight  what weigh() said of the same
+    [[nodiscard]] std::span<const std::uint32_t> pick(std::span<const L3Room> rooms,
+                                                      std::uint64_t wanted,
+                                                      Weight weight);
 
     /// As choose(), with at least one L3 in each locality of the mask `hit`. Rooms of
     /// one locality stand side by side; `wanted` is at least the number of those
@@ -39,9 +52,10 @@ class L3Choice {
         std::span<const L3Room> rooms, std::uint64_t wanted, std::uint64_t hit);
 
   private:
-    [[nodiscard]] bool choose_one(std::span<const L3Room> rooms, std::uint64_t wanted);
+    void pick_one(std::span<const L3Room> rooms, std::uint64_t wanted, bool favoured);
     void count_sizes(std::span<const L3Room> rooms);
-    [[nodiscard]] std::size_t least_count(std::uint64_t wanted) const;
+    [[nodiscard]] std::size_t count_exchanges(std::size_t count,
+                                              std::uint64_t spare) const;
     [[nodiscard]] bool fits(std::size_t favoured,
                             std::size_t other,
                             std::uint64_t wanted) const;

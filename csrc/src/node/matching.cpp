@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <vector>
 
 namespace topoalloc {
 namespace {
@@ -181,8 +182,7 @@ class NestedMatching {
         return sum_of(all, all);
     }
 
-    [[nodiscard]] std::vector<std::uint32_t> least_list() const {
-        std::vector<std::uint32_t> chosen(sides_.many.size(), 0);
+    void least_list(std::span<std::uint32_t> chosen) const {
         std::uint64_t rows = low_bits(sides_.many.size());
         std::uint64_t columns = rows;
         std::int64_t rest = sum_of(rows, columns);
@@ -204,7 +204,6 @@ class NestedMatching {
                 }
             }
         }
-        return chosen;
     }
 
   private:
@@ -275,16 +274,17 @@ std::optional<std::int64_t> least_level_sum(const Machine& machine,
     return sum < forbidden ? std::optional(sum) : std::nullopt;
 }
 
-std::vector<std::uint32_t> least_matching(const Machine& machine,
-                                          const MatchingSides& sides,
-                                          Level within) {
+void least_matching(const Machine& machine,
+                    const MatchingSides& sides,
+                    Level within,
+                    std::span<std::uint32_t> chosen) {
     if (NestedMatching::applies(machine, sides)) {
-        return NestedMatching(machine, sides, within).least_list();
+        NestedMatching(machine, sides, within).least_list(chosen);
+        return;
     }
     const std::size_t size = sides.many.size();
     Assignment table(machine, sides, within);
     const std::int64_t least = table.solve();
-    std::vector<std::uint32_t> chosen(size, 0);
     // Fix the members one after the other: forbid every other partner, keep the least
     // sum.
     for (std::size_t row = 0; row < size; ++row) {
@@ -302,7 +302,6 @@ std::vector<std::uint32_t> least_matching(const Machine& machine,
             }
         }
     }
-    return chosen;
 }
 
 }  // namespace topoalloc

@@ -14,7 +14,6 @@
 #include <optional>
 #include <span>
 #include <utility>
-#include <vector>
 
 namespace topoalloc {
 
@@ -44,8 +43,10 @@ struct MatchingSides {
 /// A matching of least sum: for each member of `many` in order the position in `one`;
 /// among those, the lexicographically least list. Requires: least_level_sum has a
 /// value.
-[[nodiscard]] std::vector<std::uint32_t> least_matching(const Machine& machine,
-                                                        const MatchingSides& sides,
-                                                        Level within);
+/// @param chosen  as long as `many`
+void least_matching(const Machine& machine,
+                    const MatchingSides& sides,
+                    Level within,
+                    std::span<std::uint32_t> chosen);
 
 }  // namespace topoalloc

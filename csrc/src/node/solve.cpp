@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "topoalloc/solver.hpp"
 
+#include "base/arena.hpp"
 #include "node/definition.hpp"
 #include "node/reason.hpp"
 #include "node/search.hpp"
@@ -11,7 +12,6 @@
 #include <array>
 #include <bit>
 #include <cstddef>
-#include <memory_resource>
 #include <utility>
 
 namespace topoalloc {
@@ -57,16 +57,17 @@ SearchResult search_any(const NodeState& state,
     // The tree search has the default order built in.
     const TreePlan* plan =
         options.policy.has_default_order() ? request.tree->get(request) : nullptr;
+    SearchResult result;
     if (plan != nullptr) {
         // Most questions need no more, so they allocate nothing but their answer.
         std::array<std::byte, scratch_bytes> buffer;  // NOLINT: written before read
-        std::pmr::monotonic_buffer_resource scratch(buffer.data(), buffer.size());
-        if (auto found =
-                tree_search(state, request, *plan, unmet, options, steps, &scratch)) {
-            return std::move(*found);
+        Arena arena(buffer);
+        if (tree_search(state, request, *plan, unmet, options, steps, arena, result)) {
+            return result;
         }
     }
-    return search(state, request, enforced_with(request, unmet), options, steps);
+    result = search(state, request, enforced_with(request, unmet), options, steps);
+    return result;
 }
 
 ChosenDevices chosen_of(const CompiledRequest& request, const Placement& placement) {

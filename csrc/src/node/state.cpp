@@ -8,118 +8,13 @@
 #include <array>
 #include <functional>
 #include <map>
-#include <optional>
 #include <span>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace topoalloc {
 namespace {
-
-// A set of domains on the stack: taking and releasing allocate nothing on usual
-// machines.
-class DomainSet {
-  public:
-    // Words that are not in use stay unset.
-    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init)
-    explicit DomainSet(std::size_t domains)
-        : words_(std::min(inline_words, (domains + 63) / 64)) {
-        std::fill_n(inline_.begin(), words_, 0);
-        if (domains > inline_words * 64) {
-            rest_.emplace();
-        }
-    }
-
-    void set(std::size_t index) {
-        if (index < inline_words * 64) {
-            inline_[index / 64] |= bit(index % 64);
-        } else {
-            rest_->set(index);
-        }
-    }
-
-    void set(const Bitmap& members) {
-        members.for_each([this](std::size_t index) { set(index); });
-    }
-
-    template <class F>
-    void for_each(F&& f) const {
-        for (std::size_t w = 0; w < words_; ++w) {
-            for_each_bit(inline_[w], [&](std::uint32_t index) { f(w * 64 + index); });
-        }
-        if (rest_) {
-            rest_->for_each(f);
-        }
-    }
-
-  private:
-    static constexpr std::size_t inline_words = 4;
-    std::size_t words_;  // of inline_ in use
-    std::array<std::uint64_t, inline_words> inline_;
-    std::optional<Bitmap> rest_;
-};
-
-// The domains in which a Placement holds a PU, a byte or a device.
-struct Touched {
-    explicit Touched(const Machine& machine)
-        : packages(machine.packages().size()),
-          localities(machine.localities().size()),
-          switches(machine.switches().size()),
-          devices(machine.devices().size()),
-          l3s(machine.l3s().size()) {}
-
-    DomainSet packages, localities, switches, devices, l3s;
-};
-
-void touch_pus(const Machine& machine, const Bitmap& pus, Touched& touched) {
-    for (std::size_t pu = pus.first(); pu != Bitmap::npos;) {
-        const std::uint32_t core = machine.pus()[pu].core;
-        const CoreRun& run = machine.core_runs()[machine.run_of_core()[core]];
-        touched.l3s.set(run.l3);
-        touched.localities.set(run.locality);
-        touched.packages.set(run.package);
-        pu = pus.next(run.end_pu - 1);
-    }
-}
-
-void touch_memory(const Machine& machine,
-                  const std::vector<MemoryGrant>& memory,
-                  Touched& touched) {
-    for (const MemoryGrant& grant : memory) {
-        machine.numa_nodes()[grant.numa_node].localities.for_each(
-            [&](std::size_t index) {
-                touched.localities.set(index);
-                touched.packages.set(machine.localities()[index].packages);
-            });
-    }
-}
-
-void touch_devices(const Machine& machine,
-                   const std::vector<DeviceGrant>& devices,
-                   Touched& touched) {
-    for (const DeviceGrant& grant : devices) {
-        const Device& device = machine.devices()[grant.device];
-        touched.devices.set(device.root);
-        touched.localities.set(device.localities);
-        touched.packages.set(device.packages);
-        if (device.switch_index != no_index) {
-            touched.switches.set(device.switch_index);
-        }
-    }
-}
-
-// Adds or takes away one holder in each touched domain.
-void count_touched(const DomainSet& touched,
-                   std::vector<std::uint32_t>& holds,
-                   bool add) {
-    touched.for_each([&](std::size_t index) {
-        if (add) {
-            ++holds[index];
-        } else {
-            --holds[index];
-        }
-    });
-}
 
 // Sums what a Placement asks of each root and NUMANode, so that one which names a thing
 // twice is refused.
@@ -308,6 +203,41 @@ void check_device(const NodeState& state, std::uint32_t index) {
 
 }  // namespace
 
+// The domains in which a Placement holds a PU, a byte or a device, as holds_ numbers
+// them. On the stack: taking and releasing allocate nothing on usual machines.
+class NodeState::Touched {
+  public:
+    // Words that are not in use stay unset.
+    // NOLINTNEXTLINE(cppcoreguidelines-pro-type-member-init)
+    explicit Touched(std::size_t domains) : count_((domains + 63) / 64) {
+        if (count_ > inline_words) {
+            heap_.resize(count_);
+            words_ = heap_.data();
+        }
+        std::fill_n(words_, count_, 0);
+    }
+    Touched(const Touched&) = delete;
+    Touched& operator=(const Touched&) = delete;
+    Touched(Touched&&) = delete;
+    Touched& operator=(Touched&&) = delete;
+    ~Touched() = default;
+
+    void set(std::size_t domain) { words_[domain / 64] |= bit(domain % 64); }
+    template <class F>
+    void for_each(F&& f) const {
+        for (std::size_t w = 0; w < count_; ++w) {
+            for_each_bit(words_[w], [&](std::uint32_t index) { f(w * 64 + index); });
+        }
+    }
+
+  private:
+    static constexpr std::size_t inline_words = 8;
+    std::size_t count_;
+    std::array<std::uint64_t, inline_words> inline_;
+    std::vector<std::uint64_t> heap_;  // instead, for more
+    std::uint64_t* words_ = inline_.data();
+};
+
 NodeState::NodeState(std::shared_ptr<const Machine> machine)
     : machine_(std::move(machine)),
       page_sizes_(machine_->page_sizes().size()),
@@ -337,11 +267,7 @@ NodeState::NodeState(std::shared_ptr<const Machine> machine)
     for (std::uint32_t core = 0; core < machine_->cores().size(); ++core) {
         refresh_core(core);
     }
-    package_holds_.resize(machine_->packages().size());
-    locality_holds_.resize(machine_->localities().size());
-    switch_holds_.resize(machine_->switches().size());
-    device_holds_.resize(machine_->devices().size());
-    l3_holds_.resize(machine_->l3s().size());
+    holds_.resize(machine_->domain_numbers().count);
     available_devices_.resize_words(device_words);
     for (std::uint32_t device = 0; device < machine_->devices().size(); ++device) {
         if (machine_->devices()[device].root == device) {
@@ -430,30 +356,32 @@ bool NodeState::can_take(const Placement& placement, bool ignore_cordons) const 
 
 bool NodeState::can_be_held(std::uint32_t device) const {
     const Device& entry = machine_->devices()[device];
-    if (is_cordoned(device) || held_whole_.test(entry.root)) {
-        return false;
-    }
     if (entry.root == device) {
-        return device_holds_[device] == 0;
+        // Held whole it has a holder.
+        return device_holds()[device] == 0 && !cordoned_devices_.test(device);
     }
-    return !held_parts_.test(device) &&
+    return !is_cordoned(device) && !held_whole_.test(entry.root) &&
+           !held_parts_.test(device) &&
            std::ranges::equal(
                entry.counter_draws,
                counters_left(entry.root),
                [](std::uint64_t draw, std::uint64_t left) { return draw <= left; });
 }
 
+void NodeState::refresh_device(std::uint32_t device) {
+    if (can_be_held(device)) {
+        available_devices_.set(device);
+    } else {
+        available_devices_.reset(device);
+    }
+}
+
 // Brings available_devices_ up to date for a root and its parts.
 void NodeState::refresh_root(std::uint32_t root) {
-    const auto refresh = [this](std::uint32_t device) {
-        if (can_be_held(device)) {
-            available_devices_.set(device);
-        } else {
-            available_devices_.reset(device);
-        }
-    };
-    refresh(root);
-    std::ranges::for_each(machine_->devices()[root].parts, refresh);
+    refresh_device(root);
+    for (const std::uint32_t part : machine_->devices()[root].parts) {
+        refresh_device(part);
+    }
 }
 
 bool NodeState::is_cordoned(std::uint32_t device) const {
@@ -464,6 +392,8 @@ bool NodeState::is_cordoned(std::uint32_t device) const {
 // Brings free_pus_ and whole_cores_ up to date for these PUs, after a decision changed.
 void NodeState::set_pus_free(const Bitmap& pus) {
     const std::span<const std::uint64_t> changed = pus.words();
+    const std::size_t core_size = machine_->core_size();
+    const bool by_word = core_size == 1 || core_size == 2;
     for (std::size_t w = 0; w < changed.size(); ++w) {
         if (changed[w] == 0) {
             continue;
@@ -472,13 +402,11 @@ void NodeState::set_pus_free(const Bitmap& pus) {
             machine_->allowed_pus().word(w) &
             ~(owned_pus_.word(w) | reserved_pus_.word(w) | cordoned_pus_.word(w));
         free_pus_.set_word(w, (free_pus_.word(w) & ~changed[w]) | (free & changed[w]));
-    }
-    if (machine_->core_size() == 1 || machine_->core_size() == 2) {
-        for (std::size_t w = 0; w < changed.size(); ++w) {
-            if (changed[w] != 0) {
-                refresh_cores_of_word(w);
-            }
+        if (by_word) {
+            refresh_cores_of_word(w);
         }
+    }
+    if (by_word) {
         return;
     }
     std::uint32_t last = no_index;
@@ -535,18 +463,46 @@ void NodeState::refresh_core(std::uint32_t core) {
     }
 }
 
+void NodeState::touch(const Placement& placement, Touched& touched) const {
+    const Machine& machine = *machine_;
+    const DomainNumbers& numbers = machine.domain_numbers();
+    for (std::size_t pu = placement.pus.first(); pu != Bitmap::npos;) {
+        const std::uint32_t core = machine.pus()[pu].core;
+        const CoreRun& run = machine.core_runs()[machine.run_of_core()[core]];
+        touched.set(run.package);
+        touched.set(numbers.locality + run.locality);
+        touched.set(numbers.l3 + run.l3);
+        pu = placement.pus.next(run.end_pu - 1);
+    }
+    for (const MemoryGrant& grant : placement.memory) {
+        machine.numa_nodes()[grant.numa_node].localities.for_each(
+            [&](std::size_t index) {
+                touched.set(numbers.locality + index);
+                machine.localities()[index].packages.for_each(
+                    [&](std::size_t package) { touched.set(package); });
+            });
+    }
+    for (const DeviceGrant& grant : placement.devices) {
+        for (const std::uint32_t domain : machine.domains_of_device(grant.device)) {
+            touched.set(domain);
+        }
+    }
+}
+
+// Adds or takes away one holder in each domain that the Placement touches.
 void NodeState::count_holds(const Placement& placement, bool add) {
-    Touched touched(*machine_);
-    touch_pus(*machine_, placement.pus, touched);
-    touch_memory(*machine_, placement.memory, touched);
-    touch_devices(*machine_, placement.devices, touched);
-    count_touched(touched.packages, package_holds_, add);
-    count_touched(touched.localities, locality_holds_, add);
-    count_touched(touched.switches, switch_holds_, add);
-    count_touched(touched.devices, device_holds_, add);
-    count_touched(touched.l3s, l3_holds_, add);
-    touched.devices.for_each(
-        [this](std::size_t root) { refresh_root(static_cast<std::uint32_t>(root)); });
+    Touched touched(holds_.size());
+    touch(placement, touched);
+    const std::uint32_t one = add ? 1U : ~0U;  // modulo 2^32
+    touched.for_each([&](std::size_t domain) { holds_[domain] += one; });
+    std::uint32_t last = no_index;
+    for (const DeviceGrant& grant : placement.devices) {
+        if (const std::uint32_t root = machine_->devices()[grant.device].root;
+            root != last) {
+            refresh_root(root);
+            last = root;
+        }
+    }
 }
 
 void NodeState::check_consistency() const {
@@ -571,8 +527,8 @@ void NodeState::check_consistency() const {
     owned_pus_.for_each([&](std::size_t index) {
         const Pu& pu = machine_->pus()[index];
         demand(
-            package_holds_[pu.package] != 0 && locality_holds_[pu.locality] != 0 &&
-                l3_holds_[pu.l3] != 0,
+            package_holds()[pu.package] != 0 && locality_holds()[pu.locality] != 0 &&
+                l3_holds()[pu.l3] != 0,
             "PU " + std::to_string(index) + " is owned in a domain that is not open");
     });
     for (std::size_t n = 0; n < machine_->numa_nodes().size(); ++n) {
@@ -601,11 +557,7 @@ bool NodeState::operator==(const NodeState& other) const {
            free_bytes_ == other.free_bytes_ && counters_left_ == other.counters_left_ &&
            free_pus_ == other.free_pus_ && whole_cores_ == other.whole_cores_ &&
            whole_cores_of_run_ == other.whole_cores_of_run_ &&
-           available_devices_ == other.available_devices_ &&
-           package_holds_ == other.package_holds_ &&
-           locality_holds_ == other.locality_holds_ &&
-           switch_holds_ == other.switch_holds_ &&
-           device_holds_ == other.device_holds_ && l3_holds_ == other.l3_holds_;
+           available_devices_ == other.available_devices_ && holds_ == other.holds_;
 }
 
 }  // namespace topoalloc

@@ -28,10 +28,6 @@ std::uint32_t byte_of(std::uint32_t packed, std::size_t need) {
     return (packed >> (8 * need)) & 0xffU;
 }
 
-std::int64_t sum_of_bytes(std::uint32_t packed) {
-    return byte_of(packed, 0) + byte_of(packed, 1) + byte_of(packed, 2);
-}
-
 bool is_better(const TreeCell& a, const TreeCell& b) {
     return a.cost != b.cost ? a.cost < b.cost : a.mirrored > b.mirrored;
 }
@@ -48,6 +44,9 @@ TreeTables::TreeTables(const DeviceTree& tree,
                        const std::vector<TreePair>& pairs,
                        const std::vector<std::uint32_t>& counts) {
     number_cells(counts);
+    for (std::size_t i = 0; i < pairs.size(); ++i) {
+        required_ |= pairs[i].preferred == no_index ? 1U << i : 0U;
+    }
     price_classes(tree, pairs);
     bundle_classes(tree);
 }
@@ -174,6 +173,7 @@ void TreeTables::add_choices(const DeviceTree& tree,
             const std::uint32_t stride = stride_[tree.need_of(rank)];
             part.offset += stride;
             part.packed += 1U << (8 * tree.need_of(rank));
+            ++part.devices;
             part.cell.mirrored |= mirrored_bit(rank);
             add_price(prices.leaf, stride, part);
         });
@@ -181,6 +181,9 @@ void TreeTables::add_choices(const DeviceTree& tree,
             continue;
         }
         add_price(prices.own, part.offset, part);
+        if ((part.broken & required_) != 0) {
+            continue;
+        }
         const auto kept = std::find_if(
             parts_.begin() + first, parts_.end(), [&](const TreePart& other) {
                 return other.offset == part.offset;
@@ -242,11 +245,9 @@ TreeProgramme::Depth& TreeProgramme::scratch_at(std::size_t depth) {
     Depth& at = depths_[depth];
     if (at.cells == nullptr) {
         const std::size_t size = tables_.packed_.size();
-        at.cells = static_cast<TreeCell*>(
-            scratch_->allocate(size * sizeof(TreeCell), alignof(TreeCell)));
+        at.cells = arena_.take<TreeCell>(size);
         // A bundle that stands where a whole table may has no more choices than cells.
-        at.parts = static_cast<TreePart*>(
-            scratch_->allocate(size * sizeof(TreePart), alignof(TreePart)));
+        at.parts = arena_.take<TreePart>(size);
     }
     return at;
 }
@@ -291,7 +292,7 @@ TreeProgramme::Parts TreeProgramme::parts_of(std::uint32_t index, std::size_t de
     const DeviceTree::Node& node = tree_.nodes()[index];
     TreePart* out = scratch_at(depth).parts;
     if (node.child_count == 0) {
-        return leaf_parts(node, out);
+        return leaf_parts(index, out);
     }
     if (tables_.bundle_of_node_[index] != TreeTables::no_bundle) {
         return bundle_parts(index, out);
@@ -300,30 +301,36 @@ TreeProgramme::Parts TreeProgramme::parts_of(std::uint32_t index, std::size_t de
     std::size_t count = 0;
     for (std::uint32_t offset = 1; offset <= table.last; ++offset) {
         if (table.cells[offset].cost < unreachable / 2) {
-            out[count++] = {offset, tables_.packed_[offset], 0, table.cells[offset]};
+            out[count++] = {offset, tables_.packed_[offset], 0, 0, table.cells[offset]};
         }
     }
-    return {out, out + count};
+    return {out, out + count, 0, 0};
 }
 
-TreeProgramme::Parts TreeProgramme::leaf_parts(const DeviceTree::Node& node,
+TreeProgramme::Parts TreeProgramme::priced(const DeviceTree::Node& node,
+                                           const TreePart* begin,
+                                           const TreePart* end) const {
+    return {begin,
+            end,
+            opens(node) ? question_->opened : 0,
+            (question_->remote & node.members) != 0 ? remote_unit : 0};
+}
+
+TreeProgramme::Parts TreeProgramme::leaf_parts(std::uint32_t index,
                                                TreePart* out) const {
+    const DeviceTree::Node& node = tree_.nodes()[index];
     const auto rank = static_cast<std::uint32_t>(std::countr_zero(node.members));
     const std::size_t need = tree_.need_of(rank);
     if ((question_->available & node.members) == 0 || tables_.counts_[need] == 0) {
-        return {out, out};
+        return {};
     }
-    const auto index = static_cast<std::size_t>(&node - tree_.nodes().data());
     const std::uint32_t offset = tables_.stride_[need];
-    TreePart part{offset, 1U << (8 * need), 0, {0, mirrored_bit(rank)}};
-    tables_.add_price(tables_.price_of_node_[index], offset, part);
-    if ((part.broken & question_->enforced) != 0) {
-        return {out, out};
+    *out = {offset, 1U << (8 * need), 0, 1, {0, mirrored_bit(rank)}};
+    tables_.add_price(tables_.price_of_node_[index], offset, *out);
+    if ((out->broken & question_->enforced) != 0) {
+        return {};
     }
-    part.cell.cost += (question_->remote & node.members) != 0 ? remote_unit : 0;
-    part.cell.cost += opens(node) ? question_->opened : 0;
-    *out = part;
-    return {out, out + 1};
+    return priced(node, out, out + 1);
 }
 
 TreeProgramme::Parts TreeProgramme::bundle_parts(std::uint32_t index,
@@ -336,21 +343,16 @@ TreeProgramme::Parts TreeProgramme::bundle_parts(std::uint32_t index,
     }
     const TreePart* from = tables_.parts_.data() + bundle.first[available];
     const TreePart* to = tables_.parts_.data() + bundle.first[available + 1];
-    const bool remote = (question_->remote & node.members) != 0;
-    const std::int64_t opened = opens(node) ? question_->opened : 0;
-    if (!remote && opened == 0 && question_->enforced == 0) {
-        return {from, to};
+    // Preferences are enforced in some questions only, so their parts are left out
+    // here.
+    const std::uint32_t enforced = question_->enforced & ~tables_.required_;
+    if (enforced == 0) {
+        return priced(node, from, to);
     }
-    TreePart* end = out;
-    for (; from != to; ++from) {
-        if ((from->broken & question_->enforced) == 0) {
-            *end = *from;
-            end->cell.cost +=
-                opened + (remote ? sum_of_bytes(from->packed) * remote_unit : 0);
-            ++end;
-        }
-    }
-    return {out, end};
+    const TreePart* const end = std::copy_if(from, to, out, [&](const TreePart& part) {
+        return (part.broken & enforced) == 0;
+    });
+    return priced(node, out, end);
 }
 
 // The best way to reach a cell, with one of the parts or without.
@@ -368,7 +370,8 @@ TreeCell TreeProgramme::best_with(const Table& table,
             continue;
         }
         const TreeCell& rest = table.cells[offset - part->offset];
-        const TreeCell with{rest.cost + part->cell.cost,
+        const TreeCell with{rest.cost + part->cell.cost + parts.opened +
+                                parts.per_device * part->devices,
                             rest.mirrored | part->cell.mirrored};
         if (is_better(with, best)) {
             best = with;

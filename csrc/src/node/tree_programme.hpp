@@ -12,11 +12,12 @@
 // questions on one state.
 #pragma once
 
+#include "base/arena.hpp"
 #include "node/device_tree.hpp"
 
 #include <array>
 #include <cstdint>
-#include <memory_resource>
+#include <span>
 #include <vector>
 
 namespace topoalloc {
@@ -42,7 +43,8 @@ struct TreeCell {
 struct TreePart {
     std::uint32_t offset = 0;
     std::uint32_t packed = 0;
-    std::uint32_t broken = 0;  ///< pairs (bits) that may not be enforced with it
+    std::uint32_t broken = 0;   ///< pairs (bits) that may not be enforced with it
+    std::uint32_t devices = 0;  ///< in it
     TreeCell cell;
 };
 
@@ -98,6 +100,7 @@ class TreeTables {
     std::vector<std::uint32_t> packed_;         // by offset
     std::vector<std::uint32_t> price_of_node_;  // into prices_, or no_index: nothing
     std::vector<Price> prices_;                 // a run of all offsets each
+    std::uint32_t required_ = 0;  // pairs (bits): no part of a bundle breaks one
     std::vector<std::uint32_t> bundle_of_node_;
     std::vector<Bundle> bundles_;
     std::vector<TreePart> parts_;
@@ -109,7 +112,7 @@ struct TreeQuestion {
     std::uint64_t remote = 0;     ///< of them, those that will have no PU beside them;
                                   ///< all or none of a locality
     std::uint32_t enforced = 0;   ///< pairs (bits) that must hold
-    const std::vector<std::uint32_t>* switch_holds = nullptr;
+    std::span<const std::uint32_t> switch_holds;
     std::int64_t opened = 1;  ///< -1 when spreading
 };
 
@@ -125,10 +128,8 @@ struct TreeAnswer {
 class TreeProgramme {
   public:
     /// @param tables  of the tree
-    TreeProgramme(const DeviceTree& tree,
-                  const TreeTables& tables,
-                  std::pmr::memory_resource* scratch)
-        : tree_(tree), tables_(tables), scratch_(scratch) {}
+    TreeProgramme(const DeviceTree& tree, const TreeTables& tables, Arena& arena)
+        : tree_(tree), tables_(tables), arena_(arena) {}
     /// @param steps  grows by the table cells merged
     [[nodiscard]] TreeAnswer ask(const TreeQuestion& question, std::uint64_t& steps);
 
@@ -138,9 +139,12 @@ class TreeProgramme {
         // The highest offset that may be reachable; all up to it are set.
         std::uint32_t last = 0;
     };
+    // Choices by offset, each of which costs more on this state.
     struct Parts {
         const TreePart* begin = nullptr;
         const TreePart* end = nullptr;
+        std::int64_t opened = 0;      // each
+        std::int64_t per_device = 0;  // of each device in it
     };
     // Scratch of one depth of the tree.
     struct Depth {
@@ -151,8 +155,11 @@ class TreeProgramme {
     Depth& scratch_at(std::size_t depth);
     Table fill(std::uint32_t index, std::size_t depth, bool only_all);
     Parts parts_of(std::uint32_t index, std::size_t depth);
-    Parts leaf_parts(const DeviceTree::Node& node, TreePart* out) const;
+    Parts leaf_parts(std::uint32_t index, TreePart* out) const;
     Parts bundle_parts(std::uint32_t index, TreePart* out) const;
+    [[nodiscard]] Parts priced(const DeviceTree::Node& node,
+                               const TreePart* begin,
+                               const TreePart* end) const;
     void merge(Table& table, Parts parts, bool only_all);
     void price_node(std::uint32_t index, Table& table, bool only_all) const;
     [[nodiscard]] TreeCell best_with(const Table& table,
@@ -160,13 +167,13 @@ class TreeProgramme {
                                      std::uint32_t offset) const;
     [[nodiscard]] bool opens(const DeviceTree::Node& node) const {
         return node.switch_index != no_index &&
-               (*question_->switch_holds)[node.switch_index] == 0;
+               question_->switch_holds[node.switch_index] == 0;
     }
     [[nodiscard]] static TreeAnswer read(const TreeCell& cell);
 
     const DeviceTree& tree_;
     const TreeTables& tables_;
-    std::pmr::memory_resource* scratch_;
+    Arena& arena_;
     const TreeQuestion* question_ = nullptr;
     std::array<Depth, level_count + 2> depths_{};
     std::uint64_t merged_ = 0;

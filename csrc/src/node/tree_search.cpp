@@ -15,7 +15,7 @@ TreeSearch::TreeSearch(const NodeState& state,
                        std::uint32_t unmet,
                        const SolveOptions& options,
                        std::uint64_t& steps,
-                       std::pmr::memory_resource* scratch)
+                       Arena& arena)
     : state_(state),
       machine_(*request.machine),
       request_(request),
@@ -23,35 +23,35 @@ TreeSearch::TreeSearch(const NodeState& state,
       unmet_(unmet),
       options_(options),
       steps_(steps),
-      programme_(plan_.tree, plan_.tables, scratch),
-      chooser_(state, request, options, steps, limited_, scratch),
-      aligns_(scratch),
-      sames_(scratch),
+      programme_(plan_.tree, plan_.tables, arena),
+      chooser_(state, request, options, steps, limited_, arena),
+      aligns_(&arena),
+      sames_(&arena),
       opened_(options.policy.packing == Packing::pack ? 1 : -1),
-      free_choice_(scratch),
-      hit_choice_(scratch) {}
+      free_choice_(machine_, arena),
+      hit_choice_(machine_, arena),
+      best_(machine_, arena) {}
 
-std::optional<SearchResult> TreeSearch::run() {
+bool TreeSearch::run(SearchResult& result) {
     if (!accept()) {
-        return std::nullopt;
+        return false;
     }
-    SearchResult result;
     if (links_fail_) {
-        return result;
+        return true;
     }
     TreeBranch branch;
     branch.last_core = static_cast<std::uint32_t>(machine_.cores().size());
     branch.devices = plan_.tree.ranks_of(state_.available_devices());
-    collect_free_of_charge();
+    collect_open();
     fix_align(0, branch);
     if (bails_) {
-        return std::nullopt;
+        return false;
     }
     result.limited = limited_;
-    if (best_) {
-        result.best = to_placement();
+    if (best_.found) {
+        place(result.best.emplace());
     }
-    return result;
+    return true;
 }
 
 bool TreeSearch::accept() {
@@ -178,13 +178,12 @@ void TreeSearch::fix_same(std::size_t index, const TreeBranch& branch) {
     }
 }
 
-Placement TreeSearch::to_placement() {
-    Placement placement;
-    placement.pus = std::move(best_->pus);
-    placement.localities.set_word(0, best_->localities);
-    placement.cost = best_->cost;
+void TreeSearch::place(Placement& placement) {
+    placement.pus = std::move(best_.cores.pus);
+    placement.localities.set_word(0, best_.localities);
+    placement.cost = best_.cost;
     placement.devices.reserve(static_cast<std::size_t>(plan_.device_count));
-    for_each_bit(best_->devices, [&](std::uint32_t rank) {
+    for_each_bit(best_.devices, [&](std::uint32_t rank) {
         placement.devices.push_back({plan_.tree.devices()[rank], {}});
     });
     if (request_.wants_bytes) {
@@ -194,17 +193,17 @@ Placement TreeSearch::to_placement() {
         placement.memory =
             fill_memory(state_, request_, placement.localities, counts).value();
     }
-    return placement;
 }
 
-std::optional<SearchResult> tree_search(const NodeState& state,
-                                        const CompiledRequest& request,
-                                        const TreePlan& plan,
-                                        std::uint32_t unmet,
-                                        const SolveOptions& options,
-                                        std::uint64_t& steps,
-                                        std::pmr::memory_resource* scratch) {
-    return TreeSearch(state, request, plan, unmet, options, steps, scratch).run();
+bool tree_search(const NodeState& state,
+                 const CompiledRequest& request,
+                 const TreePlan& plan,
+                 std::uint32_t unmet,
+                 const SolveOptions& options,
+                 std::uint64_t& steps,
+                 Arena& arena,
+                 SearchResult& result) {
+    return TreeSearch(state, request, plan, unmet, options, steps, arena).run(result);
 }
 
 }  // namespace topoalloc

@@ -7,25 +7,24 @@
 // apply.
 #pragma once
 
+#include "base/arena.hpp"
 #include "node/search.hpp"
 #include "node/tree_plan.hpp"
-
-#include <memory_resource>
-#include <optional>
 
 namespace topoalloc {
 
 /// @param plan  of the Request
 /// @param unmet  preferences (bit i is prefer[i]) that need not hold
-/// @param scratch  for what lives as long as the call
-/// @returns nullopt when the method does not apply to what is enforced
-[[nodiscard]] std::optional<SearchResult> tree_search(
-    const NodeState& state,
-    const CompiledRequest& request,
-    const TreePlan& plan,
-    std::uint32_t unmet,
-    const SolveOptions& options,
-    std::uint64_t& steps,
-    std::pmr::memory_resource* scratch);
+/// @param arena  for what lives as long as the call
+/// @param result  gets the answer
+/// @returns false when the method does not apply to what is enforced
+[[nodiscard]] bool tree_search(const NodeState& state,
+                               const CompiledRequest& request,
+                               const TreePlan& plan,
+                               std::uint32_t unmet,
+                               const SolveOptions& options,
+                               std::uint64_t& steps,
+                               Arena& arena,
+                               SearchResult& result);
 
 }  // namespace topoalloc

@@ -10,23 +10,6 @@
 #include <utility>
 
 namespace topoalloc {
-namespace {
-
-bool is_better(const TreeCandidate& a, const TreeCandidate& b) {
-    if (a.cost != b.cost) {
-        return a.cost < b.cost;
-    }
-    if (a.devices != b.devices) {
-        return least_index_less(a.devices, b.devices);
-    }
-    if (const auto order = a.pus.compare_least_index(b.pus); order != 0) {
-        return order < 0;
-    }
-    return least_index_less(a.localities, b.localities);
-}
-
-}  // namespace
-
 // Once a set T has no matching: whether the devices of the branch have one at all.
 // A larger T only adds devices, so "no" here is "no" for every T.
 void TreeSearch::note_unmatched() {
@@ -41,7 +24,7 @@ TreeAnswer TreeSearch::ask_tree(std::uint64_t available, std::uint64_t remote) {
         return {.found = true};
     }
     return programme_.ask(
-        {available, remote, enforced_pairs_, &state_.switch_holds(), opened_}, steps_);
+        {available, remote, enforced_pairs_, state_.switch_holds(), opened_}, steps_);
 }
 
 std::uint64_t TreeSearch::devices_of(std::uint64_t localities) const {
@@ -87,26 +70,18 @@ void TreeSearch::consider_set(const LocalitySet& set) {
         }
         return;
     }
-    std::uint64_t usable = 0;  // localities of T with units
-    std::uint64_t with_devices = 0;
-    std::uint64_t remote = 0;  // devices that no PU can be beside
-    for_each_bit(set.mask, [&](std::uint32_t l) {
-        const std::uint64_t here = plan_.tree.locality_mask(l) & devices;
-        const bool has_units = chooser_.units()[l] != 0;
-        usable |= has_units ? bit(l) : 0;
-        with_devices |= here != 0 ? bit(l) : 0;
-        remote |= has_units ? 0 : here;
-    });
-    chooser_.choose(set.mask, 0, free_choice_);
+    chooser_.weigh(set.mask, free_choice_);
     if (!free_choice_.found || is_hopeless(set, devices, free_choice_)) {
         return;
     }
-    const std::uint64_t open = with_devices & usable & ~free_choice_.localities;
-    if (open == 0) {
+    chooser_.settle(free_choice_);
+    const std::uint64_t remote = devices & unitless_;
+    const std::uint64_t with_devices = set.mask & with_devices_ & with_units_;
+    if ((with_devices & ~free_choice_.localities) == 0) {
         consider(set, ask_tree(devices, remote), free_choice_);
         return;
     }
-    consider_footprints(set, devices, remote, with_devices & usable);
+    consider_footprints(set, devices, remote, with_devices);
 }
 
 // Covering every locality with devices costs more than covering none: so each set
@@ -139,7 +114,7 @@ void TreeSearch::consider_footprint(const LocalitySet& set,
     const bool covered = (footprint & ~free_choice_.localities) == 0;
     const CoreChoice& cores = covered ? free_choice_ : hit_choice_;
     if (!covered) {
-        chooser_.choose(set.mask, footprint, hit_choice_);
+        chooser_.choose_hitting(set.mask, footprint, hit_choice_);
     }
     if (cores.found) {
         consider(set, ask_tree(devices, remote), cores);
@@ -154,15 +129,40 @@ void TreeSearch::consider(const LocalitySet& set,
         return;
     }
     const Cost cost = cost_of(set, devices, cores);
-    if (best_ && cost > best_->cost) {
-        return;
+    if (!best_.found || is_better(cost, devices.devices, set.mask, cores)) {
+        best_.found = true;
+        best_.cost = cost;
+        best_.devices = devices.devices;
+        best_.localities = set.mask;
+        best_.cores = cores;
     }
-    TreeCandidate candidate{cost,
-                            devices.devices,
-                            set.mask,
-                            chooser_.wanted() == 0 ? Bitmap() : chooser_.pus_of(cores)};
-    if (!best_ || is_better(candidate, *best_)) {
-        best_ = std::move(candidate);
+}
+
+// Whether these are better than the best so far. PUs are compared for equal devices
+// alone, so most are never made.
+bool TreeSearch::is_better(const Cost& cost,
+                           std::uint64_t devices,
+                           std::uint64_t localities,
+                           const CoreChoice& cores) {
+    if (const auto order = cost <=> best_.cost; order != 0) {
+        return order < 0;
+    }
+    if (devices != best_.devices) {
+        return least_index_less(devices, best_.devices);
+    }
+    keep_pus();
+    if (const auto order = chooser_.pus_of(cores).compare_least_index(best_.cores.pus);
+        order != 0) {
+        return order < 0;
+    }
+    return least_index_less(localities, best_.localities);
+}
+
+// Makes the PUs of the best so far, which asks for the branch that it was found in.
+void TreeSearch::keep_pus() {
+    if (best_.found && !best_.cores.has_pus) {
+        best_.cores.pus = chooser_.pus_of(best_.cores);
+        best_.cores.has_pus = true;
     }
 }
 
@@ -178,21 +178,28 @@ Cost TreeSearch::cost_of(const LocalitySet& set,
     cost[Cost::remote_devices] = devices.remote_devices;
     cost[Cost::l3s] = cores.l3s;
     cost[Cost::split_cores] = cores.split_cores;
-    std::uint64_t packages = 0;
-    for_each_bit(set.mask, [&](std::uint32_t l) {
-        // Every locality of the best T holds something, so each closed one is
-        // opened.
-        cost[Cost::opened_localities] += state_.locality_holds()[l] == 0 ? opened_ : 0;
-        const std::uint32_t package = plan_.package_of[l];
-        if (state_.package_holds()[package] == 0 && !has_bit(packages, package % 64)) {
-            packages |= bit(package % 64);
-            cost[Cost::opened_packages] += opened_;
-        }
-    });
+    // Every locality of the best T holds something, so each closed one is opened.
+    cost[Cost::opened_localities] =
+        opened_ * std::popcount(set.mask & closed_localities_);
+    cost[Cost::opened_packages] =
+        opened_ * closed_packages_of(set.mask & in_closed_package_);
     cost[Cost::opened_switches] = devices.opened_switches;
     cost[Cost::opened_devices] = opened_ * plan_.device_count;
     cost[Cost::opened_l3s] = cores.opened_l3s;
     return cost;
+}
+
+// How many Packages these localities, each in a closed one, lie in.
+std::int64_t TreeSearch::closed_packages_of(std::uint64_t localities) const {
+    std::int64_t count = 0;
+    for (std::uint64_t rest = localities; rest != 0; ++count) {
+        const std::uint32_t package =
+            plan_.package_of[static_cast<std::size_t>(std::countr_zero(rest))];
+        for_each_bit(rest, [&](std::uint32_t l) {
+            rest &= plan_.package_of[l] == package ? ~bit(l) : ~std::uint64_t{0};
+        });
+    }
+    return count;
 }
 
 // True when no choice of devices of T can be better than the best so far: not even
@@ -201,16 +208,16 @@ Cost TreeSearch::cost_of(const LocalitySet& set,
 bool TreeSearch::is_hopeless(const LocalitySet& set,
                              std::uint64_t devices,
                              const CoreChoice& cores) const {
-    if (!best_ || opened_ != 1 || plan_.device_count == 0) {
+    if (!best_.found || opened_ != 1 || plan_.device_count == 0) {
         return false;
     }
     TreeAnswer bound;
     bound.pair_levels = plan_.least_pair_levels;
     bound.opened_switches = fewest_new_switches(devices);
     const Cost cost = cost_of(set, bound, cores);
-    return cost > best_->cost ||
-           (cost == best_->cost &&
-            least_index_less(best_->devices, lowest_choice(devices)));
+    const auto order = cost <=> best_.cost;
+    return order > 0 ||
+           (order == 0 && least_index_less(best_.devices, lowest_choice(devices)));
 }
 
 // No choice of devices among these holds the least index not in both.
@@ -243,12 +250,19 @@ std::int64_t TreeSearch::fewest_new_switches(std::uint64_t devices) const {
     return fewest;
 }
 
-void TreeSearch::collect_free_of_charge() {
+// What is open before the question: switches whose devices cost nothing more,
+// localities and Packages.
+void TreeSearch::collect_open() {
     free_of_charge_ = plan_.without_switch;
+    const std::span<const std::uint32_t> switches = state_.switch_holds();
     for (const SwitchMembers& members : plan_.switches) {
-        if (state_.switch_holds()[members.index] != 0) {
-            free_of_charge_ |= members.devices;
-        }
+        free_of_charge_ |= switches[members.index] != 0 ? members.devices : 0;
+    }
+    const std::span<const std::uint32_t> localities = state_.locality_holds();
+    const std::span<const std::uint32_t> packages = state_.package_holds();
+    for (std::uint32_t l = 0; l < localities.size(); ++l) {
+        closed_localities_ |= localities[l] == 0 ? bit(l) : 0;
+        in_closed_package_ |= packages[plan_.package_of[l]] == 0 ? bit(l) : 0;
     }
 }
 

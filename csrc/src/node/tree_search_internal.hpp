@@ -26,10 +26,13 @@ struct TreeBranch {
 };
 
 struct TreeCandidate {
+    TreeCandidate(const Machine& machine, Arena& arena) : cores(machine, arena) {}
+
+    bool found = false;
     Cost cost;
     std::uint64_t devices = 0;  // by rank
     std::uint64_t localities = 0;
-    Bitmap pus;
+    CoreChoice cores;  // has its PUs when its branch is left
 };
 
 class TreeSearch {
@@ -40,8 +43,8 @@ class TreeSearch {
                std::uint32_t unmet,
                const SolveOptions& options,
                std::uint64_t& steps,
-               std::pmr::memory_resource* scratch);
-    std::optional<SearchResult> run();
+               Arena& arena);
+    [[nodiscard]] bool run(SearchResult& result);
 
   private:
     // --- what applies ---
@@ -63,6 +66,7 @@ class TreeSearch {
     // --- sets T ---
 
     void run_branch(const TreeBranch& branch);
+    void visit_sets();
     [[nodiscard]] std::uint64_t useful_localities() const;
     void visit_tabled_sets();
     [[nodiscard]] bool set_suffices(const LocalitySet& set,
@@ -99,6 +103,11 @@ class TreeSearch {
     void consider(const LocalitySet& set,
                   const TreeAnswer& devices,
                   const CoreChoice& cores);
+    [[nodiscard]] bool is_better(const Cost& cost,
+                                 std::uint64_t devices,
+                                 std::uint64_t localities,
+                                 const CoreChoice& cores);
+    void keep_pus();
     [[nodiscard]] Cost cost_of(const LocalitySet& set,
                                const TreeAnswer& devices,
                                const CoreChoice& cores) const;
@@ -107,8 +116,10 @@ class TreeSearch {
                                    const CoreChoice& cores) const;
     [[nodiscard]] std::uint64_t lowest_choice(std::uint64_t devices) const;
     [[nodiscard]] std::int64_t fewest_new_switches(std::uint64_t devices) const;
-    void collect_free_of_charge();
-    [[nodiscard]] Placement to_placement();
+    void collect_open();
+    void collect_localities();
+    [[nodiscard]] std::int64_t closed_packages_of(std::uint64_t localities) const;
+    void place(Placement& placement);
 
     // Footprints are tried one by one: at most 2^6 questions a set T.
     static constexpr std::uint32_t max_footprint = 6;
@@ -134,10 +145,15 @@ class TreeSearch {
     bool can_match_ = true;
 
     TreeBranch branch_;
-    std::uint64_t free_of_charge_ = 0;  // candidates whose switch need not be opened
-    CoreChoice free_choice_;            // the cores of the T at hand, as they come
-    CoreChoice hit_choice_;             // and with localities to hit
-    std::optional<TreeCandidate> best_;
+    std::uint64_t with_units_ = 0;    // localities of the branch
+    std::uint64_t with_devices_ = 0;  // localities of the branch
+    std::uint64_t unitless_ = 0;      // devices that no PU can be beside
+    std::uint64_t closed_localities_ = 0;
+    std::uint64_t in_closed_package_ = 0;  // localities
+    std::uint64_t free_of_charge_ = 0;     // candidates whose switch need not be opened
+    CoreChoice free_choice_;               // the cores of the T at hand, as they come
+    CoreChoice hit_choice_;                // and with localities to hit
+    TreeCandidate best_;
 };
 
 }  // namespace topoalloc

@@ -25,8 +25,14 @@ void TreeSearch::run_branch(const TreeBranch& branch) {
     }
     match_is_known_ = enforced_pairs_ == 0;
     can_match_ = true;
+    collect_localities();
+    visit_sets();
+    keep_pus();
+}
+
+void TreeSearch::visit_sets() {
     if (chooser_.wanted() == 0 && !request_.wants_bytes &&
-        devices_suffice(branch.devices & plan_.tree.unknown_mask()) &&
+        devices_suffice(branch_.devices & plan_.tree.unknown_mask()) &&
         !visit(LocalitySet{})) {
         return;
     }
@@ -42,18 +48,27 @@ void TreeSearch::run_branch(const TreeBranch& branch) {
     }
 }
 
+// What the localities of the branch have, whatever T.
+void TreeSearch::collect_localities() {
+    with_units_ = 0;
+    with_devices_ = 0;
+    unitless_ = 0;
+    for (std::uint32_t l = 0; l < machine_.localities().size(); ++l) {
+        const std::uint64_t devices = plan_.tree.locality_mask(l) & branch_.devices;
+        const bool has_units = chooser_.units()[l] != 0;
+        with_units_ |= has_units ? bit(l) : 0;
+        with_devices_ |= devices != 0 ? bit(l) : 0;
+        unitless_ |= has_units ? 0 : devices;
+    }
+}
+
 // Those that can give a core, a device or a byte: no other is in the best T.
 std::uint64_t TreeSearch::useful_localities() const {
-    std::uint64_t useful =
+    const std::uint64_t with_bytes =
         request_.wants_bytes
             ? branch_.byte_localities & low_bits(machine_.localities().size())
             : 0;
-    for (std::uint32_t l = 0; l < machine_.localities().size(); ++l) {
-        const bool gives = chooser_.units()[l] != 0 ||
-                           (plan_.tree.locality_mask(l) & branch_.devices) != 0;
-        useful |= gives ? bit(l) : 0;
-    }
-    return useful;
+    return with_units_ | with_devices_ | with_bytes;
 }
 
 void TreeSearch::visit_tabled_sets() {
@@ -172,10 +187,10 @@ void TreeSearch::choose_by_class() {
 }
 
 bool TreeSearch::try_counts(ClassChoice& choice, const ClassCounts& counts) {
-    if (best_ && std::tuple(counts.packages, counts.localities, counts.distance) >
-                     std::tuple(best_->cost[Cost::packages],
-                                best_->cost[Cost::localities],
-                                best_->cost[Cost::distance])) {
+    if (best_.found && std::tuple(counts.packages, counts.localities, counts.distance) >
+                           std::tuple(best_.cost[Cost::packages],
+                                      best_.cost[Cost::localities],
+                                      best_.cost[Cost::distance])) {
         return false;
     }
     const std::vector<std::uint32_t> chosen =
@@ -239,10 +254,10 @@ bool TreeSearch::visit(const LocalitySet& set) {
         return false;
     }
     ++steps_;
-    if (best_ && std::tuple(set.packages, set.localities, set.distance) >
-                     std::tuple(best_->cost[Cost::packages],
-                                best_->cost[Cost::localities],
-                                best_->cost[Cost::distance])) {
+    if (best_.found && std::tuple(set.packages, set.localities, set.distance) >
+                           std::tuple(best_.cost[Cost::packages],
+                                      best_.cost[Cost::localities],
+                                      best_.cost[Cost::distance])) {
         return false;
     }
     consider_set(set);
