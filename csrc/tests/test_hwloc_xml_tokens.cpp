@@ -62,6 +62,25 @@ TEST(HwlocXmlTokens, DecodesReferences) {
     EXPECT_EQ(events_of("<a x=\"&amp;lt;\"/>"), "+a(x=&lt;) -a");  // not decoded twice
 }
 
+// What an element has is compared with what an earlier one had.
+TEST(HwlocXmlTokens, ReadsElementsAfterThoseOfOtherAttributes) {
+    EXPECT_EQ(
+        events_of("<r><a x=\"1\" y=\"2\"/><a x=\"3\" y=\"4\" z=\"5\"/><a x=\"6\"/>"
+                  "<a y=\"7\" x=\"8\"/><b/><a x  = '9\"'\ty=\"&lt;\" /></r>"),
+        "+r +a(x=1)(y=2) -a +a(x=3)(y=4)(z=5) -a +a(x=6) -a +a(y=7)(x=8) -a +b -b "
+        "+a(x=9\")(y=<) -a -r");
+    EXPECT_EQ(events_of("<r><a xy=\"1\"/><a x=\"2\"/><a xyz=\"3\"/></r>"),
+              "+r +a(xy=1) -a +a(x=2) -a +a(xyz=3) -a -r");
+    EXPECT_EQ(error_of("<r><a x=\"1\" y=\"2\"/>\n<a x=\"1\" y=\"2\" x=\"3\"/></r>"),
+              "t.xml:2: x: given twice, want it once");
+    EXPECT_EQ(error_of("<r><a x=\"1\"/>\n<a x=\"<\"/></r>"),
+              "t.xml:2: attribute value: has no end, want a closing quote");
+    EXPECT_EQ(error_of("<r><a x=\"1\"/>\n<a x=\"2"),
+              "t.xml:2: attribute value: has no end, want a closing quote");
+    EXPECT_EQ(error_of("<r><a x=\"1\"/>\n<a x="),
+              "t.xml:2: attribute value: not in quotes, want \"...\"");
+}
+
 TEST(HwlocXmlTokens, SkipsWhatIsNoContent) {
     EXPECT_EQ(
         events_of("\xef\xbb\xbf<?xml version=\"1.0\"?>\n<!DOCTYPE a SYSTEM \"a.dtd\">"

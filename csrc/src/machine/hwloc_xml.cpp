@@ -203,15 +203,21 @@ class MemoryReader {
             const XmlInfo* info = xml_.find_info(object, "Type");
             return info == nullptr ? std::string_view{} : info->value;
         }
-        return subtype_of_tier(kinds_of_node_[object.os_index]);
+        return object.os_index < kinds_of_node_.size()
+                   ? subtype_of_tier(kinds_of_node_[object.os_index])
+                   : subtype_of_tier(0);
     }
 
     // The first tier that names a NUMANode counts.
     void read_tiers() {
-        kinds_of_node_.assign(HwlocLimits::indices, 0);
         for (const hwloc::XmlMemoryTier& tier : xml_.memory_tiers) {
             const Bitmap nodes =
                 parse_set(source_, tier.offset, "nodeset", tier.nodeset);
+            // Only as long as needed: an index may be large, and most files have no
+            // tiers.
+            if (!nodes.empty() && nodes.last() >= kinds_of_node_.size()) {
+                kinds_of_node_.resize(nodes.last() + 1, 0);
+            }
             nodes.for_each([&](std::size_t node) {
                 if (kinds_of_node_[node] == 0) {
                     kinds_of_node_[node] = tier.kinds;

@@ -217,7 +217,10 @@ class ObjectReader {
 
 HwlocXml ObjectReader::read() {
     // An object takes some 230 to 400 bytes in a real file, infos included.
-    xml_.objects.reserve(std::min(source_.text().size() / 256, HwlocLimits::objects));
+    const std::size_t likely =
+        std::min(source_.text().size() / 256, HwlocLimits::objects);
+    xml_.objects.reserve(likely);
+    held_.reserve(likely);
     while (true) {
         switch (tokens_.next()) {
             case XmlTokenizer::Event::start:

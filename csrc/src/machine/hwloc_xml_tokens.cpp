@@ -7,12 +7,13 @@
 #include <array>
 #include <charconv>
 #include <cstring>
+#include <tuple>
 
 namespace topoalloc::hwloc {
 
 namespace {
 
-enum CharClass : std::uint8_t { space_char = 1, name_char = 2, value_end = 4 };
+enum CharClass : std::uint8_t { space_char = 1, name_char = 2 };
 
 constexpr std::array<std::uint8_t, 256> make_classes() {
     std::array<std::uint8_t, 256> classes{};
@@ -26,11 +27,6 @@ constexpr std::array<std::uint8_t, 256> make_classes() {
             c == ':') {
             classes[c] |= name_char;
         }
-    }
-    // What ends the plain run of an attribute value: quotes, entities, and the
-    // character that XML forbids there.
-    for (const unsigned char c : {'"', '\'', '&', '<'}) {
-        classes[c] |= value_end;
     }
     return classes;
 }
@@ -113,42 +109,12 @@ bool is_plain(const char* bytes) {
     return odd == 0;
 }
 
-constexpr std::uint64_t every_byte = 0x0101010101010101U;
-
-// Nonzero when a byte of the word is `c`.
-std::uint64_t find_byte(std::uint64_t word, char c) {
-    const std::uint64_t rest = word ^ (every_byte * static_cast<unsigned char>(c));
-    return (rest - every_byte) & ~rest & (every_byte << 7U);
-}
-
-// The first of [from, to) that is of the class, or `to`.
-const char* find_class(const char* from, const char* to, CharClass wanted) {
-    while (from != to && !is_a(*from, wanted)) {
-        ++from;
-    }
-    return from;
-}
-
 // The first of [from, to) that is not of the class, or `to`.
 const char* skip_class(const char* from, const char* to, CharClass skipped) {
     while (from != to && is_a(*from, skipped)) {
         ++from;
     }
     return from;
-}
-
-// The first that ends the plain run of a value, eight bytes at a time: sets are long.
-const char* find_value_end(const char* from, const char* to) {
-    while (to - from >= 8) {
-        std::uint64_t word = 0;
-        std::memcpy(&word, from, sizeof word);
-        if ((find_byte(word, '"') | find_byte(word, '\'') | find_byte(word, '&') |
-             find_byte(word, '<')) != 0) {
-            break;
-        }
-        from += 8;
-    }
-    return find_class(from, to, value_end);
 }
 
 }  // namespace
@@ -348,14 +314,30 @@ XmlTokenizer::Event XmlTokenizer::read_start() {
     }
     ++position_;
     const std::string_view name = read_name("element");
+    read_attributes(name);
+    if (open_.size() == XmlLimits::depth) {
+        fail(event_offset_,
+             "<" + std::string(name) + ">: nested too deep, want at most " +
+                 std::to_string(XmlLimits::depth) + " levels");
+    }
+    had_root_ = true;
+    open_.push_back(name);
+    name_ = name;
+    return Event::start;
+}
+
+// Up to the end of the tag.
+void XmlTokenizer::read_attributes(std::string_view element) {
     attributes_.clear();
-    attribute_marks_.fill(0);
+    is_expected_ = true;
+    std::vector<std::string_view>& expected = expected_[element.size() % 4];
+    read_expected_attributes(expected);
     while (true) {
         const std::size_t before = position_;
         skip_space();
         if (position_ == text_.size()) {
             fail(event_offset_,
-                 "<" + std::string(name) + ">: cut off, want the end of the tag");
+                 "<" + std::string(element) + ">: cut off, want the end of the tag");
         }
         if (text_[position_] == '>') {
             ++position_;
@@ -369,19 +351,34 @@ XmlTokenizer::Event XmlTokenizer::read_start() {
         }
         if (position_ == before) {
             fail(position_,
-                 "<" + std::string(name) + ">: no space, want one before an attribute");
+                 "<" + std::string(element) +
+                     ">: no space, want one before an attribute");
         }
         read_attribute();
     }
-    if (open_.size() == XmlLimits::depth) {
-        fail(event_offset_,
-             "<" + std::string(name) + ">: nested too deep, want at most " +
-                 std::to_string(XmlLimits::depth) + " levels");
+    if (!is_expected_) {
+        expected.clear();
+        for (const XmlAttribute& attribute : attributes_) {
+            expected.push_back(attribute.name);
+        }
     }
-    had_root_ = true;
-    open_.push_back(name);
-    name_ = name;
-    return Event::start;
+}
+
+// Those that have the expected names in order, each after one space and followed by its
+// value.
+void XmlTokenizer::read_expected_attributes(
+    std::span<const std::string_view> expected) {
+    const char* const data = text_.data();
+    for (const std::string_view name : expected) {
+        const std::size_t end = position_ + 1 + name.size();
+        if (end + 1 >= text_.size() || data[position_] != ' ' || data[end] != '=' ||
+            std::memcmp(data + position_ + 1, name.data(), name.size()) != 0) {
+            return;
+        }
+        const std::string_view own = text_.substr(position_ + 1, name.size());
+        position_ = end + 1;
+        attributes_.push_back({own, read_value()});
+    }
 }
 
 XmlTokenizer::Event XmlTokenizer::read_end() {
@@ -421,22 +418,22 @@ void XmlTokenizer::read_attribute() {
 }
 
 void XmlTokenizer::add_attribute(std::size_t offset, XmlAttribute attribute) {
-    const std::string_view name = attribute.name;
-    const auto byte = [name](std::size_t at) {
-        return std::size_t{static_cast<unsigned char>(name[at])};
-    };
-    const std::size_t hash = name.size() * 5 + byte(0) * 3 + byte(name.size() / 2) * 7 +
-                             byte(name.size() * 3 / 4);
-    std::uint64_t& marks = attribute_marks_[(hash >> 6U) % attribute_marks_.size()];
-    const std::uint64_t mark = std::uint64_t{1} << (hash & 63U);
-    if ((marks & mark) != 0) {
+    if (is_expected_) {
+        // Those before have been found different in an earlier element.
+        is_expected_ = false;
+        attribute_marks_.fill(0);
+        for (const XmlAttribute& before : attributes_) {
+            std::ignore = mark_attribute(before.name);
+        }
+    }
+    if (!mark_attribute(attribute.name)) {
         for (const XmlAttribute& other : attributes_) {
-            if (other.name == name) {
-                fail(offset, std::string(name) + ": given twice, want it once");
+            if (other.name == attribute.name) {
+                fail(offset,
+                     std::string(attribute.name) + ": given twice, want it once");
             }
         }
     }
-    marks |= mark;
     if (attributes_.size() == XmlLimits::attributes) {
         fail(offset,
              "attributes: too many, want at most " +
@@ -445,30 +442,42 @@ void XmlTokenizer::add_attribute(std::size_t offset, XmlAttribute attribute) {
     attributes_.push_back(attribute);
 }
 
+// False when a name of that hash is marked already.
+bool XmlTokenizer::mark_attribute(std::string_view name) {
+    const auto byte = [name](std::size_t at) {
+        return std::size_t{static_cast<unsigned char>(name[at])};
+    };
+    const std::size_t hash = name.size() * 5 + byte(0) * 3 + byte(name.size() / 2) * 7 +
+                             byte(name.size() * 3 / 4);
+    std::uint64_t& marks = attribute_marks_[(hash >> 6U) % attribute_marks_.size()];
+    const std::uint64_t mark = std::uint64_t{1} << (hash & 63U);
+    const bool is_new = (marks & mark) == 0;
+    marks |= mark;
+    return is_new;
+}
+
+// The first `c` from here on, or the end, where `found` is what was found last.
+std::size_t XmlTokenizer::find_from(std::size_t found, char c) const {
+    return found >= position_ ? found
+                              : std::min(text_.find(c, position_), text_.size());
+}
+
 std::string_view XmlTokenizer::read_value() {
     const std::size_t opening = position_;
     const char quote = opening < text_.size() ? text_[opening] : '\0';
     if (quote != '"' && quote != '\'') {
         fail(opening, "attribute value: not in quotes, want \"...\"");
     }
-    const char* const data = text_.data();
-    bool has_reference = false;
     ++position_;
-    while (true) {
-        position_ = static_cast<std::size_t>(
-            find_value_end(data + position_, data + text_.size()) - data);
-        if (position_ == text_.size() || text_[position_] == '<') {
-            fail(opening, "attribute value: has no end, want a closing quote");
-        }
-        if (text_[position_] == quote) {
-            break;
-        }
-        has_reference = has_reference || text_[position_] == '&';
-        ++position_;
+    const std::size_t end = text_.find(quote, position_);
+    next_less_ = find_from(next_less_, '<');
+    if (end == std::string_view::npos || end > next_less_) {
+        fail(opening, "attribute value: has no end, want a closing quote");
     }
-    const std::string_view raw = text_.substr(opening + 1, position_ - opening - 1);
-    ++position_;
-    return has_reference ? decode(raw) : raw;
+    next_ampersand_ = find_from(next_ampersand_, '&');
+    const std::string_view raw = text_.substr(position_, end - position_);
+    position_ = end + 1;
+    return end > next_ampersand_ ? decode(raw) : raw;
 }
 
 std::string_view XmlTokenizer::decode(std::string_view raw) {

@@ -91,9 +91,13 @@ class XmlTokenizer {
     [[nodiscard]] std::string_view read_name(std::string_view what);
     [[nodiscard]] Event read_start();
     [[nodiscard]] Event read_end();
+    void read_attributes(std::string_view element);
+    void read_expected_attributes(std::span<const std::string_view> expected);
     void read_attribute();
     void add_attribute(std::size_t offset, XmlAttribute attribute);
+    [[nodiscard]] bool mark_attribute(std::string_view name);
     [[nodiscard]] std::string_view read_value();
+    [[nodiscard]] std::size_t find_from(std::size_t found, char c) const;
     [[nodiscard]] std::string_view decode(std::string_view raw);
     void decode_reference(std::string_view raw,
                           std::size_t& position,
@@ -108,7 +112,13 @@ class XmlTokenizer {
     std::string_view name_;
     std::string_view content_;
     std::vector<XmlAttribute> attributes_;
+    // Names in the order of an earlier element, by the length of its name: most
+    // elements have those of another, so they are compared rather than read.
+    std::array<std::vector<std::string_view>, 4> expected_;
+    bool is_expected_ = true;                         // all so far were; none is marked
     std::array<std::uint64_t, 4> attribute_marks_{};  // a bit for each hash seen
+    std::size_t next_less_ = 0;       // the first '<' at or after some place before
+    std::size_t next_ampersand_ = 0;  // the same of '&'
     std::vector<std::string_view> open_;
     std::deque<std::string> decoded_;
     bool is_empty_element_ = false;  // its `end` is still to be reported
