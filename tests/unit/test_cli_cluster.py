@@ -479,6 +479,22 @@ def test_place_of_a_no_goes_to_standard_error(shell: Shell) -> None:
     assert document["explanation"]["reason"] == "PodSetConflict"
 
 
+def test_recorded_answers_are_replayed(shell: Shell) -> None:
+    yes, no = ("c.json", "--gang", "train.json"), ("c.json", "--gang", "wide.json")
+    result = shell("check", *no, "--record", "-")
+    assert (result.code, result.err) == (1, "")
+    validate(json.loads(result.out), "cluster_decision")
+    assert json.loads(shell("place", *yes, "--record", "-").out)["status"] == "OPTIMAL"
+    for command in ("place", "check"):
+        result = shell(command, *yes, "--record", "-", "--json")
+        assert result.code == 2
+        assert "--record: - beside --json, want a file" in result.err
+    assert shell("place", *yes, "--record", "yes.json").code == 0
+    assert shell("check", *no, "--record", "no.json").code == 1
+    for name in ("yes.json", "no.json"):
+        assert main(["replay", name]) == 0
+
+
 # --- headroom ---
 
 

@@ -13,7 +13,7 @@ from topoalloc._gang import Gang
 from topoalloc._quantity import counted
 from topoalloc._records import Status
 from topoalloc.cli._cluster_output import print_explanation
-from topoalloc.cli._cluster_source import ClusterFile, GangQuestion
+from topoalloc.cli._cluster_source import ClusterFile, GangQuestion, write_record
 from topoalloc.cli._output import print_json
 from topoalloc.cli._plan import exit_code
 from topoalloc.cli._question import Question
@@ -41,10 +41,20 @@ def command(
         bool,
         typer.Option("--json", help="The answer as JSON, of a no with its reason."),
     ] = False,
+    record: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Write the Decision record, for replay."),
+    ] = None,
 ) -> int:
     """Answer, and say why not."""
     asked = gang.make(question)
-    return answer(source.read(), asked, max_steps=question.max_steps, json_=json_)
+    cluster = source.read()
+    if record is not None:
+        verdict = cluster.check(asked, max_steps=question.max_steps)
+        write_record(cluster, verdict, record, json_=json_)
+        if record == "-":
+            return exit_code(verdict.status)
+    return answer(cluster, asked, max_steps=question.max_steps, json_=json_)
 
 
 def answer(cluster: Cluster, gang: Gang, *, max_steps: int, json_: bool) -> int:

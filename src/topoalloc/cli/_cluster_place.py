@@ -13,7 +13,12 @@ from topoalloc.cli import EXIT_YES
 from topoalloc.cli._cluster_check import explained
 from topoalloc.cli._cluster_output import print_plan
 from topoalloc.cli._cluster_picture import ClusterPicture
-from topoalloc.cli._cluster_source import ClusterFile, GangQuestion, write_cluster
+from topoalloc.cli._cluster_source import (
+    ClusterFile,
+    GangQuestion,
+    write_cluster,
+    write_record,
+)
 from topoalloc.cli._output import print_json, warn
 from topoalloc.cli._plan import exit_code
 from topoalloc.cli._question import Question
@@ -59,8 +64,12 @@ def command(
     ] = None,
     json_: Annotated[
         bool,
-        typer.Option("--json", help="The Decision record, of a no with its reason."),
+        typer.Option("--json", help="The plan as JSON, of a no with its reason."),
     ] = False,
+    record: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Write the Decision record, for replay."),
+    ] = None,
 ) -> int:
     """Place, print, and commit where asked to."""
     _require_heard(commit=commit, output=output, json_=json_, full=full)
@@ -72,12 +81,13 @@ def command(
     asked = gang.make(question)
     cluster = source.read()
     plan = cluster.place(asked, max_steps=question.max_steps)
+    write_record(cluster, plan, record, json_=json_)
     code = exit_code(plan.status)
     if json_:
         print_json(explained(plan.verdict, plan.to_dict()))
     elif code != EXIT_YES:
         warn(complaint(plan))
-    elif output != "-":
+    elif "-" not in (output, record):
         print_plan(cluster, plan, is_full=full)
     if code == EXIT_YES:
         cluster.commit(plan)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -11,7 +12,7 @@ from typing import Annotated, Final
 
 import typer
 
-from topoalloc._cluster import Cluster
+from topoalloc import Cluster, GangPlan, GangVerdict
 from topoalloc._cluster_document import text_of
 from topoalloc._errors import FormatError, InvalidRequestError
 from topoalloc._gang import (
@@ -34,6 +35,7 @@ __all__ = [
     "node_names",
     "read_gang",
     "write_cluster",
+    "write_record",
 ]
 
 _STDIN: Final = "-"
@@ -176,6 +178,24 @@ def write_cluster(cluster: Cluster, path: str) -> None:
         sys.stdout.write(text)
         return
     with naming("--output", "a file that can be written, or -"):
+        Path(path).write_text(text, encoding="utf-8")
+
+
+def write_record(
+    cluster: Cluster, answer: GangVerdict | GangPlan, path: str | None, *, json_: bool
+) -> None:
+    """Write the Decision record of an answer, where one is asked for."""
+    if path is None:
+        return
+    if path == _STDIN and json_:
+        raise InvalidRequestError(
+            "--record: - beside --json, want a file: both go to standard output"
+        )
+    text = json.dumps(cluster.record(answer), indent=2) + "\n"
+    if path == _STDIN:
+        sys.stdout.write(text)
+        return
+    with naming("--record", "a file that can be written, or -"):
         Path(path).write_text(text, encoding="utf-8")
 
 
