@@ -27,7 +27,7 @@ Results = dict[str, Any]
 
 
 class Goal(NamedTuple):
-    """A row that is to be at most so long: nanoseconds, or times its floor."""
+    """A row that is to be at most so long: nanoseconds, times its floor, or bytes."""
 
     what: str
     row: str
@@ -134,6 +134,63 @@ GOALS = (
         )
         for cores in (1, 64)
     ),
+    *(
+        Goal(
+            f"check of a Gang of 1,000 pods, registered shape, {words} nodes",
+            f"check_registered/{nodes}_nodes/one_state/yes",
+            at_most,
+            elsewhere=elsewhere,
+        )
+        for nodes, words, at_most, elsewhere in (
+            (10_000, "10,000", 5e3, "6.5 to 8.2 ms at 10,240 nodes (Kueue)"),
+            (100_000, "100,000", 10e3, "34 to 37 ms at 40,960 nodes (Kueue)"),
+        )
+    ),
+    Goal(
+        "the same of a new shape, 5,000 nodes in 100 states",
+        "check_new/5000_nodes/100_states/yes",
+        80e3,
+        elsewhere="36 ms for a Gang of 4 pods (kube-scheduler)",
+    ),
+    Goal(
+        "place and commit of 1,000 pods, 10,000 nodes in one state",
+        "place_commit/10000_nodes/one_state/1000_pods",
+        300e3,
+    ),
+    Goal(
+        "in 100 states",
+        "place_commit/10000_nodes/100_states/1000_pods",
+        300e3,
+    ),
+    Goal(
+        "all different",
+        "place_commit/10000_nodes/all_different/1000_pods",
+        2e6,
+    ),
+    Goal(
+        "15,000 Gangs come to 640 nodes and go",
+        "stream/15000_gangs_640_nodes",
+        0.25e9,
+        elsewhere="401 s with all that is around it (Kueue)",
+    ),
+    Goal(
+        "fork of 100,000 nodes",
+        "fork/100000_nodes",
+        1e3,
+        elsewhere="28 ms at 40,960 nodes (Kueue), 2.2 s (KAI)",
+    ),
+    Goal(
+        "bytes a node of a fork in which all have changed",
+        "bytes_a_node/fork_of_100000_nodes_all_changed",
+        64,
+        "bytes",
+    ),
+    Goal(
+        "bytes of a Placement that a pod holds",
+        "bytes_a_placement/10000_nodes",
+        128,
+        "bytes",
+    ),
     Goal(
         "discover this host",
         "test_discover",
@@ -192,6 +249,9 @@ def goals_table(rows: list[Row]) -> str:
                 f"{goal.at_most} x floor",
                 f"{ratio:.2f} x floor",
             )
+        elif goal.of == "bytes":
+            value = row["bytes"]
+            want, found = f"{goal.at_most:.0f} bytes", f"{value:.1f} bytes"
         else:
             value = row[f"{goal.of}_ns"]
             want = f"{as_time(goal.at_most)} {goal.of}"
@@ -203,10 +263,15 @@ def goals_table(rows: list[Row]) -> str:
 
 
 def rows_table(rows: list[Row]) -> str:
+    has_bytes = any("bytes" in row for row in rows)
     lines = [
         "| row | median | p99 | floor | ratio | steps | heap blocks |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
+    if has_bytes:
+        lines = [
+            line + end for line, end in zip(lines, (" bytes |", " --- |"), strict=True)
+        ]
     for row in rows:
         if "error" in row:
             lines.append(f"| `{row['row']}` | {row['error']} | | | | | |")
@@ -219,7 +284,7 @@ def rows_table(rows: list[Row]) -> str:
             as_ratio(ratio_of(row)),
             *(
                 f"{row[key]:.1f}" if key in row else ""
-                for key in ("steps", "heap_blocks")
+                for key in ("steps", "heap_blocks", *(("bytes",) if has_bytes else ()))
             ),
         )
         lines.append(f"| {' | '.join(cells)} |")

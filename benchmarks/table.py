@@ -29,7 +29,7 @@ HERE = Path(__file__).resolve().parent
 CALLS = "test_bench_calls"
 # What google-benchmark adds to a name.
 SUFFIX = re.compile(r"(/iterations:\d+|/manual_time)+$")
-KEPT = ("p99_ns", "steps", "heap_blocks", "answered")
+KEPT = ("p99_ns", "steps", "heap_blocks", "answered", "bytes")
 
 Row = dict[str, Any]
 

@@ -304,12 +304,13 @@ void ClusterData::set_books(std::uint32_t slot,
     if (was_open && !is_open) {
         count_open(nodes_[slot], false);
     }
-    NodeEntry entry = nodes_[slot];
+    keys_.at_own(slot).state = state->number;
+    state_numbers_ = std::max(state_numbers_, state->number + 1);
+    NodeEntry& entry = nodes_.at_own(slot);
     entry.state = std::move(state);
     entry.holdings = std::move(holdings);
-    set_entry(slot, std::move(entry));
     if (is_open && !was_open) {
-        count_open(nodes_[slot], true);
+        count_open(entry, true);
     }
     update_sums(slot);
 }

@@ -55,10 +55,16 @@ void demand_fresh(const ClusterData& data,
 }
 
 void demand_own_names(const ClusterData& data, const GangPlan& plan) {
+    const Gang& gang = *plan.verdict.gang;
+    const std::string* last = nullptr;
+    const NodeHoldings* holdings = nullptr;
     for (const PodPlace& pod : plan.pods) {
-        const auto slot = data.find_slot(pod.node);
-        const Gang& gang = *plan.verdict.gang;
-        if (slot && data.node(*slot).holdings->is_other(gang, pod.podset, pod.index)) {
+        // Neighbours mostly lie on one node.
+        if (last == nullptr || *last != pod.node) {
+            last = &pod.node;
+            holdings = data.node(data.slot_of(pod.node)).holdings.get();
+        }
+        if (holdings->is_other(gang, pod.podset, pod.index)) {
             refuse_owner(pod_owner(gang, pod.podset, pod.index), pod.node);
         }
     }
