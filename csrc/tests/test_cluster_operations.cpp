@@ -220,6 +220,51 @@ TEST(Drain, PlacesThePodsOfAllGangsTogether) {
     EXPECT_THROW(std::ignore = cluster->drain({"nowhere"}), StateError);
 }
 
+// What a node could hold of seven Gangs is too much to list: they get their places one
+// by one, and the preferences in the cost stand as those of all together would.
+TEST(Drain, PlacesTheGangsInTurnWhereTogetherIsTooMuch) {
+    const auto cluster = racks({6, 6, 6});
+    for (int i = 0; i < 7; ++i) {
+        PodSet first = podset("s", 1, 2);
+        first.require = {Spread{"node", 1}, Within{"rack"}};
+        first.prefer = {Within{"node"}};  // It never holds.
+        PodSet second = podset("t", 1, 1);
+        second.require = {Within{"rack"}};
+        Gang made = *gang("g" + std::to_string(i), {first, second});
+        made.groups.push_back({"both", {"s", "t"}, {}, {Within{"rack"}}});
+        cluster->commit(cluster->place(std::make_shared<const Gang>(std::move(made))));
+    }
+    const std::vector<std::string> nodes = {"n00", "n01", "n02", "n03", "n04", "n05"};
+    const ClusterChange change = cluster->drain(nodes);
+    EXPECT_EQ(change.verdict.status, Status::feasible);
+    EXPECT_EQ(change.verdict.reason, GangReason::step_limit);
+    EXPECT_EQ(change.moves.size(), 21U);
+    std::vector<std::int64_t> unmet;
+    for (int i = 0; i < 7; ++i) {
+        unmet.insert(unmet.end(), {1, 0});
+    }
+    unmet.resize(21, 0);  // Of the Groups.
+    EXPECT_EQ(change.cost.unmet, unmet);
+    const auto late = cluster->fork();
+    late->commit(change);
+    late->check_consistency();
+    for (const std::string& node : nodes) {
+        EXPECT_TRUE(late->node(node)->holdings().empty());
+        EXPECT_TRUE(late->is_cordoned(node));
+    }
+    const ClusterChange undecided = cluster->drain(nodes, {10});
+    EXPECT_EQ(undecided.verdict.status, Status::unknown);
+    EXPECT_TRUE(undecided.moves.empty());
+    // One that finds no place though all others are gone proves the "no".
+    for (const std::string& node : cluster->node_names()) {
+        cluster->cordon_node(node, true);
+    }
+    const ClusterChange no = cluster->drain(nodes);
+    EXPECT_EQ(no.verdict.status, Status::infeasible);
+    EXPECT_TRUE(no.moves.empty());
+    EXPECT_TRUE(no.cost.unmet.empty());
+}
+
 TEST(Preempt, TakesTheLowestPriorityThenTheFewestGangsThenPods) {
     const auto cluster = racks({4});
     cluster->commit(cluster->place(gang("high", {podset("w", 4, 1)}, 5)));

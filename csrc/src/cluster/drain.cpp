@@ -131,13 +131,14 @@ class Drain {
     // with all the others away.
     void place_in_turn(ClusterChange& change) {
         ClusterData now = emptied_;
+        GangCost sum;
+        std::vector<std::int64_t> unmet_groups;
         for (const Leaving& leaving : leaving_) {
             const JointInput input{{part_of(leaving)}, barred_};
             const JointAnswer answer = place_joint_on(now, input, left());
             steps_ += answer.steps;
             if (answer.status != Status::optimal && answer.status != Status::feasible) {
                 change.moves.clear();
-                change.cost = {};
                 refute(change);
                 return;
             }
@@ -149,8 +150,10 @@ class Drain {
                 books.take(leaving.running->gang, *change.moves[i].to);
             }
             books.apply();
-            add_cost(answer.cost, change.cost);
+            add_cost(*leaving.running->gang, answer.cost, sum, unmet_groups);
         }
+        sum.unmet.insert(sum.unmet.end(), unmet_groups.begin(), unmet_groups.end());
+        change.cost = std::move(sum);
         change.verdict.status = Status::feasible;
         change.verdict.reason = GangReason::step_limit;
     }
@@ -168,13 +171,21 @@ class Drain {
         }
     }
 
-    static void add_cost(const GangCost& from, GangCost& to) {
+    // Preferences stand as where the Gangs are placed together: of all PodSets, then of
+    // all Groups.
+    static void add_cost(const Gang& gang,
+                         const GangCost& from,
+                         GangCost& to,
+                         std::vector<std::int64_t>& unmet_groups) {
         const auto add = [](const std::vector<std::int64_t>& more,
                             std::vector<std::int64_t>& sum) {
             sum.resize(more.size());
             std::ranges::transform(sum, more, sum.begin(), std::plus<>());
         };
-        to.unmet.insert(to.unmet.end(), from.unmet.begin(), from.unmet.end());
+        const auto groups =
+            from.unmet.begin() + static_cast<std::ptrdiff_t>(gang.podsets.size());
+        to.unmet.insert(to.unmet.end(), from.unmet.begin(), groups);
+        unmet_groups.insert(unmet_groups.end(), groups, from.unmet.end());
         add(from.domains, to.domains);
         add(from.opened, to.opened);
         to.nodes += from.nodes;
