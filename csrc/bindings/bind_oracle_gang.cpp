@@ -161,7 +161,8 @@ void read_nodes(const py::dict& from, GangProblem& problem) {
     for (const py::handle& entry : from["tables"]) {
         problem.tables.push_back({entry["attained"].cast<std::vector<CountVector>>(),
                                   entry["possible"].cast<std::vector<CountVector>>(),
-                                  entry["copies"].cast<CountVector>()});
+                                  entry["copies"].cast<CountVector>(),
+                                  {}});
     }
     using Row = std::tuple<std::uint32_t, std::vector<Index>, bool>;
     for (const auto& [table, domains, open] : from["nodes"].cast<std::vector<Row>>()) {

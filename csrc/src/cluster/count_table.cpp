@@ -45,6 +45,7 @@ class EdgeWalk {
             const HeadroomResult alone = pool_.headroom(of_, requests_[p], max_steps_);
             steps_ += alone.steps;
             table.copies.push_back(alone.count);
+            table.may_have_more.push_back(alone.count != alone.upper);
             attained_.push_back(std::min(alone.count, most[p]));
             possible_.push_back(std::min(alone.upper, most[p]));
         }

@@ -76,9 +76,11 @@ class CountedQuestion {
             return plan;
         }
         plan.verdict.podset = no_index;
-        plan.verdict.status = found->is_proved ? Status::optimal : Status::feasible;
-        plan.verdict.reason =
-            found->is_proved ? GangReason::placed : GangReason::step_limit;
+        const bool is_best =
+            found->is_proved &&
+            (!may_have_more_ || problem_.podset.lowest_level == no_index);
+        plan.verdict.status = is_best ? Status::optimal : Status::feasible;
+        plan.verdict.reason = is_best ? GangReason::placed : GangReason::step_limit;
         plan.cost = std::move(found->cost);
         if (!add_pods(found->pods, plan)) {
             return std::nullopt;
@@ -139,6 +141,7 @@ class CountedQuestion {
         steps_ += fits.steps;
         const std::uint32_t held = std::min(fits.count, podset_.count);
         is_exact_ = is_exact_ && held == std::min(fits.upper, podset_.count);
+        may_have_more_ = may_have_more_ || fits.count != fits.upper;
         problem_.held.push_back(held);
         problem_.copies.push_back(fits.count);
         return static_cast<std::uint32_t>(problem_.held.size() - 1);
@@ -313,6 +316,7 @@ class CountedQuestion {
     CountedProblem problem_;
     std::uint64_t sum_ = 0, steps_ = 0;
     bool has_eligible_ = false, is_exact_ = true, is_refused_ = false;
+    bool may_have_more_ = false;  // copies than were counted
 };
 
 }  // namespace

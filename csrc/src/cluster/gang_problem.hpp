@@ -26,6 +26,8 @@ struct CountTable {
     std::vector<CountVector> possible;
     /// By PodSet: copies of its Request alone, beyond the count too. For the waste.
     CountVector copies;
+    /// By PodSet, or empty: whether more copies may fit, as a limit ended the count.
+    std::vector<bool> may_have_more;
 };
 
 struct GangNode {

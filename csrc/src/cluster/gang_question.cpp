@@ -37,7 +37,10 @@ CountTable only_podset(const CountTable& table, std::uint32_t podset) {
         }
         return out;
     };
-    return {alone(table.attained), alone(table.possible), {table.copies[podset]}};
+    return {alone(table.attained),
+            alone(table.possible),
+            {table.copies[podset]},
+            {table.may_have_more[podset]}};
 }
 
 // The problem of one PodSet by itself.

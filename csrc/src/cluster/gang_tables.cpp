@@ -22,8 +22,12 @@ CountTable restrict_to(const CountTable& table, const std::vector<bool>& eligibl
     std::ranges::copy_if(table.attained, std::back_inserter(out.attained), fits);
     std::ranges::copy_if(table.possible, std::back_inserter(out.possible), fits);
     out.copies = table.copies;
+    out.may_have_more = table.may_have_more;
     for (std::size_t p = 0; p < eligible.size(); ++p) {
-        out.copies[p] = eligible[p] ? out.copies[p] : 0;
+        if (!eligible[p]) {
+            out.copies[p] = 0;
+            out.may_have_more[p] = false;
+        }
     }
     return out;
 }

@@ -205,6 +205,7 @@ class JointQuestion {
     CountTable make_table(const NodeClass& of, const TableKey& key) {
         CountTable out;
         out.copies = key.base;
+        out.may_have_more.resize(key.base.size());
         CountVector most(most_.size());
         std::uint64_t vectors = 1;
         for (std::size_t p = 0; p < most.size(); ++p) {
@@ -214,6 +215,7 @@ class JointQuestion {
             const HeadroomResult alone =
                 data_.pool().headroom(of, requests_[p], limits_.max_steps);
             out.copies[p] += alone.count;
+            out.may_have_more[p] = alone.count != alone.upper;
             most[p] = std::min(most_[p], alone.upper);
             vectors = std::min(most_vectors + 1, vectors * (most[p] + 1));
         }

@@ -322,6 +322,19 @@ bool are_bounds_equal(const GangProblem& problem) {
     });
 }
 
+// Copies count for nothing but waste.
+bool is_waste_exact(const GangProblem& problem) {
+    return std::ranges::all_of(problem.nodes, [&](const GangNode& node) {
+        const std::vector<bool>& more = problem.tables[node.table].may_have_more;
+        for (std::size_t p = 0; p < more.size(); ++p) {
+            if (more[p] && problem.podsets[p].lowest_level != no_index) {
+                return false;
+            }
+        }
+        return true;
+    });
+}
+
 // Nodes hold nothing: the empty plan, if it is one.
 GangAnswer answer_without_nodes(const GangProblem& problem, bool least_cost) {
     GangAnswer answer;
@@ -345,7 +358,8 @@ GangAnswer answer_gang(const GangProblem& problem,
     Outcome outcome = solve_plan(problem, false, least_cost, budget);
     const bool are_exact = are_bounds_equal(problem);
     if (outcome.best) {
-        const bool is_best = least_cost && outcome.is_known && are_exact;
+        const bool is_best =
+            least_cost && outcome.is_known && are_exact && is_waste_exact(problem);
         answer.status = is_best ? Status::optimal : Status::feasible;
         answer.cost = std::move(outcome.best->cost);
         answer.pods = std::move(outcome.best->pods);

@@ -165,7 +165,7 @@ class ClusterMaker {
 
     void make_gang() {
         out_.gang.name = "gang";
-        for (std::uint32_t times = 1 + rng_.weighted({45, 40, 15}); times > 0;
+        for (std::uint32_t times = 1 + rng_.weighted({40, 35, 15, 10}); times > 0;
              --times) {
             make_podset();
         }

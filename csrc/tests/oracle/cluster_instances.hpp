@@ -34,7 +34,7 @@ struct ClusterInstance {
     Gang gang;
 };
 
-/// One to five nodes in one to three states of one or two Machines, one to three
+/// One to five nodes in one to three states of one or two Machines, one to four
 /// PodSets, up to three levels in one or two trees.
 [[nodiscard]] ClusterInstance make_cluster_instance(std::uint64_t seed);
 

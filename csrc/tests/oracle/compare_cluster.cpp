@@ -100,6 +100,14 @@ bool is_found(Status status) {
     return status == Status::optimal || status == Status::feasible;
 }
 
+// Where the limit came first, waste counts the copies known by then.
+bool is_cost(GangCost stated, const GangCost& judged, bool is_optimal) {
+    if (!is_optimal && stated.waste <= judged.waste) {
+        stated.waste = judged.waste;
+    }
+    return stated == judged;
+}
+
 std::string_view difference_of_plan(const ClusterInstance& instance,
                                     const ClusterReading& reading,
                                     const GangPlan& plan,
@@ -109,14 +117,14 @@ std::string_view difference_of_plan(const ClusterInstance& instance,
     if (!cost) {
         return "plan";
     }
-    if (*cost != plan.cost) {
+    const bool is_optimal = plan.verdict.status == Status::optimal;
+    if (!is_cost(plan.cost, *cost, is_optimal)) {
         return "cost";
     }
-    if (plan.cost < best.cost ||
-        (plan.verdict.status == Status::optimal && plan.cost != best.cost)) {
+    if (*cost < best.cost || (is_optimal && *cost != best.cost)) {
         return "best";
     }
-    if (plan.verdict.status == Status::optimal && vectors != best.pods) {
+    if (is_optimal && vectors != best.pods) {
         return "tie";
     }
     return judge_pods(instance, plan).empty() ? "" : "pods";
