@@ -199,4 +199,33 @@ struct ChosenRequest {
 /// By claim, then request.
 using ClaimAllocation = std::vector<std::vector<ChosenRequest>>;
 
+/// An error of docs/claim-objective.md, section 5.
+struct ClaimFault {
+    enum class Kind : std::uint8_t {
+        too_many_devices,    ///< claim
+        capacity_twice,      ///< claim, request, demand
+        all_on_broken_pool,  ///< claim, request, demand, pool
+        selector_failed,     ///< claim, request, demand, position
+        invalid_pool,        ///< pool
+    };
+    Kind kind = Kind::invalid_pool;
+    std::size_t claim = 0, request = 0, demand = 0;
+    std::size_t position = 0;
+    std::string driver, pool, detail;
+    [[nodiscard]] bool operator==(const ClaimFault&) const = default;
+};
+
+struct ClaimAnswer {
+    /// Of meaning without a fault. `optimal` and `feasible` come with an allocation.
+    Status status = Status::infeasible;
+    std::uint64_t steps = 0;
+    ClaimAllocation allocation;
+    std::optional<ClaimFault> fault;
+};
+
+/// The first allocation in the order of the definition; `optimal` when it is found.
+[[nodiscard]] ClaimAnswer first_fit(const ClaimWorld& world,
+                                    const ClaimQuestion& question,
+                                    SearchLimits limits);
+
 }  // namespace topoalloc

@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "claim/claim_problem.hpp"
+
+#include "claim/capacity_policy.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <map>
+#include <string>
+#include <string_view>
+#include <utility>
+
+namespace topoalloc {
+namespace {
+
+bool is_tolerated(const DeviceTaint& taint,
+                  const std::vector<DeviceToleration>& tolerations) {
+    return std::ranges::any_of(tolerations, [&](const DeviceToleration& toleration) {
+        return (!toleration.key || *toleration.key == taint.key) &&
+               (!toleration.value || *toleration.value == taint.value) &&
+               (!toleration.effect || *toleration.effect == taint.effect);
+    });
+}
+
+bool are_tolerated(const SliceDevice& device,
+                   const std::vector<DeviceToleration>& tolerations) {
+    return std::ranges::all_of(device.taints, [&](const DeviceTaint& taint) {
+        return taint.effect == DeviceTaintEffect::none ||
+               is_tolerated(taint, tolerations);
+    });
+}
+
+// The requests of a demand by the names that a driver's devices give capacities.
+class CapacityRequests {
+  public:
+    CapacityRequests(const ClaimDemand& demand, std::string_view driver) {
+        for (const auto& [name, amount] : demand.capacity_requests) {
+            const bool has_domain = name.find('/') != std::string::npos;
+            std::string full = has_domain ? name : std::string(driver) + "/" + name;
+            is_twice_ =
+                !requested_.emplace(std::move(full), amount).second || is_twice_;
+        }
+    }
+
+    [[nodiscard]] bool is_twice() const { return is_twice_; }
+
+    /// What the device consumes; nothing when it does not suit.
+    [[nodiscard]] std::optional<Consumption> on(const NodeDevice& device) const {
+        std::size_t found = 0;
+        Consumption out;
+        for (const LeftCapacity& capacity : device.capacities) {
+            const auto it = requested_.find(*capacity.name);
+            std::optional<Nanos> requested;
+            if (it != requested_.end()) {
+                requested = it->second;
+                ++found;
+            }
+            const auto amount = consumed_of(*capacity.capacity, requested);
+            if (!amount) {
+                return std::nullopt;
+            }
+            out.push_back(*amount);
+        }
+        return found == requested_.size() ? std::optional(std::move(out))
+                                          : std::nullopt;
+    }
+
+  private:
+    std::map<std::string, Nanos> requested_;
+    bool is_twice_ = false;
+};
+
+class ClaimCompiler {
+  public:
+    ClaimCompiler(const NodeDevices& node,
+                  const ClaimQuestion& question,
+                  const ClaimSemantics& semantics)
+        : node_(node), question_(question), semantics_(semantics) {
+        ClaimProblem& problem = out_.problem;
+        problem.node = &node;
+        problem.claims = static_cast<std::uint32_t>(question.claims.size());
+        for (const NodeDevice& device : node.devices) {
+            problem.is_shared.push_back(semantics.consumable_capacity &&
+                                        device.device->is_shared);
+        }
+        problem.has_faults = std::ranges::any_of(node.pools, [](const NodePool& pool) {
+            return pool.state == PoolState::invalid;
+        });
+    }
+
+    CompiledClaims run() {
+        for (std::uint32_t c = 0; c < question_.claims.size() && !out_.fault; ++c) {
+            add_claim(c);
+        }
+        return std::move(out_);
+    }
+
+  private:
+    void refuse(ClaimFault::Kind kind, const ProblemDemand& demand) {
+        ClaimFault fault;
+        fault.kind = kind;
+        fault.claim = demand.claim;
+        fault.request = demand.request;
+        fault.demand = demand.entry;
+        out_.fault = std::move(fault);
+    }
+
+    void add_claim(std::uint32_t claim) {
+        const ResourceClaimSpec& spec = question_.claims[claim];
+        const auto first = static_cast<std::uint32_t>(out_.problem.constraints.size());
+        for (const ClaimConstraint& constraint : spec.constraints) {
+            out_.problem.constraints.push_back(
+                {constraint.is_distinct, attribute_of(constraint.attribute)});
+        }
+        std::uint64_t fewest = 0;
+        for (std::uint32_t r = 0; r < spec.requests.size() && !out_.fault; ++r) {
+            fewest += add_request(claim, r, first);
+        }
+        if (!out_.fault && fewest > most_results) {
+            ProblemDemand of_claim;
+            of_claim.claim = claim;
+            refuse(ClaimFault::Kind::too_many_devices, of_claim);
+        }
+    }
+
+    // @returns the devices that it has at least
+    std::uint64_t add_request(std::uint32_t claim,
+                              std::uint32_t request,
+                              std::uint32_t first_constraint) {
+        const ResourceClaimSpec& spec = question_.claims[claim];
+        const ClaimRequest& asked = spec.requests[request];
+        ProblemRequest made{claim, {}};
+        std::uint64_t fewest = std::numeric_limits<std::uint32_t>::max();
+        for (std::uint32_t e = 0; e < asked.demands.size() && !out_.fault; ++e) {
+            ProblemDemand demand;
+            demand.claim = claim;
+            demand.request = request;
+            demand.entry = e;
+            for (std::uint32_t i = 0; i < spec.constraints.size(); ++i) {
+                if (is_in_scope(spec.constraints[i], asked, asked.demands[e])) {
+                    demand.constraints.push_back(first_constraint + i);
+                }
+            }
+            add_candidates(asked.demands[e], demand);
+            fewest = std::min(fewest, demand.need);
+            made.demands.push_back(
+                static_cast<std::uint32_t>(out_.problem.demands.size()));
+            out_.problem.demands.push_back(std::move(demand));
+        }
+        out_.problem.requests.push_back(std::move(made));
+        return fewest;
+    }
+
+    static bool is_in_scope(const ClaimConstraint& constraint,
+                            const ClaimRequest& request,
+                            const ClaimDemand& demand) {
+        return constraint.requests.empty() ||
+               std::ranges::any_of(constraint.requests, [&](const std::string& name) {
+                   return name == request.name ||
+                          (request.is_prioritized &&
+                           name == request.name + "/" + demand.name);
+               });
+    }
+
+    void add_candidates(const ClaimDemand& asked, ProblemDemand& demand) {
+        demand.is_all = asked.mode == AllocationMode::all;
+        demand.has_admin_access = asked.admin_access;
+        if (demand.is_all && !refuse_broken_pools(demand)) {
+            return;
+        }
+        for (const NodePool& pool : node_.pools) {
+            if (pool.state != PoolState::usable) {
+                continue;
+            }
+            const CapacityRequests requests(asked, pool.any->driver);
+            for (std::size_t d = pool.first; d < pool.end && !out_.fault; ++d) {
+                add_candidate(asked, requests, static_cast<std::uint32_t>(d), demand);
+            }
+        }
+        demand.need = demand.is_all ? demand.candidates.size()
+                                    : static_cast<std::uint64_t>(asked.count);
+        demand.is_blocked =
+            demand.is_blocked || (demand.is_all && demand.candidates.empty());
+    }
+
+    bool refuse_broken_pools(const ProblemDemand& demand) {
+        const auto it = std::ranges::find_if(node_.pools, [](const NodePool& pool) {
+            return pool.state != PoolState::usable;
+        });
+        if (it == node_.pools.end()) {
+            return true;
+        }
+        refuse(ClaimFault::Kind::all_on_broken_pool, demand);
+        out_.fault->driver = it->any->driver;
+        out_.fault->pool = it->any->pool;
+        out_.fault->detail = it->fault;
+        return false;
+    }
+
+    [[nodiscard]] SelectorOutcome outcome_of(const ClaimDemand& asked,
+                                             std::uint32_t device) const {
+        for (const std::size_t selector : asked.selectors) {
+            const SelectorOutcome outcome = question_.outcomes[selector][device];
+            if (outcome != SelectorOutcome::yes) {
+                return outcome;
+            }
+        }
+        return SelectorOutcome::yes;
+    }
+
+    void add_candidate(const ClaimDemand& asked,
+                       const CapacityRequests& requests,
+                       std::uint32_t d,
+                       ProblemDemand& demand) {
+        const NodeDevice& device = node_.devices[d];
+        if (!semantics_.binding_conditions && device.device->has_binding_conditions) {
+            return;
+        }
+        const SelectorOutcome outcome = outcome_of(asked, d);
+        if (outcome == SelectorOutcome::error) {
+            add_failing(d, demand);
+            return;
+        }
+        if (outcome == SelectorOutcome::no || !device.is_for_node) {
+            return;
+        }
+        std::optional<Consumption> consumes = Consumption{};
+        if (semantics_.consumable_capacity) {
+            if (requests.is_twice() && !device.capacities.empty()) {
+                refuse(ClaimFault::Kind::capacity_twice, demand);
+                return;
+            }
+            consumes = requests.on(device);
+        }
+        if (!consumes) {
+            return;
+        }
+        const bool is_open = may_be_chosen(asked, device, d);
+        if (demand.is_all) {
+            demand.is_blocked = demand.is_blocked || !is_open;
+        } else if (!is_open) {
+            return;
+        }
+        demand.candidates.push_back(d);
+        demand.consumes.push_back(out_.problem.is_shared[d] ? std::move(*consumes)
+                                                            : Consumption{});
+    }
+
+    // What no other choice changes.
+    [[nodiscard]] bool may_be_chosen(const ClaimDemand& asked,
+                                     const NodeDevice& device,
+                                     std::uint32_t d) const {
+        if (semantics_.taints && !are_tolerated(*device.device, asked.tolerations)) {
+            return false;
+        }
+        if (!semantics_.counters && !device.device->draws.empty()) {
+            return false;
+        }
+        const auto names_groups = [](const CounterDraw& draw) {
+            return !draw.compatibility_groups.empty();
+        };
+        if (!semantics_.compatibility_groups &&
+            std::ranges::any_of(device.device->draws, names_groups)) {
+            return false;
+        }
+        return asked.admin_access || out_.problem.is_shared[d] || !device.is_taken;
+    }
+
+    void add_failing(std::uint32_t d, ProblemDemand& demand) {
+        if (demand.is_all) {
+            refuse(ClaimFault::Kind::selector_failed, demand);
+            out_.fault->position = d;
+            return;
+        }
+        const bool is_passed_over = !demand.has_admin_access &&
+                                    !out_.problem.is_shared[d] &&
+                                    node_.devices[d].is_taken;
+        if (!is_passed_over) {
+            demand.failing.push_back(d);
+            out_.problem.has_faults = true;
+        }
+    }
+
+    // Values are numbered by attribute.
+    std::uint32_t attribute_of(const std::string& name) {
+        const auto [it, is_new] = attributes_.try_emplace(
+            name, static_cast<std::uint32_t>(out_.problem.attributes.size()));
+        if (is_new) {
+            out_.problem.attributes.push_back(read_attribute(name));
+        }
+        return it->second;
+    }
+
+    [[nodiscard]] ProblemAttribute read_attribute(const std::string& name) const {
+        ProblemAttribute out;
+        out.name = name;
+        std::map<std::pair<AttributeKind, Scalar>, std::uint32_t> numbers;
+        for (const NodeDevice& device : node_.devices) {
+            auto& values = out.values.emplace_back();
+            const auto it = device.device->attributes.find(name);
+            if (it == device.device->attributes.end() ||
+                (it->second.is_list && !semantics_.lists)) {
+                continue;
+            }
+            values.emplace();
+            for (const Scalar& value : it->second.values) {
+                values->push_back(
+                    numbers
+                        .try_emplace({it->second.kind, value},
+                                     static_cast<std::uint32_t>(numbers.size()))
+                        .first->second);
+            }
+            std::ranges::sort(*values);
+            const auto repeated = std::ranges::unique(*values);
+            values->erase(repeated.begin(), repeated.end());
+        }
+        out.value_count = static_cast<std::uint32_t>(numbers.size());
+        return out;
+    }
+
+    const NodeDevices& node_;
+    const ClaimQuestion& question_;
+    const ClaimSemantics& semantics_;
+    CompiledClaims out_;
+    std::map<std::string_view, std::uint32_t> attributes_;
+};
+
+}  // namespace
+
+CompiledClaims compile_claims(const NodeDevices& node,
+                              const ClaimQuestion& question,
+                              const ClaimSemantics& semantics) {
+    return ClaimCompiler(node, question, semantics).run();
+}
+
+}  // namespace topoalloc

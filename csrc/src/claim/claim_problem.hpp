@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// ClaimProblem: claims on the devices of one node with every name taken away: who may
+// have which device, what it consumes there, and which values it brings to the
+// constraints. Plain data: what the searches start from. Private to the claim room.
+#pragma once
+
+#include "claim/node_devices.hpp"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+namespace topoalloc {
+
+/// Amounts by capacity of a device, in its order.
+using Consumption = std::vector<Nanos>;
+
+struct ProblemDemand {
+    std::uint32_t claim = 0, request = 0, entry = 0;
+    bool is_all = false;
+    bool has_admin_access = false;
+    std::uint64_t need = 0;  ///< devices
+    /// Ascending positions: those that may be chosen, or all that must be. The
+    /// second kind may hold one that can not be: then there is no answer.
+    std::vector<std::uint32_t> candidates;
+    bool is_blocked = false;  ///< All: one of them can not be chosen
+    /// By candidate; empty for a dedicated device.
+    std::vector<Consumption> consumes;
+    /// ExactCount: positions on which a selector fails, ascending.
+    std::vector<std::uint32_t> failing;
+    std::vector<std::uint32_t> constraints;  ///< that hold for it
+};
+
+struct ProblemRequest {
+    std::uint32_t claim = 0;
+    std::vector<std::uint32_t> demands;  ///< entries in order
+};
+
+/// Values of an attribute as numbers, by device; of a kind that tells values of one
+/// type from those of another.
+struct ProblemAttribute {
+    std::string name;
+    /// Nothing: the device lacks it, or has what compares with nothing.
+    std::vector<std::optional<std::vector<std::uint32_t>>> values;
+    std::uint32_t value_count = 0;
+};
+
+struct ProblemConstraint {
+    bool is_distinct = false;
+    std::uint32_t attribute = 0;
+};
+
+struct ClaimProblem {
+    const NodeDevices* node = nullptr;
+    std::uint32_t claims = 0;
+    std::vector<ProblemRequest> requests;  ///< of all claims, in order
+    std::vector<ProblemDemand> demands;
+    std::vector<ProblemConstraint> constraints;
+    std::vector<ProblemAttribute> attributes;
+    std::vector<bool> is_shared;  ///< by position
+    bool has_faults = false;      ///< a selector fails somewhere, or a pool is invalid
+};
+
+struct CompiledClaims {
+    ClaimProblem problem;
+    std::optional<ClaimFault> fault;  ///< whatever is searched
+};
+
+[[nodiscard]] CompiledClaims compile_claims(const NodeDevices& node,
+                                            const ClaimQuestion& question,
+                                            const ClaimSemantics& semantics);
+
+/// Results of one claim at most.
+inline constexpr std::uint64_t most_results = 32;
+
+}  // namespace topoalloc
