@@ -203,7 +203,7 @@ using ClaimAllocation = std::vector<std::vector<ChosenRequest>>;
 struct ClaimFault {
     enum class Kind : std::uint8_t {
         too_many_devices,    ///< claim
-        capacity_twice,      ///< claim, request, demand
+        capacity_twice,      ///< claim, request, demand, position
         all_on_broken_pool,  ///< claim, request, demand, pool
         selector_failed,     ///< claim, request, demand, position
         invalid_pool,        ///< pool

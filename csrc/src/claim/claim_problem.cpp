@@ -37,12 +37,18 @@ class CapacityRequests {
         for (const auto& [name, amount] : demand.capacity_requests) {
             const bool has_domain = name.find('/') != std::string::npos;
             std::string full = has_domain ? name : std::string(driver) + "/" + name;
-            is_twice_ =
-                !requested_.emplace(std::move(full), amount).second || is_twice_;
+            if (!requested_.emplace(full, amount).second) {
+                twice_.push_back(std::move(full));
+            }
         }
     }
 
-    [[nodiscard]] bool is_twice() const { return is_twice_; }
+    /// Is a capacity of the device requested both with and without its domain?
+    [[nodiscard]] bool is_twice(const NodeDevice& device) const {
+        return std::ranges::any_of(twice_, [&](const std::string& name) {
+            return device.device->capacities.contains(name);
+        });
+    }
 
     /// What the device consumes; nothing when it does not suit.
     [[nodiscard]] std::optional<Consumption> on(const NodeDevice& device) const {
@@ -67,7 +73,7 @@ class CapacityRequests {
 
   private:
     std::map<std::string, Nanos> requested_;
-    bool is_twice_ = false;
+    std::vector<std::string> twice_;
 };
 
 class ClaimCompiler {
@@ -165,15 +171,13 @@ class ClaimCompiler {
     void add_candidates(const ClaimDemand& asked, ProblemDemand& demand) {
         demand.is_all = asked.mode == AllocationMode::all;
         demand.has_admin_access = asked.admin_access;
-        if (demand.is_all && !refuse_broken_pools(demand)) {
+        if (refuse_twice(asked, demand) ||
+            (demand.is_all && refuse_all(asked, demand))) {
             return;
         }
         for (const NodePool& pool : node_.pools) {
-            if (pool.state != PoolState::usable) {
-                continue;
-            }
             const CapacityRequests requests(asked, pool.any->driver);
-            for (std::size_t d = pool.first; d < pool.end && !out_.fault; ++d) {
+            for (std::size_t d = pool.first; d < pool.end; ++d) {
                 add_candidate(asked, requests, static_cast<std::uint32_t>(d), demand);
             }
         }
@@ -183,22 +187,43 @@ class ClaimCompiler {
             demand.is_blocked || (demand.is_all && demand.candidates.empty());
     }
 
-    bool refuse_broken_pools(const ProblemDemand& demand) {
-        const auto it = std::ranges::find_if(node_.pools, [](const NodePool& pool) {
-            return pool.state != PoolState::usable;
-        });
-        if (it == node_.pools.end()) {
-            return true;
+    bool refuse_twice(const ClaimDemand& asked, const ProblemDemand& demand) {
+        for (const NodePool& pool : node_.pools) {
+            const CapacityRequests requests(asked, pool.any->driver);
+            for (std::size_t d = pool.first; d < pool.end; ++d) {
+                if (requests.is_twice(node_.devices[d])) {
+                    refuse(ClaimFault::Kind::capacity_twice, demand);
+                    out_.fault->position = d;
+                    return true;
+                }
+            }
         }
-        refuse(ClaimFault::Kind::all_on_broken_pool, demand);
-        out_.fault->driver = it->any->driver;
-        out_.fault->pool = it->any->pool;
-        out_.fault->detail = it->fault;
+        return false;
+    }
+
+    // All speaks of every device of every pool.
+    bool refuse_all(const ClaimDemand& asked, const ProblemDemand& demand) {
+        for (const NodePool& pool : node_.pools) {
+            if (pool.state != PoolState::usable) {
+                refuse(ClaimFault::Kind::all_on_broken_pool, demand);
+                out_.fault->driver = pool.any->driver;
+                out_.fault->pool = pool.any->pool;
+                out_.fault->detail = pool.fault;
+                return true;
+            }
+            for (std::size_t d = pool.first; d < pool.end; ++d) {
+                if (outcome_of(asked, d) == SelectorOutcome::error) {
+                    refuse(ClaimFault::Kind::selector_failed, demand);
+                    out_.fault->position = d;
+                    return true;
+                }
+            }
+        }
         return false;
     }
 
     [[nodiscard]] SelectorOutcome outcome_of(const ClaimDemand& asked,
-                                             std::uint32_t device) const {
+                                             std::size_t device) const {
         for (const std::size_t selector : asked.selectors) {
             const SelectorOutcome outcome = question_.outcomes[selector][device];
             if (outcome != SelectorOutcome::yes) {
@@ -213,12 +238,13 @@ class ClaimCompiler {
                        std::uint32_t d,
                        ProblemDemand& demand) {
         const NodeDevice& device = node_.devices[d];
-        if (!semantics_.binding_conditions && device.device->has_binding_conditions) {
-            return;
-        }
         const SelectorOutcome outcome = outcome_of(asked, d);
+        const bool is_left = is_left_by_others(asked, device, d);
         if (outcome == SelectorOutcome::error) {
-            add_failing(d, demand);
+            if (is_left) {
+                demand.failing.push_back(d);
+                out_.problem.has_faults = true;
+            }
             return;
         }
         if (outcome == SelectorOutcome::no || !device.is_for_node) {
@@ -226,16 +252,12 @@ class ClaimCompiler {
         }
         std::optional<Consumption> consumes = Consumption{};
         if (semantics_.consumable_capacity) {
-            if (requests.is_twice() && !device.capacities.empty()) {
-                refuse(ClaimFault::Kind::capacity_twice, demand);
-                return;
-            }
             consumes = requests.on(device);
         }
         if (!consumes) {
             return;
         }
-        const bool is_open = may_be_chosen(asked, device, d);
+        const bool is_open = is_left && may_be_chosen(asked, device);
         if (demand.is_all) {
             demand.is_blocked = demand.is_blocked || !is_open;
         } else if (!is_open) {
@@ -246,39 +268,29 @@ class ClaimCompiler {
                                                             : Consumption{});
     }
 
-    // What no other choice changes.
+    // Rule 2, of what is taken.
+    [[nodiscard]] bool is_left_by_others(const ClaimDemand& asked,
+                                         const NodeDevice& device,
+                                         std::uint32_t d) const {
+        return asked.admin_access ||
+               !(out_.problem.is_shared[d] ? device.is_taken_whole : device.is_taken);
+    }
+
+    // Rule 1, and the features.
     [[nodiscard]] bool may_be_chosen(const ClaimDemand& asked,
-                                     const NodeDevice& device,
-                                     std::uint32_t d) const {
+                                     const NodeDevice& device) const {
         if (semantics_.taints && !are_tolerated(*device.device, asked.tolerations)) {
             return false;
         }
-        if (!semantics_.counters && !device.device->draws.empty()) {
+        if (!semantics_.binding_conditions && device.device->has_binding_conditions) {
             return false;
         }
-        const auto names_groups = [](const CounterDraw& draw) {
-            return !draw.compatibility_groups.empty();
-        };
-        if (!semantics_.compatibility_groups &&
-            std::ranges::any_of(device.device->draws, names_groups)) {
-            return false;
-        }
-        return asked.admin_access || out_.problem.is_shared[d] || !device.is_taken;
-    }
-
-    void add_failing(std::uint32_t d, ProblemDemand& demand) {
-        if (demand.is_all) {
-            refuse(ClaimFault::Kind::selector_failed, demand);
-            out_.fault->position = d;
-            return;
-        }
-        const bool is_passed_over = !demand.has_admin_access &&
-                                    !out_.problem.is_shared[d] &&
-                                    node_.devices[d].is_taken;
-        if (!is_passed_over) {
-            demand.failing.push_back(d);
-            out_.problem.has_faults = true;
-        }
+        const auto& draws = device.device->draws;
+        return (semantics_.counters || draws.empty()) &&
+               (semantics_.compatibility_groups ||
+                std::ranges::all_of(draws, [](const CounterDraw& draw) {
+                    return draw.compatibility_groups.empty();
+                }));
     }
 
     // Values are numbered by attribute.

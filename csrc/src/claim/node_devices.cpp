@@ -141,11 +141,10 @@ class Viewer {
     }
 
     static bool has_binding_conditions(const PoolSlices& pool) {
-        return pool.pool.state == PoolState::usable &&
-               std::ranges::any_of(pool.on_node, [](const DeviceSlice* slice) {
-                   return std::ranges::any_of(slice->devices,
-                                              &SliceDevice::has_binding_conditions);
-               });
+        return std::ranges::any_of(pool.on_node, [](const DeviceSlice* slice) {
+            return std::ranges::any_of(slice->devices,
+                                       &SliceDevice::has_binding_conditions);
+        });
     }
 
     void add_pool(Slices on_node,
@@ -234,6 +233,9 @@ class Viewer {
             !slice.targets_by_device || is_for(device.target, world_.node);
         const auto* takers = taken_of(device, slice);
         out.is_taken = takers != nullptr;
+        out.is_taken_whole =
+            out.is_taken &&
+            std::ranges::any_of(*takers, [](auto* taker) { return !taker->consumed; });
         for (const auto& [name, capacity] : device.capacities) {
             LeftCapacity left{&name, &capacity, capacity.value};
             for (std::size_t t = 0; takers != nullptr && t < takers->size(); ++t) {
@@ -278,7 +280,9 @@ class Viewer {
                     for (const auto& [counter, amount] : made.counters) {
                         out_.left[counter] -= amount;
                     }
-                    out_.counter_sets[made.counter_set].join(draw.compatibility_groups);
+                    CommonGroups& groups = out_.counter_sets[made.counter_set];
+                    groups.is_broken =
+                        !groups.join(draw.compatibility_groups) || groups.is_broken;
                 }
             }
         }
@@ -297,6 +301,9 @@ class Viewer {
 bool CommonGroups::join(const std::vector<std::string>& others) {
     std::vector<std::string> sorted = others;
     std::ranges::sort(sorted);
+    if (is_broken) {
+        return false;
+    }
     if (!has_members) {
         has_members = true;
         groups = std::move(sorted);

@@ -41,8 +41,9 @@ struct NodeDevice {
     const SliceDevice* device = nullptr;
     const DeviceSlice* slice = nullptr;
     std::uint32_t pool = 0;
-    bool is_taken = false;  ///< a dedicated device that someone holds, or shares of it
-    bool is_for_node = false;  ///< by its own target, where the slice asks for one
+    bool is_taken = false;        ///< someone holds it, or shares of it
+    bool is_taken_whole = false;  ///< someone holds it as if it were dedicated
+    bool is_for_node = false;     ///< by its own target, where the slice asks for one
     std::vector<LeftCapacity> capacities;
     std::vector<SetDraw> draws;
 };
@@ -50,6 +51,7 @@ struct NodeDevice {
 /// The compatibility groups that the devices on a counter set have in common.
 struct CommonGroups {
     bool has_members = false;
+    bool is_broken = false;           ///< those that are there do not go together
     std::vector<std::string> groups;  ///< ascending; empty: they name none
 
     /// False when a device of these groups may not join; else it has.

@@ -71,9 +71,10 @@ bool is_for(const NodeTarget& target, const ClaimNode& node) {
         case NodeTarget::Kind::all:
             return true;
         case NodeTarget::Kind::selector:
-            return std::ranges::all_of(
-                target.requirements,
-                [&](const NodeRequirement& each) { return is_met(each, node); });
+            return !target.requirements.empty() &&
+                   std::ranges::all_of(
+                       target.requirements,
+                       [&](const NodeRequirement& each) { return is_met(each, node); });
     }
     return false;
 }
