@@ -22,7 +22,7 @@ class QuestionMaker {
 
     ClaimQuestion make() {
         make_selectors();
-        const std::uint32_t claims = 1 + rng_.weighted({58, 30, 12});
+        const std::uint32_t claims = 1 + rng_.weighted({62, 28, 10});
         has_many_ = rng_.percent(4);
         for (std::uint32_t c = 0; c < claims; ++c) {
             out_.claims.push_back(make_claim(c));
@@ -59,7 +59,7 @@ class QuestionMaker {
         ResourceClaimSpec claim;
         claim.name = "ns/c" + std::to_string(number);
         const std::uint32_t requests =
-            has_many_ ? rng_.between(3, 6) : 1 + rng_.weighted({52, 33, 15});
+            has_many_ ? rng_.between(3, 6) : 1 + rng_.weighted({56, 31, 13});
         for (std::uint32_t r = 0; r < requests; ++r) {
             claim.requests.push_back(make_request("r" + std::to_string(r)));
         }
@@ -97,7 +97,7 @@ class QuestionMaker {
         for (std::uint32_t times = rng_.weighted({60, 33, 7}); times > 0; --times) {
             demand.selectors.push_back(2 + rng_.below(out_.outcomes.size() - 2));
         }
-        if (rng_.percent(has_many_ ? 45 : 8)) {
+        if (rng_.percent(has_many_ ? 45 : 6)) {
             demand.mode = AllocationMode::all;
         } else {
             demand.count = 1 + rng_.weighted({74, 17, 6, 3});
@@ -108,7 +108,7 @@ class QuestionMaker {
         if (rng_.percent(35)) {
             demand.tolerations.push_back(make_toleration());
         }
-        if (world_.semantics.consumable_capacity && rng_.percent(30)) {
+        if (world_.semantics.consumable_capacity && rng_.percent(26)) {
             make_capacity_requests(demand);
         }
         return demand;

@@ -28,7 +28,7 @@ class WorldMaker {
             keys.emplace(rng_.percent(50) ? "a.io" : "b.io",
                          rng_.percent(60) ? "p" : "q");
         }
-        std::uint32_t left = rng_.between(4, 9);
+        std::uint32_t left = rng_.between(5, 9);
         for (const auto& [driver, name] : keys) {
             const std::uint32_t own =
                 std::max<std::uint32_t>(1, left / (pools - made_++));
@@ -223,11 +223,13 @@ class WorldMaker {
 
     void make_attributes(SliceDevice& device) {
         const auto text = [&] {
-            return Scalar(std::string(rng_.percent(50) ? "x" : "y"));
+            return Scalar(std::string(rng_.percent(68) ? "x" : "y"));
         };
-        const auto number = [&] { return Scalar(std::int64_t{rng_.below(3)}); };
+        const auto number = [&] {
+            return Scalar(std::int64_t{rng_.weighted({60, 25, 15})});
+        };
         const auto version = [&] {
-            return Scalar(std::string(rng_.percent(50) ? "1.0.0" : "1.2.0"));
+            return Scalar(std::string(rng_.percent(65) ? "1.0.0" : "1.2.0"));
         };
         const auto put = [&](const std::string& name, DeviceValues values) {
             if (rng_.percent(94)) {
