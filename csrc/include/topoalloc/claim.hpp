@@ -80,8 +80,7 @@ struct NodeTarget {
     std::vector<NodeRequirement> requirements;
 };
 
-/// Names of attributes and capacities have a domain: the driver's where the object
-/// gives none.
+/// An attribute or a capacity whose name has no domain is of the driver's.
 struct SliceDevice {
     std::string name;
     std::map<std::string, DeviceValues> attributes;
@@ -114,7 +113,7 @@ struct DeviceId {
 /// What status.allocation of other claims holds; adminAccess left out.
 struct TakenDevice {
     DeviceId id;
-    /// Of a share: what it consumes, by name with domain.
+    /// Of a share: what it consumes, by name.
     std::optional<std::map<std::string, Nanos>> consumed;
 };
 

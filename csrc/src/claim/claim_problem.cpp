@@ -46,7 +46,9 @@ class CapacityRequests {
     /// Is a capacity of the device requested both with and without its domain?
     [[nodiscard]] bool is_twice(const NodeDevice& device) const {
         return std::ranges::any_of(twice_, [&](const std::string& name) {
-            return device.device->capacities.contains(name);
+            return std::ranges::any_of(
+                device.capacities,
+                [&](const LeftCapacity& capacity) { return capacity.name == name; });
         });
     }
 
@@ -55,7 +57,7 @@ class CapacityRequests {
         std::size_t found = 0;
         Consumption out;
         for (const LeftCapacity& capacity : device.capacities) {
-            const auto it = requested_.find(*capacity.name);
+            const auto it = requested_.find(capacity.name);
             std::optional<Nanos> requested;
             if (it != requested_.end()) {
                 requested = it->second;
@@ -309,16 +311,15 @@ class ClaimCompiler {
         std::map<std::pair<AttributeKind, Scalar>, std::uint32_t> numbers;
         for (const NodeDevice& device : node_.devices) {
             auto& values = out.values.emplace_back();
-            const auto it = device.device->attributes.find(name);
-            if (it == device.device->attributes.end() ||
-                (it->second.is_list && !semantics_.lists)) {
+            const DeviceValues* own = find_attribute(device, name);
+            if (own == nullptr || (own->is_list && !semantics_.lists)) {
                 continue;
             }
             values.emplace();
-            for (const Scalar& value : it->second.values) {
+            for (const Scalar& value : own->values) {
                 values->push_back(
                     numbers
-                        .try_emplace({it->second.kind, value},
+                        .try_emplace({own->kind, value},
                                      static_cast<std::uint32_t>(numbers.size()))
                         .first->second);
             }

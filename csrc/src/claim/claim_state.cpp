@@ -85,6 +85,13 @@ bool ClaimState::has_room(const ProblemDemand& demand,
                               [](Nanos wanted, Nanos left) { return wanted <= left; });
 }
 
+// Devices that are taken there do not go together: nobody may join them.
+bool ClaimState::is_on_broken_set(std::uint32_t device) const {
+    return std::ranges::any_of(
+        problem_.node->devices[device].draws,
+        [&](const SetDraw& draw) { return groups_[draw.counter_set].is_broken; });
+}
+
 // Each device draws once, however many have a share of it.
 bool ClaimState::draw(std::uint32_t device, Choice& choice) {
     bool fits = true;
@@ -136,7 +143,8 @@ bool ClaimState::choose(std::uint32_t demand_number, std::size_t candidate) {
     const ProblemDemand& demand = problem_.demands[demand_number];
     const std::uint32_t device = demand.candidates[candidate];
     if (is_passed_over(demand, device) || !has_room(demand, candidate, device) ||
-        !would_match(demand, device)) {
+        !would_match(demand, device) ||
+        (!demand.has_admin_access && is_on_broken_set(device))) {
         return false;
     }
     Choice choice;

@@ -76,6 +76,7 @@ class ClaimState {
     [[nodiscard]] bool has_room(const ProblemDemand& demand,
                                 std::size_t candidate,
                                 std::uint32_t device) const;
+    [[nodiscard]] bool is_on_broken_set(std::uint32_t device) const;
     [[nodiscard]] bool takes(std::uint32_t constraint, std::uint32_t device) const;
     [[nodiscard]] bool draw(std::uint32_t device, Choice& choice);
     void undraw(std::uint32_t device, Choice& choice);

@@ -96,6 +96,25 @@ std::string unknown_counter(const Slices& slices, const CounterSets& sets) {
     return "";
 }
 
+bool has_domain(std::string_view name) {
+    return name.find('/') != std::string_view::npos;
+}
+
+// A name without a domain is of the driver's.
+std::string with_domain(const std::string& name, const std::string& driver) {
+    return has_domain(name) ? name : driver + "/" + name;
+}
+
+Nanos consumed_by(const TakenDevice& taken, const std::string& name) {
+    Nanos sum = 0;
+    if (taken.consumed) {
+        for (const auto& [own, amount] : *taken.consumed) {
+            sum += with_domain(own, taken.id.driver) == name ? amount : 0;
+        }
+    }
+    return sum;
+}
+
 // A pool on the node: its slices of one generation that target it, and all of them.
 struct PoolSlices {
     Slices on_node, all;
@@ -237,14 +256,14 @@ class Viewer {
             out.is_taken &&
             std::ranges::any_of(*takers, [](auto* taker) { return !taker->consumed; });
         for (const auto& [name, capacity] : device.capacities) {
-            LeftCapacity left{&name, &capacity, capacity.value};
-            for (std::size_t t = 0; takers != nullptr && t < takers->size(); ++t) {
-                const auto& consumed = (*takers)[t]->consumed;
-                if (consumed && consumed->contains(name)) {
-                    left.left -= consumed->at(name);
-                }
+            LeftCapacity left{with_domain(name, slice.driver), &capacity, capacity.value};
+            if (left.name != name && device.capacities.contains(left.name)) {
+                continue;
             }
-            out.capacities.push_back(left);
+            for (std::size_t t = 0; takers != nullptr && t < takers->size(); ++t) {
+                left.left -= consumed_by(*(*takers)[t], left.name);
+            }
+            out.capacities.push_back(std::move(left));
         }
         if (world_.semantics.counters) {
             for (const CounterDraw& draw : device.draws) {
@@ -268,11 +287,9 @@ class Viewer {
         if (!world_.semantics.counters) {
             return;
         }
-        std::set<std::string_view> drawn;
         for (const DeviceSlice* slice : pool.all) {
             for (const SliceDevice& device : slice->devices) {
-                if (taken_of(device, *slice) == nullptr ||
-                    !drawn.insert(device.name).second) {
+                if (taken_of(device, *slice) == nullptr) {
                     continue;
                 }
                 for (const CounterDraw& draw : device.draws) {
@@ -319,6 +336,18 @@ bool CommonGroups::join(const std::vector<std::string>& others) {
     }
     groups = std::move(common);
     return true;
+}
+
+const DeviceValues* find_attribute(const NodeDevice& device, const std::string& name) {
+    const auto& attributes = device.device->attributes;
+    auto it = attributes.find(name);
+    const std::string& driver = device.slice->driver;
+    const bool is_drivers = it == attributes.end() && name.size() > driver.size() &&
+                            name[driver.size()] == '/' && name.starts_with(driver);
+    if (is_drivers) {
+        it = attributes.find(name.substr(driver.size() + 1));
+    }
+    return it == attributes.end() ? nullptr : &it->second;
 }
 
 NodeDevices view_node(const ClaimWorld& world) {

@@ -25,7 +25,7 @@ struct NodePool {
 };
 
 struct LeftCapacity {
-    const std::string* name = nullptr;  ///< with domain
+    std::string name;  ///< with domain
     const DeviceCapacity* capacity = nullptr;
     Nanos left = 0;
 };
@@ -64,6 +64,10 @@ struct NodeDevices {
     std::vector<CommonGroups> counter_sets;  ///< of taken devices
     std::vector<Nanos> left;                 ///< by counter
 };
+
+/// An attribute by its name with domain; null when the device lacks it.
+[[nodiscard]] const DeviceValues* find_attribute(const NodeDevice& device,
+                                                 const std::string& name);
 
 /// The view keeps pointers into the world.
 [[nodiscard]] NodeDevices view_node(const ClaimWorld& world);
