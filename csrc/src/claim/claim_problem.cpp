@@ -259,7 +259,9 @@ class ClaimCompiler {
         if (!consumes) {
             return;
         }
-        const bool is_open = is_left && may_be_chosen(asked, device);
+        const bool is_open = is_left && may_be_chosen(asked, device) &&
+                             has_values(demand, d) &&
+                             (asked.admin_access || has_room(device, d, *consumes));
         if (demand.is_all) {
             demand.is_blocked = demand.is_blocked || !is_open;
         } else if (!is_open) {
@@ -276,6 +278,32 @@ class ClaimCompiler {
                                          std::uint32_t d) const {
         return asked.admin_access ||
                !(out_.problem.is_shared[d] ? device.is_taken_whole : device.is_taken);
+    }
+
+    // Each constraint of the demand takes the device by itself.
+    [[nodiscard]] bool has_values(const ProblemDemand& demand, std::uint32_t d) const {
+        return std::ranges::all_of(demand.constraints, [&](std::uint32_t number) {
+            const ProblemConstraint& rule = out_.problem.constraints[number];
+            const auto& values = out_.problem.attributes[rule.attribute].values[d];
+            return values && (rule.is_distinct || !values->empty());
+        });
+    }
+
+    // Rules 3 and 4, of what is taken.
+    [[nodiscard]] bool has_room(const NodeDevice& device,
+                                std::uint32_t d,
+                                const Consumption& consumes) const {
+        for (std::size_t i = 0; out_.problem.is_shared[d] && i < consumes.size(); ++i) {
+            if (consumes[i] > device.capacities[i].left) {
+                return false;
+            }
+        }
+        return device.is_taken ||
+               std::ranges::all_of(device.draws, [&](const SetDraw& draw) {
+                   return std::ranges::all_of(draw.counters, [&](const auto& each) {
+                       return each.second <= node_.left[each.first];
+                   });
+               });
     }
 
     // Rule 1, and the features.

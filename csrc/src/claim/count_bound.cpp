@@ -14,6 +14,10 @@ bool is_counted(const ClaimProblem& problem, const ProblemDemand& demand) {
            });
 }
 
+bool is_hopeless(const ProblemDemand& demand) {
+    return demand.is_blocked || demand.need > demand.candidates.size();
+}
+
 }  // namespace
 
 bool is_refused_by_counts(const ClaimProblem& problem) {
@@ -23,14 +27,13 @@ bool is_refused_by_counts(const ClaimProblem& problem) {
     // Sets of candidates, and what is wanted of each: few, so a list will do.
     std::vector<std::pair<const std::vector<std::uint32_t>*, std::uint64_t>> wanted;
     for (const ProblemRequest& request : problem.requests) {
-        const ProblemDemand& demand = problem.demands[request.demands.front()];
-        if (request.demands.size() > 1) {
-            continue;
-        }
-        if (!demand.is_all && demand.need > demand.candidates.size()) {
+        if (std::ranges::all_of(request.demands, [&](std::uint32_t number) {
+                return is_hopeless(problem.demands[number]);
+            })) {
             return true;
         }
-        if (!is_counted(problem, demand)) {
+        const ProblemDemand& demand = problem.demands[request.demands.front()];
+        if (request.demands.size() > 1 || !is_counted(problem, demand)) {
             continue;
         }
         const auto it = std::ranges::find_if(wanted, [&](const auto& known) {
