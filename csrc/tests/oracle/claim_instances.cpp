@@ -23,7 +23,7 @@ class QuestionMaker {
     ClaimQuestion make() {
         make_selectors();
         const std::uint32_t claims = 1 + rng_.weighted({62, 28, 10});
-        has_many_ = rng_.percent(4);
+        has_many_ = rng_.percent(6);
         for (std::uint32_t c = 0; c < claims; ++c) {
             out_.claims.push_back(make_claim(c));
         }
@@ -80,6 +80,10 @@ class QuestionMaker {
                 demand.name = "e" + std::to_string(e);
             } else {
                 demand.admin_access = rng_.percent(has_many_ ? 40 : 9);
+            }
+            if (has_many_ && e + 1 == entries && entries > 1) {
+                demand.mode = AllocationMode::exact_count;
+                demand.count = 1;
             }
             request.demands.push_back(std::move(demand));
         }
