@@ -302,13 +302,14 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session
 def oracle_brute(session: nox.Session) -> None:
-    """Compare a million instances with brute force, batches, gangs and clusters."""
+    """Compare a million instances with brute force, then batches, gangs and more."""
     folder = build_native(session, "release")
     for program, instances in (
         ("oracle_run", "1000000"),
         ("oracle_batch_run", "100000"),
         ("oracle_gang_run", "100000"),
         ("oracle_cluster_run", "100000"),
+        ("oracle_claim_run", "300000"),
     ):
         session.run(
             str(folder / "csrc" / "tests" / program),

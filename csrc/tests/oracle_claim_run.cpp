@@ -5,8 +5,9 @@
 //
 //   oracle_claim_run --instances N --seed S [--threads T] [--max-steps M] [--most C]
 //
-// Instance i has the seed S + i, so `--instances 1 --seed X` repeats one; every third is
-// a structured one. Exit codes: 0 all agree, 1 one differs (printed), 2 bad arguments.
+// Instance i has the seed S + i, so `--instances 1 --seed X` repeats one; every third
+// is a structured one. Exit codes: 0 all agree, 1 one differs (printed), 2 bad
+// arguments.
 #include "oracle/claim_compare.hpp"
 #include "oracle/claim_instances.hpp"
 #include "oracle/run.hpp"
@@ -70,11 +71,10 @@ int main(int argc, char** argv) {
     const auto total = run_instances<Tally>(
         arguments,
         [&](std::uint64_t seed, Tally& tally) {
-            const ClaimInstance instance = seed % 3 == 0
-                                               ? make_structured_claim(seed)
-                                               : make_claim_instance(seed);
-            const ClaimComparison result = compare(
-                instance.world, instance.question, {arguments.max_steps}, most);
+            const ClaimInstance instance =
+                seed % 3 == 0 ? make_structured_claim(seed) : make_claim_instance(seed);
+            const ClaimComparison result =
+                compare(instance.world, instance.question, {arguments.max_steps}, most);
             tally.add(result, seed);
             if (!result.difference.empty() && !differs.exchange(true)) {
                 std::cout << "DIFFERENCE in " << result.difference << " (seed " << seed

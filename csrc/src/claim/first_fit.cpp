@@ -286,8 +286,7 @@ class FirstFit {
                 const auto& capacities =
                     problem_.node->devices[device.position].capacities;
                 for (std::size_t i = 0; i < demand.consumes[candidate].size(); ++i) {
-                    device.consumed[capacities[i].name] =
-                        demand.consumes[candidate][i];
+                    device.consumed[capacities[i].name] = demand.consumes[candidate][i];
                 }
             }
         }

@@ -256,7 +256,8 @@ class Viewer {
             out.is_taken &&
             std::ranges::any_of(*takers, [](auto* taker) { return !taker->consumed; });
         for (const auto& [name, capacity] : device.capacities) {
-            LeftCapacity left{with_domain(name, slice.driver), &capacity, capacity.value};
+            LeftCapacity left{
+                with_domain(name, slice.driver), &capacity, capacity.value};
             if (left.name != name && device.capacities.contains(left.name)) {
                 continue;
             }

@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <string_view>
 
 namespace topoalloc::oracle {
 namespace {
@@ -12,7 +13,7 @@ namespace {
 std::string text_of(const ClaimAllocation& allocation) {
     std::string text;
     for (const auto& claim : allocation) {
-        text += "{";
+        text += '{';
         for (const ChosenRequest& request : claim) {
             text += " " + std::to_string(request.demand) + ":";
             for (const ChosenDevice& device : request.devices) {
@@ -59,15 +60,15 @@ std::string text_of(const BruteClaims& answer) {
     return answer.allocation ? text_of(*answer.allocation) : "none";
 }
 
-std::string difference_of(const ClaimAnswer& answer, const BruteClaims& brute) {
+std::string_view difference_of(const ClaimAnswer& answer, const BruteClaims& brute) {
+    if (answer.status == Status::unknown) {
+        return "";
+    }
     if (answer.fault.has_value() != brute.fault.has_value()) {
         return "fault";
     }
     if (answer.fault) {
         return text_of(answer) == text_of(brute) ? "" : "fault";
-    }
-    if (answer.status == Status::unknown) {
-        return "";
     }
     if ((answer.status == Status::optimal) != brute.allocation.has_value()) {
         return "status";
