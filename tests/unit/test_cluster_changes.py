@@ -207,7 +207,7 @@ def test_cost_of_a_drain_names_the_preferences_of_each_gang() -> None:
 
 class Pod(NamedTuple):
     gang: int
-    index: int
+    number: int
     node: int | None
 
 
@@ -255,8 +255,7 @@ class Model:
         ]
 
     def gpus(self, wanted: ta.Gang) -> int:
-        found = wanted.podsets[0].request.devices["gpu"]
-        return found if isinstance(found, int) else found.count
+        return wanted.podsets[0].request.devices["gpu"].count
 
     def keeps_rules(self, wanted: ta.Gang, nodes: Sequence[int]) -> bool:
         for rule in wanted.podsets[0].require:
@@ -332,7 +331,7 @@ def test_replace_and_grow_agree_with_enumeration(seed: int) -> None:
     want = model.refill(of, lost, len(runs), min(len(runs), least))
     assert cost_key(change) == want
     moved = {(move.podset, move.index) for move in change.moves}
-    assert moved == ({("w", pod.index) for pod in lost} if change else set())
+    assert moved == ({("w", pod.number) for pod in lost} if change else set())
     change = model.cluster.grow(of.name)
     want = model.refill(of, [], of.podsets[0].count, max(len(runs), least))
     assert cost_key(change) == want
@@ -352,7 +351,7 @@ def test_drain_agrees_with_enumeration(seed: int) -> None:
     if gone and change:
         assert cost_key(change) == (0, *min(found))
         assert [(move.gang, move.index) for move in change.moves] == sorted(
-            (model.gangs[pod.gang].name, pod.index) for pod in gone
+            (model.gangs[pod.gang].name, pod.number) for pod in gone
         )
 
 

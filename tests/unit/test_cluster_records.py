@@ -102,9 +102,9 @@ def test_what_differs_is_said(cluster: ta.Cluster) -> None:
         (line,) = ta.replay(record | {key: other}).differences
         assert line.startswith(f"{key}: ")
     # Another state is another digest, and may be another answer.
-    other = copy.deepcopy(record)
-    other["cluster"]["nodes"][0] |= {"labels": {"pool": "x"}}
-    assert any(line.startswith("digests") for line in ta.replay(other).differences)
+    changed = copy.deepcopy(record)
+    changed["cluster"]["nodes"][0] |= {"labels": {"pool": "x"}}
+    assert any(line.startswith("digests") for line in ta.replay(changed).differences)
 
 
 def test_answer_of_another_state_is_not_recorded(cluster: ta.Cluster) -> None:

@@ -458,6 +458,7 @@ def small_cluster() -> ta.Cluster:
     return cluster
 
 
+OTHER = ta.Gang("b", [ta.PodSet("w", ONE, 1)], priority=1)
 CHANGES: dict[str, Callable[[ta.Cluster, Any], object]] = {
     "replace": lambda c, v: c.replace(v, ["n0"]),
     "replace failed": lambda c, v: c.replace("a", v),
@@ -478,7 +479,6 @@ CHANGES: dict[str, Callable[[ta.Cluster, Any], object]] = {
     "record": lambda c, v: c.record(v),
     "restore": lambda _, v: ta.Cluster.restore(v),
 }
-OTHER = ta.Gang("b", [ta.PodSet("w", ONE, 1)], priority=1)
 
 
 @pytest.mark.parametrize("name", CHANGES)
