@@ -127,10 +127,10 @@ inline std::string answer(const ClaimInstance& instance) {
     EXPECT_EQ(wrong_with(instance), "") << dump(instance);
     const auto& [world, question] = instance;
     const BruteClaims first = brute_first_fit(world, question, most);
-    const BruteClaims any = brute_any_fit(world, question, most);
+    const BruteClaims any = brute_best_fit(world, question, most / 50);
     if (first.allocation) {
         EXPECT_EQ(judge_claims(world, question, *first.allocation), "");
-        EXPECT_TRUE(any.allocation);
+        EXPECT_TRUE(any.allocation || !any.is_counted);
     }
     EXPECT_FALSE(any.allocation && !first.allocation && !first.fault);
     return text_of(question, first);
@@ -138,7 +138,7 @@ inline std::string answer(const ClaimInstance& instance) {
 
 inline std::string optimal_answer(const ClaimInstance& instance) {
     return text_of(instance.question,
-                   brute_any_fit(instance.world, instance.question, most));
+                   brute_best_fit(instance.world, instance.question, most));
 }
 
 inline DeviceValues text(const Names& values, bool is_list = false) {

@@ -27,10 +27,10 @@ Counts compare_all(ClaimInstance (*make)(std::uint64_t),
         EXPECT_EQ(result.difference, "") << "seed " << seed << "\n"
                                          << result.detail << "\n"
                                          << dump(instance);
-        counts.faults += result.answer.fault ? 1 : 0;
-        counts.unknown += result.answer.status == Status::unknown ? 1 : 0;
-        counts.found += result.answer.status == Status::optimal ? 1 : 0;
-        counts.none += result.answer.status == Status::infeasible ? 1 : 0;
+        counts.faults += result.first.fault ? 1 : 0;
+        counts.unknown += result.first.status == Status::unknown ? 1 : 0;
+        counts.found += result.first.status == Status::optimal ? 1 : 0;
+        counts.none += result.first.status == Status::infeasible ? 1 : 0;
     }
     return counts;
 }

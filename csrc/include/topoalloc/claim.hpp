@@ -214,11 +214,24 @@ struct ClaimFault {
     [[nodiscard]] bool operator==(const ClaimFault&) const = default;
 };
 
+/// Of `optimal`: docs/claim-objective.md, section 4, terms 1 to 6.
+struct ClaimCost {
+    std::vector<std::size_t> entries;  ///< by request of all claims
+    std::int64_t localities = 0;
+    std::int64_t levels = 0;
+    std::int64_t opened_localities = 0;
+    std::int64_t opened_roots = 0;
+    std::int64_t broken = 0;
+    std::int64_t shares = 0;
+    [[nodiscard]] auto operator<=>(const ClaimCost&) const = default;
+};
+
 struct ClaimAnswer {
     /// Of meaning without a fault. `optimal` and `feasible` come with an allocation.
     Status status = Status::infeasible;
     std::uint64_t steps = 0;
     ClaimAllocation allocation;
+    std::optional<ClaimCost> cost;  ///< of best_fit, with an allocation
     std::optional<ClaimFault> fault;
 };
 
@@ -226,5 +239,10 @@ struct ClaimAnswer {
 [[nodiscard]] ClaimAnswer first_fit(const ClaimWorld& world,
                                     const ClaimQuestion& question,
                                     SearchLimits limits);
+
+/// The allocation of least cost; `feasible` when the limit came before the proof.
+[[nodiscard]] ClaimAnswer best_fit(const ClaimWorld& world,
+                                   const ClaimQuestion& question,
+                                   SearchLimits limits);
 
 }  // namespace topoalloc

@@ -243,6 +243,7 @@ class ClaimCompiler {
         const SelectorOutcome outcome = outcome_of(asked, d);
         const bool is_left = is_left_by_others(asked, device, d);
         if (outcome == SelectorOutcome::error) {
+            demand.first_failing = std::min(demand.first_failing, d);
             if (is_left) {
                 demand.failing.push_back(d);
                 out_.problem.has_faults = true;
@@ -372,6 +373,26 @@ CompiledClaims compile_claims(const NodeDevices& node,
                               const ClaimQuestion& question,
                               const ClaimSemantics& semantics) {
     return ClaimCompiler(node, question, semantics).run();
+}
+
+ClaimAllocation allocation_of(const ClaimProblem& problem,
+                              const std::vector<std::uint32_t>& demands,
+                              const std::vector<std::vector<std::size_t>>& chosen) {
+    ClaimAllocation out(problem.claims);
+    for (std::uint32_t r = 0; r < problem.requests.size(); ++r) {
+        const ProblemDemand& demand = problem.demands[demands[r]];
+        ChosenRequest& made = out[problem.requests[r].claim].emplace_back();
+        made.demand = demand.entry;
+        for (const std::size_t candidate : chosen[r]) {
+            ChosenDevice& device = made.devices.emplace_back();
+            device.position = demand.candidates[candidate];
+            const auto& capacities = problem.node->devices[device.position].capacities;
+            for (std::size_t i = 0; i < demand.consumes[candidate].size(); ++i) {
+                device.consumed[capacities[i].name] = demand.consumes[candidate][i];
+            }
+        }
+    }
+    return out;
 }
 
 }  // namespace topoalloc

@@ -28,8 +28,9 @@ struct ProblemDemand {
     bool is_blocked = false;  ///< All: one of them can not be chosen
     /// By candidate; empty for a dedicated device.
     std::vector<Consumption> consumes;
-    /// ExactCount: positions on which a selector fails, ascending.
+    /// ExactCount: positions on which a selector fails, ascending, if not taken.
     std::vector<std::uint32_t> failing;
+    std::uint32_t first_failing = no_index;  ///< taken or not
     std::vector<std::uint32_t> constraints;  ///< that hold for it
 };
 
@@ -71,6 +72,13 @@ struct CompiledClaims {
 [[nodiscard]] CompiledClaims compile_claims(const NodeDevices& node,
                                             const ClaimQuestion& question,
                                             const ClaimSemantics& semantics);
+
+/// @param demands  by request: the one that was chosen
+/// @param chosen   by request: candidates of that demand
+[[nodiscard]] ClaimAllocation allocation_of(
+    const ClaimProblem& problem,
+    const std::vector<std::uint32_t>& demands,
+    const std::vector<std::vector<std::size_t>>& chosen);
 
 /// Results of one claim at most.
 inline constexpr std::uint64_t most_results = 32;

@@ -3,10 +3,12 @@
 // The first allocation in the order of docs/claim-objective.md, section 4: a
 // depth-first search in that order. What it can not lead to an allocation is cut:
 // candidates like one that has failed, and states like one that has failed.
+#include "claim/first_fit.hpp"
 #include "claim/claim_problem.hpp"
 #include "claim/claim_state.hpp"
 #include "claim/claim_symmetry.hpp"
 #include "claim/count_bound.hpp"
+#include "claim/starvation.hpp"
 
 #include <algorithm>
 #include <optional>
@@ -34,7 +36,11 @@ class FirstFit {
             answer.status = Status::unknown;
         } else if (found) {
             answer.status = Status::optimal;
-            answer.allocation = allocation();
+            std::vector<std::uint32_t> demands;
+            for (std::uint32_t r = 0; r < entries_.size(); ++r) {
+                demands.push_back(number_of(r));
+            }
+            answer.allocation = allocation_of(problem_, demands, chosen_);
         }
         return answer;
     }
@@ -48,7 +54,7 @@ class FirstFit {
         if (request == problem_.requests.size()) {
             return true;
         }
-        if (may_cut_ && symmetry_.has_failed(state_, request)) {
+        if (starvation_ && symmetry_.has_failed(state_, request)) {
             return false;
         }
         const ProblemRequest& asked = problem_.requests[request];
@@ -66,9 +72,8 @@ class FirstFit {
             }
         }
         if (!problem_.has_faults) {
-            if (!may_cut_) {
-                find_later();
-                may_cut_ = true;
+            if (!starvation_) {
+                starvation_.emplace(problem_);
             }
             symmetry_.fail(state_, request);
         }
@@ -147,57 +152,13 @@ class FirstFit {
             return false;
         }
         chosen_[request].push_back(candidate);
-        const bool found = !(may_cut_ && starves_another(request)) &&
+        const bool found = !(starvation_ && starvation_->is_there(state_, request)) &&
                            pick(request, demand, had + 1, candidate + 1);
         if (!found) {
             state_.give_back();
             chosen_[request].pop_back();
         }
         return found;
-    }
-
-    // Is too little left for a later request under the same constraints?
-    [[nodiscard]] bool starves_another(std::uint32_t request) const {
-        return std::ranges::any_of(later_[request], [&](std::uint32_t later) {
-            const ProblemDemand& demand = problem_.demands[later];
-            std::uint64_t left = 0;
-            for (const std::uint32_t device : demand.candidates) {
-                left += !state_.is_passed_over(demand, device) &&
-                                state_.would_match(demand, device)
-                            ? 1
-                            : 0;
-                if (left == demand.need) {
-                    return false;
-                }
-            }
-            return left < demand.need;
-        });
-    }
-
-    // By request: demands after it, each without a choice, that share a constraint.
-    void find_later() {
-        for (std::size_t r = 0; r < problem_.requests.size(); ++r) {
-            std::vector<std::uint32_t>& later = later_.emplace_back();
-            for (std::size_t other = r + 1; other < problem_.requests.size(); ++other) {
-                const std::uint32_t number = problem_.requests[other].demands.front();
-                const ProblemDemand& demand = problem_.demands[number];
-                if (problem_.requests[other].demands.size() == 1 && !demand.is_all &&
-                    shares_constraint(problem_.requests[r], demand)) {
-                    later.push_back(number);
-                }
-            }
-        }
-    }
-
-    [[nodiscard]] bool shares_constraint(const ProblemRequest& request,
-                                         const ProblemDemand& demand) const {
-        return std::ranges::any_of(request.demands, [&](std::uint32_t number) {
-            return std::ranges::any_of(
-                problem_.demands[number].constraints, [&](std::uint32_t constraint) {
-                    return std::ranges::find(demand.constraints, constraint) !=
-                           demand.constraints.end();
-                });
-        });
     }
 
     // Has a device that no rule tells from this one failed in the same place?
@@ -274,39 +235,23 @@ class FirstFit {
         return !is_over_;
     }
 
-    [[nodiscard]] ClaimAllocation allocation() const {
-        ClaimAllocation out(problem_.claims);
-        for (std::uint32_t r = 0; r < problem_.requests.size(); ++r) {
-            const ProblemDemand& demand = problem_.demands[number_of(r)];
-            ChosenRequest& made = out[problem_.requests[r].claim].emplace_back();
-            made.demand = entries_[r];
-            for (const std::size_t candidate : chosen_[r]) {
-                ChosenDevice& device = made.devices.emplace_back();
-                device.position = demand.candidates[candidate];
-                const auto& capacities =
-                    problem_.node->devices[device.position].capacities;
-                for (std::size_t i = 0; i < demand.consumes[candidate].size(); ++i) {
-                    device.consumed[capacities[i].name] = demand.consumes[candidate][i];
-                }
-            }
-        }
-        return out;
-    }
-
     const ClaimProblem& problem_;
     SearchLimits limits_;
     ClaimState state_;
     ClaimSymmetry symmetry_;
     std::vector<std::uint32_t> entries_;            // by request
     std::vector<std::vector<std::size_t>> chosen_;  // by request: candidates
-    std::vector<std::vector<std::uint32_t>> later_;
+    std::optional<Starvation> starvation_;          // since something has failed
     std::uint64_t steps_ = 0;
     bool is_over_ = false;
-    bool may_cut_ = false;  // something has failed
     std::optional<ClaimFault> fault_;
 };
 
 }  // namespace
+
+ClaimAnswer search_first_fit(const ClaimProblem& problem, SearchLimits limits) {
+    return FirstFit(problem, limits).run();
+}
 
 ClaimAnswer first_fit(const ClaimWorld& world,
                       const ClaimQuestion& question,
@@ -318,7 +263,7 @@ ClaimAnswer first_fit(const ClaimWorld& world,
         answer.fault = std::move(compiled.fault);
         return answer;
     }
-    return FirstFit(compiled.problem, limits).run();
+    return search_first_fit(compiled.problem, limits);
 }
 
 }  // namespace topoalloc

@@ -53,7 +53,16 @@ std::string kind_of(const ClaimProblem& problem, std::uint32_t device) {
     return text;
 }
 
-ValueTree::ValueTree(const ClaimProblem& problem) : problem_(problem) {
+bool OpenDemand::has(std::uint32_t device) const {
+    return demand != nullptr &&
+           std::binary_search(
+               demand->candidates.begin() + static_cast<std::ptrdiff_t>(from),
+               demand->candidates.end(),
+               device);
+}
+
+ValueTree::ValueTree(const ClaimProblem& problem, bool sees_all)
+    : problem_(problem), sees_all_(sees_all) {
     find_demands();
     find_kinds();
     find_simple();
@@ -289,9 +298,11 @@ std::string ValueTree::mark_of(const Label& label,
 void ValueTree::put_device(std::string& text,
                            std::uint32_t device,
                            const ClaimState& state,
-                           std::uint32_t request) const {
+                           std::uint32_t request,
+                           const OpenDemand& open) const {
     put(text, kinds_[device]);
     put(text, state.is_chosen(device));
+    put(text, open.has(device));
     put(text,
         has_admin_access_ &&
             state.claim_of(device) == problem_.requests[request].claim);
@@ -302,7 +313,8 @@ void ValueTree::put_device(std::string& text,
 
 std::string ValueTree::text_of_node(std::uint32_t node,
                                     const ClaimState& state,
-                                    std::uint32_t request) const {
+                                    std::uint32_t request,
+                                    const OpenDemand& open) const {
     std::string text;
     const Node& own = nodes_[node];
     put(text, own.labels.size());
@@ -311,16 +323,16 @@ std::string ValueTree::text_of_node(std::uint32_t node,
     }
     std::vector<std::string> parts;
     for (const std::uint32_t device : own.devices) {
-        const bool is_gone = !has_admin_access_ && !problem_.is_shared[device] &&
-                             state.is_chosen(device);
-        if (std::cmp_greater_equal(last_of_device_[device], request) && !is_gone) {
-            put_device(parts.emplace_back(), device, state, request);
+        const bool is_gone = !sees_all_ && !has_admin_access_ &&
+                             !problem_.is_shared[device] && state.is_chosen(device);
+        if (counts(device, request) && !is_gone) {
+            put_device(parts.emplace_back(), device, state, request, open);
         }
     }
     put(text, parts.size());
     const auto devices = static_cast<std::ptrdiff_t>(parts.size());
     for (const std::uint32_t child : own.children) {
-        parts.push_back(text_of_node(child, state, request));
+        parts.push_back(text_of_node(child, state, request, open));
     }
     std::sort(parts.begin(), parts.begin() + devices);
     std::sort(parts.begin() + devices, parts.end());
@@ -332,10 +344,11 @@ std::string ValueTree::text_of_node(std::uint32_t node,
 
 void ValueTree::put_without_tree(std::string& text,
                                  const ClaimState& state,
-                                 std::uint32_t request) const {
+                                 std::uint32_t request,
+                                 const OpenDemand& open) const {
     for (std::uint32_t d = 0; d < last_of_device_.size(); ++d) {
-        if (std::cmp_greater_equal(last_of_device_[d], request)) {
-            put_device(text, d, state, request);
+        if (counts(d, request)) {
+            put_device(text, d, state, request, open);
         }
     }
     for (const Label& label : labels_) {
@@ -343,17 +356,20 @@ void ValueTree::put_without_tree(std::string& text,
     }
 }
 
-std::string ValueTree::text_of(const ClaimState& state, std::uint32_t request) const {
+std::string ValueTree::text_of(const ClaimState& state,
+                               std::uint32_t request,
+                               const OpenDemand& open) const {
     std::string text;
     put(text, request);
+    put(text, open.had);
     const std::uint32_t claim = problem_.requests[request].claim;
     if (may_pass_limit_[claim]) {
         put(text, state.results(claim));
     }
     if (is_tree_) {
-        text += text_of_node(0, state, request);
+        text += text_of_node(0, state, request, open);
     } else {
-        put_without_tree(text, state, request);
+        put_without_tree(text, state, request, open);
     }
     return text;
 }

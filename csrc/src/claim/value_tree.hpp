@@ -18,13 +18,23 @@ namespace topoalloc {
 /// What the demands see of a device but for which values and counter sets are its own.
 [[nodiscard]] std::string kind_of(const ClaimProblem& problem, std::uint32_t device);
 
+/// A search amid the devices of a demand: those from one candidate on are still open.
+struct OpenDemand {
+    const ProblemDemand* demand = nullptr;
+    std::uint64_t had = 0;
+    std::size_t from = 0;
+    [[nodiscard]] bool has(std::uint32_t device) const;
+};
+
 class ValueTree {
   public:
-    explicit ValueTree(const ClaimProblem& problem);
+    /// @param sees_all  every device counts, not only what later requests can see
+    explicit ValueTree(const ClaimProblem& problem, bool sees_all = false);
 
     /// Of what the requests from this one on can see.
     [[nodiscard]] std::string text_of(const ClaimState& state,
-                                      std::uint32_t request) const;
+                                      std::uint32_t request,
+                                      const OpenDemand& open = {}) const;
 
   private:
     /// A value of an attribute, or a counter set.
@@ -54,13 +64,19 @@ class ValueTree {
     void put_device(std::string& text,
                     std::uint32_t device,
                     const ClaimState& state,
-                    std::uint32_t request) const;
+                    std::uint32_t request,
+                    const OpenDemand& open) const;
     [[nodiscard]] std::string text_of_node(std::uint32_t node,
                                            const ClaimState& state,
-                                           std::uint32_t request) const;
+                                           std::uint32_t request,
+                                           const OpenDemand& open) const;
     void put_without_tree(std::string& text,
                           const ClaimState& state,
-                          std::uint32_t request) const;
+                          std::uint32_t request,
+                          const OpenDemand& open) const;
+    [[nodiscard]] bool counts(std::uint32_t device, std::uint32_t request) const {
+        return sees_all_ || std::cmp_greater_equal(last_of_device_[device], request);
+    }
     [[nodiscard]] std::string name_of(std::uint32_t constraint,
                                       const ClaimState& state,
                                       std::uint32_t request) const;
@@ -69,6 +85,7 @@ class ValueTree {
     }
 
     const ClaimProblem& problem_;
+    bool sees_all_;
     std::vector<std::int64_t> last_of_device_;      // request; -1: none
     std::vector<std::int64_t> last_of_constraint_;  // request; -1: none
     std::vector<std::uint32_t> kinds_;              // by device

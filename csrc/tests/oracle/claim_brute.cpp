@@ -112,11 +112,11 @@ class ClaimBrute {
   public:
     ClaimBrute(const ClaimWorld& world,
                const ClaimQuestion& question,
-               bool stops_at_faults,
+               bool is_first_fit,
                std::uint64_t most)
         : question_(question),
           rules_(world, question),
-          stops_at_faults_(stops_at_faults),
+          is_first_fit_(is_first_fit),
           most_(most) {}
 
     BruteClaims run() {
@@ -128,7 +128,7 @@ class ClaimBrute {
         if (!result_.is_counted) {
             result_.fault.reset();
             result_.allocation.reset();
-        } else if (!stops_at_faults_ && !result_.allocation) {
+        } else if (!is_first_fit_ && !result_.allocation) {
             result_.fault = first_left_out();
         }
         return std::move(result_);
@@ -136,12 +136,13 @@ class ClaimBrute {
 
   private:
     [[nodiscard]] bool is_over() const {
-        return result_.allocation || result_.fault || !result_.is_counted;
+        return (is_first_fit_ && result_.allocation) || result_.fault ||
+               !result_.is_counted;
     }
 
     void choose_request(std::size_t claim, std::size_t request) {
         if (claim == question_.claims.size()) {
-            result_.allocation = allocation();
+            take(allocation());
             return;
         }
         const auto& requests = question_.claims[claim].requests;
@@ -154,6 +155,15 @@ class ClaimBrute {
             entries_.push_back(entry);
             choose_entry({claim, request, entry, 0});
             entries_.pop_back();
+        }
+    }
+
+    // Of those of one cost the first that is met is the one.
+    void take(ClaimAllocation found) {
+        ClaimTerms cost = cost_of_claims(rules_.inventory(), question_, found);
+        if (!result_.allocation || cost < result_.cost) {
+            result_.cost = std::move(cost);
+            result_.allocation = std::move(found);
         }
     }
 
@@ -197,7 +207,7 @@ class ClaimBrute {
         }
         const auto& pools = rules_.inventory().pools;
         for (std::size_t p = first_pool; p < pools.size() && !is_over(); ++p) {
-            if (pools[p].state == PoolState::invalid && stops_at_faults_) {
+            if (pools[p].state == PoolState::invalid && is_first_fit_) {
                 result_.fault = fault_of(pools[p]);
             }
             if (pools[p].state != PoolState::usable) {
@@ -217,7 +227,7 @@ class ClaimBrute {
         if (!is_over() && rules_.keeps_rule_2(choices_)) {
             const SelectorOutcome outcome =
                 rules_.outcome(rules_.demand_of(at), at.position);
-            if (outcome == SelectorOutcome::error && stops_at_faults_) {
+            if (outcome == SelectorOutcome::error && is_first_fit_) {
                 result_.fault = fault_of(at);
             } else if (outcome == SelectorOutcome::yes &&
                        rules_.broken(choices_).empty()) {
@@ -296,7 +306,7 @@ class ClaimBrute {
 
     const ClaimQuestion& question_;
     ClaimRules rules_;
-    bool stops_at_faults_;
+    bool is_first_fit_;
     std::uint64_t most_;
     std::vector<std::size_t> entries_;  // of the requests so far
     std::vector<ClaimChoice> choices_;
@@ -351,9 +361,9 @@ BruteClaims brute_first_fit(const ClaimWorld& world,
     return ClaimBrute(world, question, true, most).run();
 }
 
-BruteClaims brute_any_fit(const ClaimWorld& world,
-                          const ClaimQuestion& question,
-                          std::uint64_t most) {
+BruteClaims brute_best_fit(const ClaimWorld& world,
+                           const ClaimQuestion& question,
+                           std::uint64_t most) {
     return ClaimBrute(world, question, false, most).run();
 }
 

@@ -5,7 +5,7 @@
 // plain data of the problem and shares no code with its solver.
 #pragma once
 
-#include "topoalloc/claim.hpp"
+#include "claim_cost.hpp"
 
 #include <cstddef>
 #include <cstdint>
@@ -36,6 +36,7 @@ struct BruteClaims {
     bool is_counted = true;  ///< false: more than `most` tries, nothing is known
     std::uint64_t tried = 0;
     std::optional<ClaimAllocation> allocation;
+    ClaimTerms cost;  ///< of brute_best_fit, with an allocation
     std::optional<BruteFault> fault;
 };
 
@@ -45,11 +46,10 @@ struct BruteClaims {
                                           const ClaimQuestion& question,
                                           std::uint64_t most);
 
-/// What `optimal` has of `first_fit`: is there an allocation (any is given), or which
-/// fault is there?
-[[nodiscard]] BruteClaims brute_any_fit(const ClaimWorld& world,
-                                        const ClaimQuestion& question,
-                                        std::uint64_t most);
+/// `optimal`.
+[[nodiscard]] BruteClaims brute_best_fit(const ClaimWorld& world,
+                                         const ClaimQuestion& question,
+                                         std::uint64_t most);
 
 /// "", or the rule of section 3 that the allocation breaks: "rule 1" to "rule 8";
 /// "devices": not as many as a demand counts, or not those that All fixes; "consumed";

@@ -60,20 +60,88 @@ std::string text_of(const BruteClaims& answer) {
     return answer.allocation ? text_of(*answer.allocation) : "none";
 }
 
+// Of fault or none, and allocation or none; nothing is known where the limit came
+// first.
 std::string_view difference_of(const ClaimAnswer& answer, const BruteClaims& brute) {
     if (answer.status == Status::unknown) {
         return "";
     }
-    if (answer.fault.has_value() != brute.fault.has_value()) {
-        return "fault";
-    }
-    if (answer.fault) {
+    if (answer.fault || brute.fault) {
         return text_of(answer) == text_of(brute) ? "" : "fault";
     }
-    if ((answer.status == Status::optimal) != brute.allocation.has_value()) {
-        return "status";
+    const bool is_found =
+        answer.status == Status::optimal || answer.status == Status::feasible;
+    return is_found == brute.allocation.has_value() ? "" : "status";
+}
+
+bool has_allocation(const ClaimAnswer& answer) {
+    return !answer.fault &&
+           (answer.status == Status::optimal || answer.status == Status::feasible);
+}
+
+struct Pair {
+    const ClaimWorld& world;
+    const ClaimQuestion& question;
+    SearchLimits limits;
+    std::uint64_t most;
+};
+
+void compare_first(const Pair& of, ClaimComparison& result) {
+    const ClaimAnswer& answer = result.first =
+        first_fit(of.world, of.question, of.limits);
+    if (has_allocation(answer)) {
+        result.difference = judge_claims(of.world, of.question, answer.allocation);
     }
-    return brute.allocation && answer.allocation != *brute.allocation ? "first" : "";
+    const BruteClaims brute = brute_first_fit(of.world, of.question, of.most);
+    result.is_first_counted = brute.is_counted;
+    if (brute.is_counted && result.difference.empty()) {
+        result.difference = difference_of(answer, brute);
+        if (result.difference.empty() && has_allocation(answer) &&
+            answer.allocation != *brute.allocation) {
+            result.difference = "first";
+        }
+    }
+    if (!result.difference.empty()) {
+        result.detail = "core: " + text_of(answer) + "\noracle: " + text_of(brute);
+    }
+}
+
+std::string difference_of_best(const Pair& of,
+                               const ClaimAnswer& answer,
+                               const BruteClaims& brute) {
+    if (has_allocation(answer)) {
+        std::string broken = judge_claims(of.world, of.question, answer.allocation);
+        if (!broken.empty()) {
+            return broken;
+        }
+        if (terms_of(*answer.cost) !=
+            cost_of_claims(read_world(of.world), of.question, answer.allocation)) {
+            return "cost";
+        }
+    }
+    if (!brute.is_counted) {
+        return "";
+    }
+    if (const auto different = difference_of(answer, brute);
+        !different.empty() || !has_allocation(answer)) {
+        return std::string(different);
+    }
+    const bool is_best =
+        terms_of(*answer.cost) == brute.cost && answer.allocation == *brute.allocation;
+    return is_best || (answer.status == Status::feasible &&
+                       terms_of(*answer.cost) >= brute.cost)
+               ? ""
+               : "best";
+}
+
+void compare_best(const Pair& of, ClaimComparison& result) {
+    result.best = best_fit(of.world, of.question, of.limits);
+    const BruteClaims brute = brute_best_fit(of.world, of.question, of.most);
+    result.is_best_counted = brute.is_counted;
+    result.difference = difference_of_best(of, result.best, brute);
+    if (!result.difference.empty()) {
+        result.detail = "core: " + text_of(result.best) + "\noracle: " + text_of(brute);
+    }
 }
 
 }  // namespace
@@ -82,19 +150,11 @@ ClaimComparison compare(const ClaimWorld& world,
                         const ClaimQuestion& question,
                         SearchLimits limits,
                         std::uint64_t most) {
+    const Pair of{world, question, limits, most};
     ClaimComparison result;
-    result.answer = first_fit(world, question, limits);
-    if (result.answer.status == Status::optimal) {
-        result.difference = judge_claims(world, question, result.answer.allocation);
-    }
-    const BruteClaims brute = brute_first_fit(world, question, most);
-    result.is_counted = brute.is_counted;
-    if (brute.is_counted && result.difference.empty()) {
-        result.difference = difference_of(result.answer, brute);
-    }
-    if (!result.difference.empty()) {
-        result.detail =
-            "core: " + text_of(result.answer) + "\noracle: " + text_of(brute);
+    compare_first(of, result);
+    if (result.difference.empty()) {
+        compare_best(of, result);
     }
     return result;
 }

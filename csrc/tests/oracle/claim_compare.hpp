@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One claim question through the core and through the oracle, and where they part.
+// One claim question through both searches of the core and of the oracle, and where
+// they part.
 #pragma once
 
 #include "topoalloc/claim.hpp"
@@ -12,11 +13,13 @@ namespace topoalloc::oracle {
 
 struct ClaimComparison {
     /// "": they agree. Else what parts them: "fault", "status", "rule 1" and so on (the
-    /// allocation breaks it), or "first" (another allocation comes first).
+    /// allocation breaks it), "first" (another allocation comes first), "cost" (it is
+    /// not what the allocation costs), or "best" (another one is better).
     std::string difference;
     std::string detail;
-    ClaimAnswer answer;
-    bool is_counted = true;  ///< false: too many tries to know more than the rules
+    ClaimAnswer first, best;
+    /// False: too many tries to know more than the rules.
+    bool is_first_counted = true, is_best_counted = true;
 };
 
 /// @param most  devices that the oracle tries at most

@@ -150,14 +150,15 @@ class QuestionMaker {
     }
 
     ClaimConstraint make_constraint(const ResourceClaimSpec& claim) {
-        static const std::vector<std::string> attributes{"res.io/root",
-                                                         "res.io/root",
-                                                         "res.io/numa",
-                                                         "res.io/numa",
-                                                         "a.io/ver",
-                                                         "b.io/ver",
-                                                         "a.io/flag",
-                                                         "b.io/flag"};
+        static const std::vector<std::string> attributes{
+            "resource.kubernetes.io/pcieRoot",
+            "resource.kubernetes.io/pcieRoot",
+            "resource.kubernetes.io/numaNode",
+            "resource.kubernetes.io/numaNode",
+            "a.io/ver",
+            "b.io/ver",
+            "a.io/flag",
+            "b.io/flag"};
         ClaimConstraint constraint;
         constraint.is_distinct =
             world_.semantics.consumable_capacity && rng_.percent(35);

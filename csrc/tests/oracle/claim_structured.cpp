@@ -102,8 +102,10 @@ class StructuredMaker {
                     rng_.percent(70) ? d % roots : rng_.below(roots);
                 SliceDevice device;
                 device.name = "d" + std::to_string(d);
-                device.attributes["res.io/root"] = text("pci" + std::to_string(root));
-                device.attributes["res.io/numa"] = integer(root / 2);
+                device.attributes["resource.kubernetes.io/pcieRoot"] =
+                    text("pci" + std::to_string(root));
+                device.attributes["resource.kubernetes.io/numaNode"] =
+                    integer(root / 2);
                 slice.devices.push_back(std::move(device));
             }
         }
@@ -120,14 +122,16 @@ class StructuredMaker {
             const std::string number = std::to_string(p);
             add_request(claim, "gpu" + number, gpu, 1);
             add_request(claim, "nic" + number, nic, 1);
-            claim.constraints.push_back(
-                {false, "res.io/root", {"gpu" + number, "nic" + number}});
+            claim.constraints.push_back({false,
+                                         "resource.kubernetes.io/pcieRoot",
+                                         {"gpu" + number, "nic" + number}});
         }
         if (are_near) {
-            question().claims[0].constraints.push_back({false, "res.io/numa", {}});
+            question().claims[0].constraints.push_back(
+                {false, "resource.kubernetes.io/numaNode", {}});
         }
         if (!are_apart && rng_.percent(25)) {  // each pair of a root of its own
-            ClaimConstraint apart{true, "res.io/root", {}};
+            ClaimConstraint apart{true, "resource.kubernetes.io/pcieRoot", {}};
             for (std::uint32_t p = 0; p < pairs; ++p) {
                 apart.requests.push_back("gpu" + std::to_string(p));
             }
@@ -150,7 +154,7 @@ class StructuredMaker {
             const std::uint32_t core = d / 2;
             SliceDevice device;
             device.name = "cpu" + std::to_string(d);
-            device.attributes["res.io/numa"] =
+            device.attributes["resource.kubernetes.io/numaNode"] =
                 integer(is_interleaved ? core % numas : core / cores);
             device.attributes["core"] = integer(core);
             slice.devices.push_back(std::move(device));
@@ -167,7 +171,7 @@ class StructuredMaker {
             const std::uint32_t count = rng_.between(1, most);
             asked += count;
             add_request(claim, "cpus", cpu, count);
-            claim.constraints.push_back({false, "res.io/numa", {}});
+            claim.constraints.push_back({false, "resource.kubernetes.io/numaNode", {}});
             if (rng_.percent(20)) {
                 claim.constraints.push_back({true, "cpu.io/core", {}});
             }

@@ -236,10 +236,19 @@ class WorldMaker {
                 device.attributes[name] = std::move(values);
             }
         };
-        put("res.io/root", make_values(AttributeKind::text, text));
-        put("res.io/numa", make_values(AttributeKind::integer, number));
+        put("resource.kubernetes.io/pcieRoot", make_values(AttributeKind::text, text));
+        put("resource.kubernetes.io/numaNode",
+            make_values(AttributeKind::integer, number));
+        if (rng_.percent(20)) {
+            const std::string slot = rng_.percent(60) ? "0000:3b:00" : "0000:5d:00";
+            device.attributes["resource.kubernetes.io/pciBusID"] = {
+                AttributeKind::text,
+                {Scalar(rng_.percent(90) ? slot + ".0" : std::string("none"))},
+                false};
+        }
         if (rng_.percent(8)) {  // of another type than elsewhere
-            put("res.io/root", make_values(AttributeKind::version, version));
+            put("resource.kubernetes.io/pcieRoot",
+                make_values(AttributeKind::version, version));
         }
         put(rng_.percent(50) ? "ver" : pool_.driver + "/ver",
             make_values(AttributeKind::version, version));

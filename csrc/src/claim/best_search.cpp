@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Depth first in the order of first_fit, with a bound: of all allocations of least cost
+// the first is met before the others. Three things are cut: what can not become better
+// than the best so far; candidates like one that was passed by, as the two could be
+// exchanged; and states like one that was searched, whose allocations cost the same and
+// come later.
+#include "claim/best_search.hpp"
+
+#include "claim/claim_state.hpp"
+#include "claim/claim_symmetry.hpp"
+#include "claim/device_set.hpp"
+#include "claim/starvation.hpp"
+#include "claim/value_tree.hpp"
+
+#include <algorithm>
+#include <limits>
+#include <string>
+#include <tuple>
+#include <unordered_set>
+#include <utility>
+
+namespace topoalloc {
+namespace {
+
+// Beyond it states are searched again: memory stays bounded.
+constexpr std::size_t most_seen = 200'000;
+
+class BestSearch {
+  public:
+    BestSearch(const ClaimProblem& problem,
+               const DeviceSites& sites,
+               Candidates first,
+               SearchLimits limits)
+        : problem_(problem),
+          limits_(limits),
+          state_(problem),
+          set_(problem, sites),
+          symmetry_(problem),
+          tree_(problem, true),
+          starvation_(problem),
+          chosen_(problem.requests.size()) {
+        for (std::uint32_t r = 0; r < problem.requests.size(); ++r) {
+            can_share_.push_back(can_share(demand_of(r)));
+        }
+        best_.cost = cost_of(first);
+        best_.chosen = std::move(first);
+    }
+
+    // Few localities first: where there is an allocation in so few, most of the others
+    // need no look.
+    BestChoice run() {
+        const std::int64_t first = best_.cost.localities;
+        for (most_localities_ = std::min<std::int64_t>(first, 1);
+             best_.is_proved && most_localities_ <= best_.cost.localities;
+             ++most_localities_) {
+            seen_.clear();
+            enter(0);
+        }
+        best_.steps = steps_;
+        return std::move(best_);
+    }
+
+  private:
+    [[nodiscard]] const ProblemDemand& demand_of(std::uint32_t request) const {
+        return problem_.demands[number_of(request)];
+    }
+    [[nodiscard]] std::uint32_t number_of(std::uint32_t request) const {
+        return problem_.requests[request].demands.front();
+    }
+
+    // Its devices may be in the set already, or never come in.
+    [[nodiscard]] bool can_share(const ProblemDemand& demand) const {
+        return demand.has_admin_access ||
+               std::ranges::any_of(demand.candidates, [&](std::uint32_t device) {
+                   return problem_.is_shared[device];
+               });
+    }
+
+    ClaimCost cost_of(const Candidates& chosen) {
+        std::size_t made = 0;
+        for (std::uint32_t r = 0; r < chosen.size(); ++r) {
+            for (const std::size_t candidate : chosen[r]) {
+                made += choose(r, candidate) ? 1U : 0U;
+            }
+        }
+        ClaimCost cost = set_.cost(state_);
+        for (std::uint32_t r = static_cast<std::uint32_t>(chosen.size()); r-- > 0;) {
+            for (; !chosen_[r].empty() && made > 0; --made) {
+                give_back(r);
+            }
+        }
+        return cost;
+    }
+
+    bool choose(std::uint32_t request, std::size_t candidate) {
+        const ProblemDemand& demand = demand_of(request);
+        const std::uint32_t device = demand.candidates[candidate];
+        const bool was_chosen = state_.is_chosen(device);
+        if (!state_.choose(number_of(request), candidate)) {
+            return false;
+        }
+        if (!was_chosen && state_.is_chosen(device)) {
+            set_.add(device);
+        }
+        chosen_[request].push_back(candidate);
+        return true;
+    }
+
+    void give_back(std::uint32_t request) {
+        const std::uint32_t device =
+            demand_of(request).candidates[chosen_[request].back()];
+        const bool was_chosen = state_.is_chosen(device);
+        chosen_[request].pop_back();
+        state_.give_back();
+        if (was_chosen && !state_.is_chosen(device)) {
+            set_.remove(device);
+        }
+    }
+
+    bool spend() {
+        best_.is_proved = best_.is_proved && steps_ < limits_.max_steps;
+        ++steps_;
+        return best_.is_proved;
+    }
+
+    void enter(std::uint32_t request) {
+        if (request == problem_.requests.size()) {
+            keep_better();
+            return;
+        }
+        const ProblemDemand& demand = demand_of(request);
+        if (state_.results(demand.claim) + demand.need > most_results) {
+            return;
+        }
+        if (demand.is_all) {
+            take_all(request, demand);
+        } else {
+            pick(request, demand, 0, 0);
+        }
+    }
+
+    void keep_better() {
+        ClaimCost cost = set_.cost(state_);
+        // Those of more localities are met again, in their order, when it is their turn.
+        if (cost.localities <= most_localities_ && cost < best_.cost) {
+            best_.cost = std::move(cost);
+            best_.chosen = chosen_;
+        }
+    }
+
+    void take_all(std::uint32_t request, const ProblemDemand& demand) {
+        if (demand.is_blocked) {
+            return;
+        }
+        std::size_t taken = 0;
+        while (taken < demand.candidates.size() && spend() && choose(request, taken)) {
+            ++taken;
+        }
+        if (taken == demand.candidates.size()) {
+            enter(request + 1);
+        }
+        for (; taken > 0; --taken) {
+            give_back(request);
+        }
+    }
+
+    void pick(std::uint32_t request,
+              const ProblemDemand& demand,
+              std::uint64_t had,
+              std::size_t from) {
+        if (had == demand.need) {
+            enter(request + 1);
+            return;
+        }
+        if (is_hopeless(request, had, from) || is_seen(request, {&demand, had, from})) {
+            return;
+        }
+        std::vector<std::size_t> passed;
+        for (std::size_t c = from; c < demand.candidates.size(); ++c) {
+            if (demand.candidates.size() - c < demand.need - had || !spend()) {
+                return;
+            }
+            if (is_like_one(demand, passed, c)) {
+                continue;
+            }
+            if (choose(request, c)) {
+                if (!starvation_.is_there(state_, request)) {
+                    pick(request, demand, had + 1, c + 1);
+                }
+                give_back(request);
+            }
+            passed.push_back(c);
+        }
+    }
+
+    [[nodiscard]] bool is_like_one(const ProblemDemand& demand,
+                                   const std::vector<std::size_t>& passed,
+                                   std::size_t candidate) {
+        return std::ranges::any_of(passed, [&](std::size_t other) {
+            return symmetry_.are_alike(
+                state_, demand.candidates[other], demand.candidates[candidate]);
+        });
+    }
+
+    bool is_seen(std::uint32_t request, const OpenDemand& open) {
+        if (seen_.size() >= most_seen) {
+            seen_.clear();
+        }
+        return !seen_.insert(tree_.text_of(state_, request, open)).second;
+    }
+
+    // Can nothing that is still to come make this better than the best so far?
+    bool is_hopeless(std::uint32_t request, std::uint64_t had, std::size_t from) {
+        if (set_.localities() > most_localities_) {
+            return true;
+        }
+        ClaimCost least;
+        least.localities = set_.localities();
+        least.levels = set_.levels();
+        const auto are_first_worse = [&] {
+            return std::tuple(least.localities, least.levels) >
+                   std::tuple(best_.cost.localities, best_.cost.levels);
+        };
+        if (are_first_worse()) {
+            return true;
+        }
+        least.levels += levels_to_come(request, had, from);
+        if (least.localities < best_.cost.localities ||
+            least.levels < best_.cost.levels) {
+            return are_first_worse();
+        }
+        ClaimCost now = set_.cost(state_);
+        now.levels = least.levels;
+        return now >= best_.cost;
+    }
+
+    // No more than what the devices that are still to be chosen add to the levels.
+    std::int64_t levels_to_come(std::uint32_t request,
+                                std::uint64_t had,
+                                std::size_t from) {
+        std::int64_t sum = 0;
+        std::int64_t devices = 0;
+        for (std::uint32_t r = request; r < problem_.requests.size(); ++r) {
+            if (can_share_[r]) {
+                continue;
+            }
+            const ProblemDemand& demand = demand_of(r);
+            const std::uint64_t need = demand.need - (r == request ? had : 0);
+            near_.clear();
+            for (std::size_t c = r == request ? from : 0; c < demand.candidates.size();
+                 ++c) {
+                if (!state_.is_chosen(demand.candidates[c])) {
+                    near_.push_back(set_.levels_to(demand.candidates[c]));
+                }
+            }
+            if (near_.size() < need) {
+                return std::numeric_limits<std::int32_t>::max();
+            }
+            const auto end = near_.begin() + static_cast<std::ptrdiff_t>(need);
+            std::nth_element(near_.begin(), end, near_.end());
+            for (auto it = near_.begin(); it != end; ++it) {
+                sum += *it;
+            }
+            devices += static_cast<std::int64_t>(need);
+        }
+        return sum + set_.least_level() * devices * (devices - 1) / 2;
+    }
+
+    const ClaimProblem& problem_;
+    SearchLimits limits_;
+    ClaimState state_;
+    DeviceSet set_;
+    ClaimSymmetry symmetry_;
+    ValueTree tree_;
+    Starvation starvation_;
+    Candidates chosen_;
+    std::vector<bool> can_share_;  // by request
+    std::vector<std::int64_t> near_;
+    std::unordered_set<std::string> seen_;
+    BestChoice best_;
+    std::int64_t most_localities_ = 0;
+    std::uint64_t steps_ = 0;
+};
+
+}  // namespace
+
+BestChoice search_best(const ClaimProblem& problem,
+                       const DeviceSites& sites,
+                       Candidates first,
+                       SearchLimits limits) {
+    return BestSearch(problem, sites, std::move(first), limits).run();
+}
+
+}  // namespace topoalloc
