@@ -7,6 +7,7 @@
 // come later.
 #include "claim/best_search.hpp"
 
+#include "claim/claim_bound.hpp"
 #include "claim/claim_state.hpp"
 #include "claim/claim_symmetry.hpp"
 #include "claim/device_set.hpp"
@@ -14,7 +15,6 @@
 #include "claim/value_tree.hpp"
 
 #include <algorithm>
-#include <limits>
 #include <string>
 #include <tuple>
 #include <unordered_set>
@@ -39,10 +39,8 @@ class BestSearch {
           symmetry_(problem),
           tree_(problem, true),
           starvation_(problem),
+          bound_(problem),
           chosen_(problem.requests.size()) {
-        for (std::uint32_t r = 0; r < problem.requests.size(); ++r) {
-            can_share_.push_back(can_share(demand_of(r)));
-        }
         best_.cost = cost_of(first);
         best_.chosen = std::move(first);
     }
@@ -69,14 +67,6 @@ class BestSearch {
         return problem_.requests[request].demands.front();
     }
 
-    // Its devices may be in the set already, or never come in.
-    [[nodiscard]] bool can_share(const ProblemDemand& demand) const {
-        return demand.has_admin_access ||
-               std::ranges::any_of(demand.candidates, [&](std::uint32_t device) {
-                   return problem_.is_shared[device];
-               });
-    }
-
     ClaimCost cost_of(const Candidates& chosen) {
         std::size_t made = 0;
         for (std::uint32_t r = 0; r < chosen.size(); ++r) {
@@ -85,7 +75,7 @@ class BestSearch {
             }
         }
         ClaimCost cost = set_.cost(state_);
-        for (std::uint32_t r = static_cast<std::uint32_t>(chosen.size()); r-- > 0;) {
+        for (auto r = static_cast<std::uint32_t>(chosen.size()); r-- > 0;) {
             for (; !chosen_[r].empty() && made > 0; --made) {
                 give_back(r);
             }
@@ -142,7 +132,8 @@ class BestSearch {
 
     void keep_better() {
         ClaimCost cost = set_.cost(state_);
-        // Those of more localities are met again, in their order, when it is their turn.
+        // Those of more localities are met again, in their order, when it is their
+        // turn.
         if (cost.localities <= most_localities_ && cost < best_.cost) {
             best_.cost = std::move(cost);
             best_.chosen = chosen_;
@@ -212,59 +203,20 @@ class BestSearch {
 
     // Can nothing that is still to come make this better than the best so far?
     bool is_hopeless(std::uint32_t request, std::uint64_t had, std::size_t from) {
-        if (set_.localities() > most_localities_) {
+        const auto coming = bound_.to_come(state_, set_, request, had, from);
+        const std::int64_t localities = set_.localities() + coming.localities;
+        const std::int64_t levels = set_.levels() + coming.levels;
+        if (!coming.is_possible || localities > most_localities_) {
             return true;
         }
-        ClaimCost least;
-        least.localities = set_.localities();
-        least.levels = set_.levels();
-        const auto are_first_worse = [&] {
-            return std::tuple(least.localities, least.levels) >
-                   std::tuple(best_.cost.localities, best_.cost.levels);
-        };
-        if (are_first_worse()) {
-            return true;
-        }
-        least.levels += levels_to_come(request, had, from);
-        if (least.localities < best_.cost.localities ||
-            least.levels < best_.cost.levels) {
-            return are_first_worse();
+        if (localities != best_.cost.localities || levels != best_.cost.levels) {
+            return std::tie(localities, levels) >
+                   std::tie(best_.cost.localities, best_.cost.levels);
         }
         ClaimCost now = set_.cost(state_);
-        now.levels = least.levels;
+        now.localities = localities;
+        now.levels = levels;
         return now >= best_.cost;
-    }
-
-    // No more than what the devices that are still to be chosen add to the levels.
-    std::int64_t levels_to_come(std::uint32_t request,
-                                std::uint64_t had,
-                                std::size_t from) {
-        std::int64_t sum = 0;
-        std::int64_t devices = 0;
-        for (std::uint32_t r = request; r < problem_.requests.size(); ++r) {
-            if (can_share_[r]) {
-                continue;
-            }
-            const ProblemDemand& demand = demand_of(r);
-            const std::uint64_t need = demand.need - (r == request ? had : 0);
-            near_.clear();
-            for (std::size_t c = r == request ? from : 0; c < demand.candidates.size();
-                 ++c) {
-                if (!state_.is_chosen(demand.candidates[c])) {
-                    near_.push_back(set_.levels_to(demand.candidates[c]));
-                }
-            }
-            if (near_.size() < need) {
-                return std::numeric_limits<std::int32_t>::max();
-            }
-            const auto end = near_.begin() + static_cast<std::ptrdiff_t>(need);
-            std::nth_element(near_.begin(), end, near_.end());
-            for (auto it = near_.begin(); it != end; ++it) {
-                sum += *it;
-            }
-            devices += static_cast<std::int64_t>(need);
-        }
-        return sum + set_.least_level() * devices * (devices - 1) / 2;
     }
 
     const ClaimProblem& problem_;
@@ -274,9 +226,8 @@ class BestSearch {
     ClaimSymmetry symmetry_;
     ValueTree tree_;
     Starvation starvation_;
+    ClaimBound bound_;
     Candidates chosen_;
-    std::vector<bool> can_share_;  // by request
-    std::vector<std::int64_t> near_;
     std::unordered_set<std::string> seen_;
     BestChoice best_;
     std::int64_t most_localities_ = 0;

@@ -2,9 +2,14 @@
 #include "claim/device_set.hpp"
 
 #include <algorithm>
+#include <array>
+#include <limits>
+#include <set>
 
 namespace topoalloc {
 namespace {
+
+constexpr std::size_t most_level = 6;
 
 bool fits(const NodeDevice& device, const auto& left_of) {
     return std::ranges::all_of(device.draws, [&](const SetDraw& draw) {
@@ -22,6 +27,7 @@ DeviceSet::DeviceSet(const ClaimProblem& problem, const DeviceSites& sites)
       localities_(tally(sites.own_numa)),
       roots_(tally(sites.root)) {
     find_levels(sites);
+    find_least_sums();
     find_drawing();
 }
 
@@ -52,18 +58,49 @@ void DeviceSet::find_levels(const DeviceSites& sites) {
     candidates_ = candidates.size();
     levels_to_.resize(candidates_);
     level_.resize(candidates_ * candidates_);
-    std::int64_t least =
-        candidates_ > 1 ? level_of(sites, candidates[0], candidates[1]) : 0;
     for (std::uint32_t i = 0; i < candidates_; ++i) {
         index_[candidates[i]] = i;
         for (std::uint32_t j = 0; j < i; ++j) {
-            const std::int64_t level = level_of(sites, candidates[i], candidates[j]);
-            least = std::min(least, level);
-            level_[i * candidates_ + j] = static_cast<std::uint8_t>(level);
-            level_[j * candidates_ + i] = static_cast<std::uint8_t>(level);
+            const auto level = static_cast<std::uint8_t>(
+                level_of(sites, candidates[i], candidates[j]));
+            level_[i * candidates_ + j] = level;
+            level_[j * candidates_ + i] = level;
         }
     }
-    least_level_ = least;
+}
+
+void DeviceSet::find_least_sums() {
+    using Counts = std::array<std::uint32_t, most_level + 1>;  // by level
+    std::set<Counts> kinds;
+    for (std::size_t i = 0; i < candidates_; ++i) {
+        Counts counts{};
+        for (std::size_t j = 0; j < candidates_; ++j) {
+            counts[level_[i * candidates_ + j]] += i == j ? 0 : 1;
+        }
+        kinds.insert(counts);
+    }
+    least_sums_.assign(std::max<std::size_t>(candidates_, 1),
+                       kinds.empty() ? 0 : std::numeric_limits<std::int64_t>::max());
+    for (const Counts& counts : kinds) {
+        std::int64_t sum = 0;
+        std::size_t others = 0;
+        least_sums_[0] = 0;
+        for (std::size_t level = 0; level < counts.size(); ++level) {
+            for (std::uint32_t i = 0; i < counts[level]; ++i) {
+                sum += static_cast<std::int64_t>(level);
+                ++others;
+                least_sums_[others] = std::min(least_sums_[others], sum);
+            }
+        }
+    }
+}
+
+std::int64_t DeviceSet::least_levels(std::size_t devices) const {
+    if (devices < 2) {
+        return 0;
+    }
+    // Each pair is in two of the sums.
+    return (static_cast<std::int64_t>(devices) * least_sums_[devices - 1] + 1) / 2;
 }
 
 void DeviceSet::find_drawing() {

@@ -24,13 +24,26 @@ class DeviceSet {
     void remove(std::uint32_t device);
 
     [[nodiscard]] std::int64_t localities() const { return localities_.used; }
+    [[nodiscard]] std::size_t locality_count() const {
+        return localities_.devices.size();
+    }
+    /// no_index: none that is known.
+    [[nodiscard]] std::uint32_t locality_of(std::uint32_t device) const {
+        const auto& own = localities_.attribute->values[device];
+        return own ? own->front() : no_index;
+    }
+    /// Is a device of the set of it?
+    [[nodiscard]] bool is_in_use(std::uint32_t locality) const {
+        return localities_.devices[locality] > 0;
+    }
     [[nodiscard]] std::int64_t levels() const { return levels_; }
     /// Levels between a candidate and the set, added up.
     [[nodiscard]] std::int64_t levels_to(std::uint32_t device) const {
         return levels_to_[index_[device]];
     }
-    /// Between any two candidates.
-    [[nodiscard]] std::int64_t least_level() const { return least_level_; }
+    /// No more than the levels among so many candidates, added up over their pairs.
+    /// Requires: there are so many.
+    [[nodiscard]] std::int64_t least_levels(std::size_t devices) const;
     /// Terms 2 to 6. No term falls when the set grows.
     /// @param state  with the same devices chosen
     [[nodiscard]] ClaimCost cost(const ClaimState& state) const;
@@ -47,6 +60,7 @@ class DeviceSet {
 
     [[nodiscard]] Tally tally(const ProblemAttribute& attribute) const;
     void find_levels(const DeviceSites& sites);
+    void find_least_sums();
     void find_drawing();
     void count(std::uint32_t device, bool add);
     [[nodiscard]] bool is_broken(const ClaimState& state, std::uint32_t device) const;
@@ -58,7 +72,9 @@ class DeviceSet {
     std::vector<std::uint32_t> drawing_;   // devices that could draw at first
     Tally localities_, roots_;
     std::size_t candidates_ = 0;
-    std::int64_t levels_ = 0, least_level_ = 0, shares_ = 0;
+    /// By number: of the levels between a candidate and so many others, the least sum.
+    std::vector<std::int64_t> least_sums_;
+    std::int64_t levels_ = 0, shares_ = 0;
 };
 
 }  // namespace topoalloc

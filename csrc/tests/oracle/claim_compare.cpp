@@ -83,7 +83,7 @@ struct Pair {
     const ClaimWorld& world;
     const ClaimQuestion& question;
     SearchLimits limits;
-    std::uint64_t most;
+    std::uint64_t most = 0;
 };
 
 void compare_first(const Pair& of, ClaimComparison& result) {

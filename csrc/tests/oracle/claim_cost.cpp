@@ -72,13 +72,15 @@ class CostReader {
         : inventory_(inventory), chosen_(std::move(chosen)) {}
 
     void read(ClaimTerms& terms) const {
-        std::set<std::int64_t> own, own_taken;
-        std::set<std::string> roots, roots_taken;
+        std::set<std::int64_t> own;
+        std::set<std::int64_t> own_taken;
+        std::set<std::string> roots;
+        std::set<std::string> roots_taken;
         for (std::size_t p = 0; p < inventory_.devices.size(); ++p) {
             const NodeDevice& device = inventory_.devices[p];
             const auto numas = numas_of(device);
             const auto of = roots_of(device);
-            if (chosen_.count(p) != 0) {
+            if (chosen_.contains(p)) {
                 own.insert(numas.begin(), numas.begin() + (numas.empty() ? 0 : 1));
                 roots.insert(of.begin(), of.end());
             }
@@ -164,7 +166,7 @@ class CostReader {
         std::int64_t result = 0;
         for (std::size_t p = 0; p < inventory_.devices.size(); ++p) {
             const NodeDevice& device = inventory_.devices[p];
-            if (!device.is_drawing && chosen_.count(p) == 0 &&
+            if (!device.is_drawing && !chosen_.contains(p) &&
                 can_draw(device, before) && !can_draw(device, after)) {
                 ++result;
             }
