@@ -21,6 +21,7 @@ using Strings = std::vector<std::string>;
 struct ChangeObject {
     ClusterChange change;
     std::vector<MachineRef> before, after;  ///< by move; none where there is no pod
+    std::vector<ClusterTree> trees;
 };
 
 // Machines are looked up now, while the Cluster has them.
@@ -42,6 +43,7 @@ std::unique_ptr<ChangeObject> ask(const ClusterObject& self, const Ask& question
     {
         const py::gil_scoped_release release;
         found->change = question(*self.core);
+        found->trees = self.core->trees();
     }
     return with_machines(self, std::move(found));
 }
@@ -126,25 +128,8 @@ py::list move_rows(const ChangeObject& self) {
     return rows;
 }
 
-// PodSets and Groups of each Gang with moves, in order of their names
-py::dict member_rows(const ChangeObject& self) {
-    py::dict rows;
-    for (const PodMove& move : self.change.moves) {
-        const py::str name(move.gang->name);
-        if (rows.contains(name)) {
-            continue;
-        }
-        Strings podsets;
-        Strings groups;
-        for (const PodSet& podset : move.gang->podsets) {
-            podsets.push_back(podset.name);
-        }
-        for (const Group& group : move.gang->groups) {
-            groups.push_back(group.name);
-        }
-        rows[name] = py::make_tuple(podsets, groups);
-    }
-    return rows;
+py::dict explain_rows(const ChangeObject& self, std::uint64_t max_steps) {
+    return change_explanation_rows(self.change, self.trees, {max_steps});
 }
 
 void bind_change(py::module_& m) {
@@ -161,7 +146,9 @@ void bind_change(py::module_& m) {
             "cost_row",
             [](const ChangeObject& self) { return cost_row(self.change.cost); })
         .def_property_readonly("move_rows", &move_rows)
-        .def_property_readonly("member_rows", &member_rows)
+        .def_property_readonly(
+            "members", [](const ChangeObject& self) { return self.change.members; })
+        .def("explain_rows", &explain_rows, py::arg("max_steps"))
         .def_property_readonly(
             "victims", [](const ChangeObject& self) { return self.change.victims; })
         .def_property_readonly(

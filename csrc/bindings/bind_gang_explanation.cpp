@@ -64,17 +64,7 @@ py::list relaxation_rows(const GangExplanation& explanation) {
     return rows;
 }
 
-py::dict explain_rows(const GangSource& source, std::uint64_t max_steps) {
-    GangExplanation explanation;
-    std::string prose;
-    {
-        // Many solves: it can take milliseconds, and no Python object is touched.
-        const py::gil_scoped_release release;
-        explanation = source.trees.empty()
-                          ? explain(source.plan.verdict, {max_steps})
-                          : explain(source.plan, source.trees, {max_steps});
-        prose = explanation.prose();
-    }
+py::dict rows_of(const GangExplanation& explanation, const std::string& prose) {
     py::list cost;
     for (const GangCostTerm& term : explanation.cost) {
         cost.append(py::make_tuple(term.name, term.value));
@@ -85,6 +75,8 @@ py::dict explain_rows(const GangSource& source, std::uint64_t max_steps) {
     rows["podset"] = explanation.podset.empty()
                          ? py::object(py::none())
                          : py::object(py::str(explanation.podset));
+    rows["gangs"] = py::tuple(py::cast(explanation.gangs));
+    rows["given"] = py::tuple(py::cast(explanation.given));
     rows["cost"] = cost;
     rows["conflict"] = conflict_rows(explanation);
     rows["counts"] = count_rows(explanation);
@@ -94,6 +86,26 @@ py::dict explain_rows(const GangSource& source, std::uint64_t max_steps) {
     rows["steps"] = explanation.steps;
     rows["prose"] = prose;
     return rows;
+}
+
+template <class Explain>
+py::dict explained(const Explain& find) {
+    GangExplanation explanation;
+    std::string prose;
+    {
+        // Many solves: it can take milliseconds, and no Python object is touched.
+        const py::gil_scoped_release release;
+        explanation = find();
+        prose = explanation.prose();
+    }
+    return rows_of(explanation, prose);
+}
+
+py::dict explain_rows(const GangSource& source, std::uint64_t max_steps) {
+    return explained([&] {
+        return source.trees.empty() ? explain(source.plan.verdict, {max_steps})
+                                    : explain(source.plan, source.trees, {max_steps});
+    });
 }
 
 }  // namespace
@@ -108,6 +120,12 @@ py::object make_gang_source(const GangVerdict& verdict,
         source->trees = trees;
     }
     return py::cast(std::move(source));
+}
+
+py::dict change_explanation_rows(const ClusterChange& change,
+                                 const std::vector<ClusterTree>& trees,
+                                 SearchLimits limits) {
+    return explained([&] { return explain(change, trees, limits); });
 }
 
 void bind_gang_explanation(py::module_& m) {

@@ -189,6 +189,11 @@ enum class Operation : std::uint8_t { check, allocate, resize };
                                           const GangCost* cost,
                                           const std::vector<ClusterTree>& trees);
 
+/// Why a change was refused (bind_gang_explanation.cpp). The GIL is released.
+[[nodiscard]] py::dict change_explanation_rows(const ClusterChange& change,
+                                               const std::vector<ClusterTree>& trees,
+                                               SearchLimits limits);
+
 /// pybind11 gives raw memory to a method of an object whose __init__ failed or never
 /// ran; this caster refuses such an object.
 template <class T>

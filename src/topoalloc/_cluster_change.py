@@ -7,9 +7,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple, NoReturn, Self
 
 from topoalloc import _core
+from topoalloc._constraints import check_steps
 from topoalloc._errors import InvalidRequestError, UndecidedError
 from topoalloc._gang import Gang
-from topoalloc._gang_answer import GangCost, PodPlace, members_of
+from topoalloc._gang_answer import GangCost, PodPlace
+from topoalloc._gang_explanation import GangExplanation, gang_explanation
 from topoalloc._quantity import counted
 from topoalloc._records import Status
 from topoalloc._request import API_VERSION
@@ -116,6 +118,7 @@ class ClusterChange:
 
     __slots__ = (
         "_compiled",
+        "_explained",
         "_levels",
         "_moves",
         "asked_nodes",
@@ -136,6 +139,7 @@ class ClusterChange:
     max_steps: int
     asked_nodes: tuple[str, ...]
     _compiled: _core.ClusterChange
+    _explained: GangExplanation | None
     _levels: tuple[str, ...]
     _moves: tuple[PodMove, ...] | None
 
@@ -166,6 +170,7 @@ class ClusterChange:
             ("_compiled", compiled),
             ("_levels", levels),
             ("_moves", None),
+            ("_explained", None),
         ):
             object.__setattr__(self, name, value)
         return self
@@ -187,7 +192,8 @@ class ClusterChange:
         """
         if not self._is_found:
             return None
-        return GangCost._of(self._compiled.cost_row, self._members(), self._levels)
+        members = self._compiled.members
+        return GangCost._of(self._compiled.cost_row, members, self._levels)
 
     @property
     def moves(self) -> list[PodMove]:
@@ -225,26 +231,63 @@ class ClusterChange:
         return tuple(self._compiled.cordoned)
 
     @property
+    def explanation(self) -> GangExplanation:
+        """Why: computed when first read, against the state that was asked."""
+        if self._explained is None:
+            # Two threads may both compute it; either result serves.
+            found = self.explain()
+            object.__setattr__(self, "_explained", found)
+            return found
+        return self._explained
+
+    def explain(
+        self, *, max_steps: int = _core.EXPLANATION_MAX_STEPS
+    ) -> GangExplanation:
+        """Compute the Explanation with a step limit of one's own.
+
+        Of a refusal it says which Gangs have no place, by a minimal conflict, and what
+        would help; of a change that was found the cost by term. Where several Gangs are
+        in question (drain and defragment) paths and names begin with the Gang.
+
+        Parameters
+        ----------
+        max_steps : int, default 1_000_000
+            For the whole Explanation.
+
+        Returns
+        -------
+        GangExplanation
+            ``complete`` is False when the limit came first.
+
+        Raises
+        ------
+        InvalidRequestError
+            The limit is no int of 0 to 2^64 - 1.
+
+        Examples
+        --------
+        >>> import topoalloc as ta
+        >>> cluster = ta.Cluster(levels=["rack"])
+        >>> machine = ta.Machine.preset("dgx-h100")
+        >>> domains = {"rack": ["r0", "r0", "r1"]}
+        >>> cluster.add_nodes(["n0", "n1", "n2"], machine, domains=domains)
+        >>> pods = ta.PodSet("worker", ta.Request(devices={"gpu": 8}), 2,
+        ...                  require=[ta.Within("rack")])
+        >>> cluster.commit(cluster.place(ta.Gang("train-3", [pods])))
+        >>> why = cluster.replace("train-3", ["n0"]).explain()
+        >>> why.given
+        ('1 node failed: n0', '1 pod of train-3 stays')
+        >>> [item.text for item in why.conflict]
+        ['worker: all pods in one rack', 'worker: 2 pods, 1 of which stays']
+        >>> [change.text for change in why.relaxations]
+        ['fits without worker: all pods in one rack',
+         'fits with 1 pod of worker instead of 2']
+        """
+        return gang_explanation(self._compiled.explain_rows(check_steps(max_steps)))
+
+    @property
     def _is_found(self) -> bool:
         return self.status in (Status.OPTIMAL, Status.FEASIBLE)
-
-    def _members(self) -> list[str]:
-        """Return the names of all that has preferences, as the cost counts them."""
-        if self.operation not in ("drain", "defragment"):
-            return [] if self.gang is None else members_of(self.gang)
-        rows = self._compiled.member_rows
-        first = [] if self.gang is None else [self.gang.name]
-        if self.gang is not None and self.gang.name not in rows:
-            own = members_of(self.gang)
-            cut = len(self.gang.podsets)
-            rows = rows | {self.gang.name: (own[:cut], own[cut:])}
-        order = first + [name for name in rows if name not in first]
-        return [
-            f"{gang}/{member}"
-            for part in (0, 1)
-            for gang in order
-            for member in rows[gang][part]
-        ]
 
     def _all_moves(self) -> tuple[PodMove, ...]:
         if self._moves is None:

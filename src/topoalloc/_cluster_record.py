@@ -18,6 +18,7 @@ from topoalloc._gang import Gang
 from topoalloc._gang_answer import GangPlan, GangVerdict
 from topoalloc._policy import Policy
 from topoalloc._quantity import shown
+from topoalloc._records import Status
 from topoalloc._request import API_VERSION
 from topoalloc._snapshot import Replay, _field, _number, _require
 from topoalloc._version import library_version
@@ -59,6 +60,8 @@ def record(cluster: Cluster, answer: Answer, *, embed: bool) -> dict[str, Any]:
             "answer: not what the Cluster answers as it is now, want an answer of now"
         )
     found = _written(document, cluster.policy, question, again)
+    if again.status is Status.INFEASIBLE:
+        found["explanation"] = again.explanation.to_dict()
     if embed:
         found["cluster"] = document
     return found

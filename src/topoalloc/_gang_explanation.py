@@ -64,7 +64,8 @@ class GangRelaxation:
     """The smallest change of one kind that makes it feasible; solved, not guessed."""
 
     path: str
-    """Of what changes; ``"node:n3"`` and ``"gang:train-3"`` of the Cluster."""
+    """Of what changes; ``"node:n3"`` and ``"gang:train-3"`` of the Cluster; of one of
+    several Gangs ``"gang:train-3/podsets[0].count"``."""
     change: str
     """``"count=15"``, ``"level=block"``, ``"drop"``, ``"uncordon"``, ..."""
     text: str
@@ -94,6 +95,11 @@ class GangExplanation:
     reason: str
     podset: str | None
     """Name of the PodSet that the reason speaks of, if it speaks of one."""
+    gangs: tuple[str, ...]
+    """Of a change that was refused: Gangs that have no place together, though any of
+    them less would; one: it has none by itself."""
+    given: tuple[str, ...]
+    """Of a change: what holds before the conflict: ``"15 pods of train-3 stay"``."""
     cost: Mapping[str, int]
     """Of a plan, term by term; empty where there is none."""
     conflict: tuple[Conflict, ...]
@@ -124,6 +130,8 @@ class GangExplanation:
             "status": self.status.name,
             "reason": self.reason,
             "podset": self.podset,
+            "gangs": [*self.gangs],
+            "given": [*self.given],
             "cost": dict(self.cost),
             "conflict": [asdict(item) for item in self.conflict],
             "counts": [
@@ -154,6 +162,8 @@ def gang_explanation(rows: dict[str, Any]) -> GangExplanation:
         status=rows["status"],
         reason=rows["reason"],
         podset=rows["podset"],
+        gangs=rows["gangs"],
+        given=rows["given"],
         cost=dict(rows["cost"]),
         conflict=tuple(Conflict(*row) for row in rows["conflict"]),
         counts=tuple(

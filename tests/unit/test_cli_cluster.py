@@ -589,6 +589,11 @@ def test_what_if_replaces_until_a_gang_has_no_place(shell: Shell) -> None:
     document = shell.json("what-if", "c.json", *words)
     validate(document, "what_if")
     assert [len(change.get("plans", [])) for change in document["changes"]] == [0, 0, 1]
+    # Why, as prose and as data.
+    why = document["changes"][-1]["plans"][0]["explanation"]
+    assert why["given"] == ["1 node failed: n2", "3 pods of train stay"]
+    assert why["prose"].rstrip() in result.err
+    assert document["changes"][-1]["explanation"].endswith(why["prose"].rstrip())
 
 
 def test_what_if_makes_room(shell: Shell) -> None:

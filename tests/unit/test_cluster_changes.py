@@ -157,6 +157,45 @@ def test_commit_does_all_of_a_change_and_a_fork_serves(
         assert books(fork) == then
 
 
+def test_explanation_of_a_refusal_names_gangs_and_what_helps() -> None:
+    cluster = racks(2, 2)
+    for name, gpus in (("a", 3), ("b", 3), ("c", 2)):
+        cluster.commit(cluster.place(gang(name, gpus, 1)))
+    change = cluster.drain(["n00", "n01", "n10"])
+    why = change.explanation
+    assert why is change.explanation
+    assert why.gangs == ("b", "c")
+    assert why.given == ("3 nodes drained: n00, n01 and n10",)
+    assert [part.path for part in why.conflict] == [
+        "gang:b/podsets[0].count",
+        "gang:c/podsets[0].count",
+    ]
+    assert [line.podset for line in why.counts] == ["b/w", "c/w"]
+    assert why.complete
+    assert str(why) == why.prose
+    found = cluster.drain("n00").explanation
+    assert (found.conflict, found.gangs, found.cost["nodes"]) == ((), (), 1)
+    assert "unmet.a/w" in found.cost
+    document = json.loads(json.dumps(why.to_dict()))
+    schema = json.loads((SCHEMAS / "gang_explanation.json").read_text("utf-8"))
+    jsonschema.Draft202012Validator(schema).validate(document)
+    assert not change.explain(max_steps=0).complete
+    with pytest.raises(ta.InvalidRequestError, match="max_steps"):
+        change.explain(max_steps=-1)
+
+
+def test_explanation_is_of_the_state_that_was_asked() -> None:
+    cluster = racks(2, 1)
+    cluster.commit(cluster.place(gang("a", 4, 2, require=[ta.Within("rack")])))
+    change = cluster.replace("a", ["n00"])
+    assert not change
+    prose = str(cluster.fork().replace("a", ["n00"]).explanation)
+    cluster.release("a")
+    assert str(change.explanation) == prose
+    assert "It fits with w in one block" not in prose
+    assert "It fits without w: all pods in one rack.\n" in prose
+
+
 def test_refusal_and_doubt_are_answers() -> None:
     cluster = racks(1, 1)
     cluster.commit(cluster.place(gang("a", 4, 2)))

@@ -78,6 +78,10 @@ def test_record_of_every_answer_is_replayed_bit_for_bit(cluster: ta.Cluster) -> 
         assert replayed.differences == ()
         assert replayed.verdict is not None
         assert replayed.verdict.to_dict() == answer.to_dict()
+        is_no = answer.status is ta.Status.INFEASIBLE
+        assert record.get("explanation") == (
+            answer.explanation.to_dict() if is_no else None
+        )
         short = cluster.record(answer, embed=False)
         assert short == {key: record[key] for key in record if key != "cluster"}
         with pytest.raises(ta.FormatError, match=r"^Decision\.cluster: absent"):

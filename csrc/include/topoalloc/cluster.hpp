@@ -107,8 +107,11 @@ struct PodMove {
 /// What replace(), grow(), drain(), preempt() or defragment() found: a change of what
 /// runs, whole or not at all. It holds what it was made from, as GangPlan does.
 struct ClusterChange {
-    GangVerdict verdict;         ///< its gang is null for drain()
-    GangCost cost;               ///< docs/cluster-objective.md, section 5
+    GangVerdict verdict;  ///< its gang is null for drain()
+    GangCost cost;        ///< docs/cluster-objective.md, section 5
+    /// PodSets, then Groups, as GangCost::unmet counts them; of drain() and
+    /// defragment() with their Gang: "train-3/worker".
+    std::vector<std::string> members;
     std::vector<PodMove> moves;  ///< by name of the Gang, PodSet, rank
     /// Gangs that stop, by name.
     std::vector<std::string> victims;
@@ -124,6 +127,8 @@ struct ClusterChange {
     std::vector<GangPlan::Basis> nodes;
     /// By name; null: does not run.
     std::vector<std::pair<std::string, std::shared_ptr<const RunningGang>>> gangs;
+    /// What was asked, for explain(); null where there is a change.
+    std::shared_ptr<const void> question = nullptr;
 };
 
 struct NodeScore {

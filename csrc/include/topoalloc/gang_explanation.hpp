@@ -42,7 +42,9 @@ struct DomainFit {
 
 /// A smallest single change that makes the Gang feasible, as solved.
 struct GangRelaxation {
-    std::string path;    ///< "podsets[0].count", "node:n3", "gang:train-3"
+    /// "podsets[0].count", "node:n3", "gang:train-3"; of one of several Gangs
+    /// "gang:train-3/podsets[0].count".
+    std::string path;
     std::string change;  ///< machine-readable: "count=15", "level=block", "drop"
     std::string text;    ///< "fits with 15 pods of worker instead of 16"
 };
@@ -55,7 +57,12 @@ struct GangCostTerm {
 struct GangExplanation {
     Status status = Status::infeasible;
     GangReason reason = GangReason::fits;
-    std::string podset;                  ///< that the reason speaks of, if of one
+    std::string podset;  ///< that the reason speaks of, if of one
+    /// Of a change that was refused: Gangs that have no place together, though any of
+    /// them less would; one: it has none by itself.
+    std::vector<std::string> gangs;
+    /// Of a change: what holds before the conflict: "15 pods of train-3 stay".
+    std::vector<std::string> given;
     std::vector<GangCostTerm> cost;      ///< of a plan, in order
     std::vector<ConflictItem> conflict;  ///< minimal; empty unless infeasible
     std::vector<PodSetCounts> counts;
@@ -70,6 +77,12 @@ struct GangExplanation {
                                       SearchLimits limits = {});
 /// @param trees  of the Cluster that made the plan
 [[nodiscard]] GangExplanation explain(const GangPlan& plan,
+                                      const std::vector<ClusterTree>& trees,
+                                      SearchLimits limits = {});
+/// Why a change was refused: computed from what was asked, which it keeps. PodSets of
+/// drain() and defragment() are named with their Gang: "train-3/worker".
+/// @param trees  of the Cluster that made the change
+[[nodiscard]] GangExplanation explain(const ClusterChange& change,
                                       const std::vector<ClusterTree>& trees,
                                       SearchLimits limits = {});
 

@@ -170,7 +170,25 @@ void add_moves(const std::shared_ptr<const Gang>& gang,
     }
 }
 
+std::vector<std::string> member_names(const JointInput& input, ChangeKind kind) {
+    std::vector<std::string> out;
+    const auto add_all = [&](const Gang& gang, const auto& members) {
+        const std::string of = is_of_several(kind) ? gang.name + "/" : std::string();
+        for (const auto& member : members) {
+            out.push_back(of + member.name);
+        }
+    };
+    for (const JointPart& part : input.parts) {
+        add_all(*part.gang, part.gang->podsets);
+    }
+    for (const JointPart& part : input.parts) {
+        add_all(*part.gang, part.gang->groups);
+    }
+    return out;
+}
+
 void seal(const ClusterData& data, ClusterChange& change) {
+    change.verdict.snapshot = nullptr;  // Explanations start from the question.
     std::ranges::sort(change.moves, [](const PodMove& a, const PodMove& b) {
         return std::tie(a.gang->name, a.podset, a.index) <
                std::tie(b.gang->name, b.podset, b.index);

@@ -4,6 +4,7 @@
 // cluster room.
 #pragma once
 
+#include "cluster/change_question.hpp"
 #include "cluster/cluster_data.hpp"
 #include "cluster/gang_problem.hpp"
 #include "topoalloc/cluster.hpp"
@@ -33,6 +34,20 @@ void add_moves(const std::shared_ptr<const Gang>& gang,
                const std::vector<PodPlace>& places,
                const std::vector<std::vector<std::uint32_t>>& ranks,
                ClusterChange& change);
+
+/// PodSets of all parts, then Groups of all, as the cost of the whole counts them.
+[[nodiscard]] std::vector<std::string> member_names(const JointInput& input,
+                                                    ChangeKind kind);
+
+/// Keeps the question that `make` gives where there is no change, and nothing
+/// elsewhere: a commit would copy what the two share.
+template <class Make>
+void keep_question(ClusterChange& change, const Make& make) {
+    const Status status = change.verdict.status;
+    if (status == Status::infeasible || status == Status::unknown) {
+        change.question = std::make_shared<const ChangeQuestion>(make());
+    }
+}
 
 /// Sorts the moves and notes what the change was made from.
 void seal(const ClusterData& data, ClusterChange& change);

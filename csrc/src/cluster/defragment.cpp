@@ -63,6 +63,7 @@ class Defragmentation {
         change.verdict.gang = gang_;
         change.verdict.steps = budget_.steps;
         seal(data_, change);
+        keep_question(change, [this] { return question(); });
         return change;
     }
 
@@ -116,18 +117,11 @@ class Defragmentation {
 
     // The Gang first, then those with pods that move, by name.
     [[nodiscard]] JointInput input_for(const RemovalSet& moved) const {
-        JointInput input;
-        CountVector counts;
-        CountVector min_counts;
-        for (const PodSet& podset : gang_->podsets) {
-            counts.push_back(podset.count);
-            min_counts.push_back(podset.min_count);
-        }
-        input.parts.push_back({gang_, {}, counts, min_counts});
+        JointInput input{{whole(gang_)}, {}};
         for (const auto& [gang, pods] : moved_pods(moved)) {
             const RunningGang& running = *data_.gangs().at(gang);
             const std::vector<PodPlace> held = held_pods(running);
-            counts = count_pods(*running.gang, held);
+            const CountVector counts = count_pods(*running.gang, held);
             JointPart part{running.gang, {}, counts, counts};
             std::ranges::copy_if(
                 held, std::back_inserter(part.stays), [&](const PodPlace& pod) {
@@ -189,6 +183,7 @@ class Defragmentation {
             change.verdict.reason = GangReason::step_limit;
         }
         change.cost = std::move(answer.cost);
+        change.members = member_names(input, ChangeKind::defragment);
         std::vector<std::vector<std::uint32_t>> ranks;
         for (const PodSet& podset : gang_->podsets) {
             ranks.emplace_back(podset.count);
@@ -202,12 +197,27 @@ class Defragmentation {
         }
     }
 
+    [[nodiscard]] RemovalSet all() const {
+        RemovalSet out(candidates_.size());
+        std::iota(out.begin(), out.end(), 0);
+        return out;
+    }
+
+    // All that may move does.
+    [[nodiscard]] ChangeQuestion question() const {
+        return {ChangeKind::defragment,
+                data_,
+                without_pods(data_, candidates_, all()),
+                input_for(all()),
+                {},
+                {},
+                candidates_.size()};
+    }
+
     // Says why, as far as the Gang by itself shows it.
     void refute(ClusterChange& change) const {
-        RemovalSet all(candidates_.size());
-        std::iota(all.begin(), all.end(), 0);
         const GangVerdict alone =
-            check_on(without_pods(data_, candidates_, all), gang_, one_ask_);
+            check_on(without_pods(data_, candidates_, all()), gang_, one_ask_);
         change.verdict.status = Status::infeasible;
         change.verdict.podset = alone.podset;
         change.verdict.reason = alone.status == Status::infeasible

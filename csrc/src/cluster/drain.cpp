@@ -21,12 +21,9 @@ struct Leaving {
 class Drain {
   public:
     Drain(const ClusterData& data,
-          const std::vector<std::string>& nodes,
+          const std::set<std::string>& nodes,
           SearchLimits limits)
-        : data_(data),
-          nodes_(nodes.begin(), nodes.end()),
-          limits_(limits),
-          emptied_(data) {
+        : data_(data), nodes_(nodes), limits_(limits), emptied_(data) {
         for (const std::string& node : nodes_) {
             barred_.insert(data.slot_of(node));
         }
@@ -44,7 +41,16 @@ class Drain {
         }
         change.verdict.steps = steps_;
         seal(data_, change);
+        keep_question(change, [this] { return question(); });
         return change;
+    }
+
+    [[nodiscard]] ChangeQuestion question() const {
+        JointInput input{{}, barred_};
+        for (const Leaving& leaving : leaving_) {
+            input.parts.push_back(part_of(leaving));
+        }
+        return {ChangeKind::drain, data_, emptied_, std::move(input), nodes_, {}, 0};
     }
 
   private:
@@ -97,10 +103,7 @@ class Drain {
     }
 
     void place_together(ClusterChange& change) {
-        JointInput input{{}, barred_};
-        for (const Leaving& leaving : leaving_) {
-            input.parts.push_back(part_of(leaving));
-        }
+        const JointInput input = question().input;
         if (input.parts.empty()) {
             change.verdict.status = Status::optimal;
             change.verdict.reason = GangReason::placed;
@@ -125,6 +128,7 @@ class Drain {
                       change);
         }
         change.cost = std::move(answer.cost);
+        change.members = member_names(input, ChangeKind::drain);
     }
 
     // Each Gang beside what those before it got. "No" only where one has no place even
@@ -154,6 +158,7 @@ class Drain {
         }
         sum.unmet.insert(sum.unmet.end(), unmet_groups.begin(), unmet_groups.end());
         change.cost = std::move(sum);
+        change.members = member_names(question().input, ChangeKind::drain);
         change.verdict.status = Status::feasible;
         change.verdict.reason = GangReason::step_limit;
     }
@@ -193,7 +198,7 @@ class Drain {
     }
 
     const ClusterData& data_;
-    std::set<std::string> nodes_;
+    const std::set<std::string>& nodes_;
     SearchLimits limits_;
     ClusterData emptied_;  ///< without the pods that leave
     std::set<std::uint32_t> barred_;
@@ -207,7 +212,12 @@ class Drain {
 ClusterChange drain_on(const ClusterData& data,
                        const std::vector<std::string>& nodes,
                        SearchLimits limits) {
-    return Drain(data, nodes, limits).run();
+    return Drain(data, {nodes.begin(), nodes.end()}, limits).run();
+}
+
+ChangeQuestion drain_question(const ClusterData& data,
+                              const std::set<std::string>& nodes) {
+    return Drain(data, nodes, {}).question();
 }
 
 }  // namespace topoalloc

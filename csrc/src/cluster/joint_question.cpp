@@ -370,6 +370,15 @@ class JointQuestion {
 
 }  // namespace
 
+JointPart whole(const std::shared_ptr<const Gang>& gang) {
+    JointPart part{gang, {}, {}, {}};
+    for (const PodSet& podset : gang->podsets) {
+        part.counts.push_back(podset.count);
+        part.min_counts.push_back(podset.min_count);
+    }
+    return part;
+}
+
 JointAnswer check_joint_on(const ClusterData& data,
                            const JointInput& input,
                            SearchLimits limits) {

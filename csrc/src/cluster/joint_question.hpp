@@ -21,6 +21,9 @@ struct JointPart {
     CountVector counts, min_counts;
 };
 
+/// All of a Gang that does not run.
+[[nodiscard]] JointPart whole(const std::shared_ptr<const Gang>& gang);
+
 struct JointAnswer {
     Status status = Status::infeasible;
     GangReason reason = GangReason::gang_conflict;

@@ -49,6 +49,8 @@ class Preemption {
         if (!bound_priority()) {
             change.verdict = check_on(without(all()), gang_, one_ask_);
             change.verdict.steps += budget_.steps;
+            seal(data_, change);
+            keep_question(change, [this] { return question(); });
             return change;
         }
         std::ranges::sort(candidates_, {}, [](const Removable& candidate) {
@@ -65,10 +67,30 @@ class Preemption {
             change.verdict.steps = budget_.steps;
         }
         seal(data_, change);
+        keep_question(change, [this] { return question(); });
         return change;
     }
 
   private:
+    // All of lower priority stop: of what a Gang with fewer conditions could use, too.
+    [[nodiscard]] ChangeQuestion question() const {
+        std::vector<Removable> lower;
+        std::vector<std::string> names;
+        for (const auto& [name, running] : data_.gangs()) {
+            if (running->gang->priority < gang_->priority) {
+                lower.push_back({running->gang, running->pods});
+                names.push_back(name);
+            }
+        }
+        return {ChangeKind::preempt,
+                data_,
+                without_pods(data_, lower, first(lower.size())),
+                {{whole(gang_)}, {}},
+                {},
+                std::move(names),
+                0};
+    }
+
     // A Gang with no pod where the other one may go makes no room for it.
     [[nodiscard]] bool can_help(const RunningGang& running) const {
         return std::ranges::any_of(running.pods, [&](const PodPlace& pod) {
@@ -163,6 +185,7 @@ class Preemption {
             change.verdict.reason = GangReason::step_limit;
         }
         change.cost = std::move(plan.cost);
+        change.members = member_names({{whole(gang_)}, {}}, ChangeKind::preempt);
         for (const std::uint32_t victim : victims) {
             change.victims.push_back(candidates_[victim].gang->name);
             add_moves(

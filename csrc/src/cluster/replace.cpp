@@ -66,9 +66,10 @@ std::vector<std::vector<std::uint32_t>> free_ranks(const RunningGang& running) {
 ClusterChange refill(const ClusterData& data,
                      const std::shared_ptr<const RunningGang>& running,
                      const std::vector<std::string>& failed_nodes,
-                     bool grows,
+                     ChangeKind kind,
                      SearchLimits limits) {
     const std::shared_ptr<const Gang>& gang = running->gang;
+    const bool grows = kind == ChangeKind::grow;
     Parted pods = part_pods(data, *running, failed_nodes);
     ClusterData now = data;
     PodBooks books(now);
@@ -95,6 +96,7 @@ ClusterChange refill(const ClusterData& data,
         (answer.status == Status::optimal || answer.status == Status::feasible)) {
         change.cost = std::move(answer.cost);
         change.cost.short_pods += missing;
+        change.members = member_names(input, kind);
         add_moves(
             gang,
             pods.lost,
@@ -103,6 +105,10 @@ ClusterChange refill(const ClusterData& data,
             change);
     }
     seal(data, change);
+    keep_question(change, [&] {
+        const std::set<std::string> nodes(failed_nodes.begin(), failed_nodes.end());
+        return ChangeQuestion{kind, data, now, input, nodes, {}, 0};
+    });
     return change;
 }
 
@@ -112,13 +118,14 @@ ClusterChange replace_on(const ClusterData& data,
                          const std::string& gang,
                          const std::vector<std::string>& failed_nodes,
                          SearchLimits limits) {
-    return refill(data, running_gang(data, gang), failed_nodes, false, limits);
+    return refill(
+        data, running_gang(data, gang), failed_nodes, ChangeKind::replace, limits);
 }
 
 ClusterChange grow_on(const ClusterData& data,
                       const std::string& gang,
                       SearchLimits limits) {
-    return refill(data, running_gang(data, gang), {}, true, limits);
+    return refill(data, running_gang(data, gang), {}, ChangeKind::grow, limits);
 }
 
 }  // namespace topoalloc

@@ -27,6 +27,9 @@ PodSetCounts count_nodes_for(GangProber& prober, const PodSet& podset) {
     filter("in the cluster", [](std::uint32_t) { return true; });
     filter("not cordoned",
            [&](std::uint32_t slot) { return !data.node(slot).cordoned; });
+    if (const std::string bar = prober.bar(); !bar.empty()) {
+        filter(bar, [&](std::uint32_t slot) { return !prober.is_barred(slot); });
+    }
     for (const Condition& condition : podset.where) {
         filter("where " + describe(condition), [&](std::uint32_t slot) {
             return is_eligible({condition}, {}, described(slot).labels, {});
@@ -153,8 +156,7 @@ class NearMissFinder {
 
     std::vector<NearMiss> run(const std::vector<std::uint32_t>& slots) {
         for (const std::uint32_t slot : slots) {
-            if (!prober_.data().node(slot).cordoned &&
-                prober_.is_eligible_for(podset_, slot)) {
+            if (prober_.takes_pods(slot) && prober_.is_eligible_for(podset_, slot)) {
                 look_at(slot);
             }
         }
@@ -269,8 +271,8 @@ class BestDomainFinder {
         for (const PodSet& podset : asked.podsets) {
             std::uint64_t copies = 0;
             for (const std::uint32_t slot : candidate.slots) {
-                if (!prober_.data().node(slot).cordoned &&
-                    prober_.is_eligible_for(podset, slot)) {
+                copies += prober_.staying(podset, slot);
+                if (prober_.takes_pods(slot) && prober_.is_eligible_for(podset, slot)) {
                     copies += prober_.copies(slot, podset.request).upper;
                 }
             }

@@ -5,9 +5,15 @@
 #include <algorithm>
 
 namespace topoalloc {
-namespace {
+std::vector<std::string> levels_of(const std::vector<ClusterTree>& trees) {
+    std::vector<std::string> levels;
+    for (const ClusterTree& tree : trees) {
+        levels.insert(levels.end(), tree.levels.begin(), tree.levels.end());
+    }
+    return levels;
+}
 
-GangExplanation start(const GangVerdict& verdict) {
+GangExplanation start_of(const GangVerdict& verdict) {
     GangExplanation out;
     out.status = verdict.status;
     out.reason = verdict.reason;
@@ -17,20 +23,9 @@ GangExplanation start(const GangVerdict& verdict) {
     return out;
 }
 
-std::vector<GangCostTerm> terms_of(const Gang& gang,
-                                   const GangCost& cost,
-                                   const std::vector<ClusterTree>& trees) {
-    std::vector<std::string> members;
-    for (const PodSet& podset : gang.podsets) {
-        members.push_back(podset.name);
-    }
-    for (const Group& group : gang.groups) {
-        members.push_back(group.name);
-    }
-    std::vector<std::string> levels;
-    for (const ClusterTree& tree : trees) {
-        levels.insert(levels.end(), tree.levels.begin(), tree.levels.end());
-    }
+std::vector<GangCostTerm> terms_of(const GangCost& cost,
+                                   const std::vector<std::string>& members,
+                                   const std::vector<std::string>& levels) {
     std::vector<GangCostTerm> terms;
     const auto add_all = [&](const std::string& name,
                              const std::vector<std::string>& of,
@@ -47,8 +42,6 @@ std::vector<GangCostTerm> terms_of(const Gang& gang,
     add_all("opened", levels, cost.opened);
     return terms;
 }
-
-}  // namespace
 
 GangParts parts_of(const Gang& gang, const ClusterData& data) {
     GangParts parts{gang, {}, {}};
@@ -85,7 +78,7 @@ std::vector<GangItem> find_conflict(GangProber& prober, const GangParts& parts) 
 }
 
 GangExplanation explain(const GangVerdict& verdict, SearchLimits limits) {
-    GangExplanation out = start(verdict);
+    GangExplanation out = start_of(verdict);
     if (!verdict.snapshot) {
         return out;
     }
@@ -100,7 +93,9 @@ GangExplanation explain(const GangVerdict& verdict, SearchLimits limits) {
             out.conflict.push_back({path_of(item), text_of(parts.gang, item)});
         }
         out.domains = find_best_domains(prober, parts);
-        out.relaxations = find_relaxations(prober, parts, conflict);
+        out.relaxations = relax_items(prober, parts, conflict);
+        std::ranges::move(relax_cluster(prober, parts),
+                          std::back_inserter(out.relaxations));
     }
     out.complete = prober.is_complete() && verdict.status != Status::unknown;
     out.steps = prober.steps();
@@ -112,7 +107,14 @@ GangExplanation explain(const GangPlan& plan,
                         SearchLimits limits) {
     GangExplanation out = explain(plan.verdict, limits);
     if (out.status == Status::optimal || out.status == Status::feasible) {
-        out.cost = terms_of(*plan.verdict.gang, plan.cost, trees);
+        std::vector<std::string> members;
+        for (const PodSet& podset : plan.verdict.gang->podsets) {
+            members.push_back(podset.name);
+        }
+        for (const Group& group : plan.verdict.gang->groups) {
+            members.push_back(group.name);
+        }
+        out.cost = terms_of(plan.cost, members, levels_of(trees));
     }
     return out;
 }

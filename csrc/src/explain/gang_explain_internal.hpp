@@ -34,9 +34,23 @@ struct GangParts {
 [[nodiscard]] std::vector<DomainFit> find_best_domains(GangProber& prober,
                                                        const GangParts& parts);
 
-/// At most one for each item of the conflict, in its order; then the first cordoned
-/// node and the smallest running Gang that suffice.
-[[nodiscard]] std::vector<GangRelaxation> find_relaxations(
+/// At most one for each item of the conflict, in its order.
+[[nodiscard]] std::vector<GangRelaxation> relax_items(
     GangProber& prober, const GangParts& parts, const std::vector<GangItem>& conflict);
+
+/// The first cordoned node and the smallest running Gang that suffice.
+[[nodiscard]] std::vector<GangRelaxation> relax_cluster(GangProber& prober,
+                                                        const GangParts& parts);
+
+/// Status, reason and PodSet of a Verdict.
+[[nodiscard]] GangExplanation start_of(const GangVerdict& verdict);
+/// Of all trees, in declared order.
+[[nodiscard]] std::vector<std::string> levels_of(const std::vector<ClusterTree>& trees);
+/// @param members  PodSets, then Groups, as the cost counts them
+/// @param levels   in declared order
+[[nodiscard]] std::vector<GangCostTerm> terms_of(
+    const GangCost& cost,
+    const std::vector<std::string>& members,
+    const std::vector<std::string>& levels);
 
 }  // namespace topoalloc

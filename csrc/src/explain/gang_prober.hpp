@@ -13,6 +13,7 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <string>
 #include <tuple>
 #include <vector>
 
@@ -22,6 +23,7 @@ namespace topoalloc {
 struct WhatIf {
     std::set<std::uint32_t> uncordoned;            ///< slots
     std::map<std::uint32_t, NodeClassPtr> states;  ///< by slot
+    std::set<std::string> released;                ///< Gangs, by name
 };
 
 class GangProber {
@@ -31,15 +33,37 @@ class GangProber {
 
     GangProber(const ClusterData& data, SearchLimits limits)
         : data_(data), limits_(limits), levels_(data.level_names()) {}
+    GangProber(const GangProber&) = delete;
+    GangProber& operator=(const GangProber&) = delete;
+    GangProber(GangProber&&) = delete;
+    GangProber& operator=(GangProber&&) = delete;
+    virtual ~GangProber() = default;
 
     [[nodiscard]] const ClusterData& data() const { return data_; }
 
     /// Whether there is a plan; unknown once the budget is spent.
-    [[nodiscard]] Fit fits(const Gang& gang, const WhatIf& change = {});
+    [[nodiscard]] virtual Fit fits(const Gang& gang, const WhatIf& change = {});
     /// The most pods that these nodes hold, by PodSet; nullopt where that is not
     /// decided. The Gang wants at least none of each and prefers nothing.
-    [[nodiscard]] std::optional<CountVector> most_pods(
+    [[nodiscard]] virtual std::optional<CountVector> most_pods(
         const Gang& gang, const std::vector<std::uint32_t>& slots);
+
+    /// Why nodes get no pod whatever their cordon: "not failed"; empty: none is so.
+    [[nodiscard]] virtual std::string bar() const { return {}; }
+    [[nodiscard]] virtual bool is_barred(std::uint32_t /*slot*/) const { return false; }
+    /// Pods of the PodSet that stay on the node.
+    [[nodiscard]] virtual std::uint32_t staying(const PodSet& /*podset*/,
+                                                std::uint32_t /*slot*/) const {
+        return 0;
+    }
+    /// It says something that this Gang might leave.
+    [[nodiscard]] virtual bool may_leave(const std::string& /*gang*/) const {
+        return true;
+    }
+    /// Neither cordoned nor barred.
+    [[nodiscard]] bool takes_pods(std::uint32_t slot) const {
+        return !data_.node(slot).cordoned && !is_barred(slot);
+    }
 
     /// Copies of the Request on the node as it is, its cordon aside.
     [[nodiscard]] HeadroomResult copies(std::uint32_t slot,
@@ -53,6 +77,14 @@ class GangProber {
     [[nodiscard]] std::uint64_t steps() const { return node_steps_ + steps_; }
     [[nodiscard]] bool is_complete() const { return complete_; }
 
+  protected:
+    [[nodiscard]] SearchLimits left() const;
+    /// What a question of the solver took, and whether it was decided.
+    void count(std::uint64_t steps, bool is_decided) {
+        steps_ += steps;
+        complete_ = complete_ && is_decided;
+    }
+
   private:
     using TableKey = std::tuple<NodeClassPtr, Requests, CountVector>;
     using HeadroomKey = std::pair<NodeClassPtr, std::shared_ptr<const Request>>;
@@ -63,7 +95,6 @@ class GangProber {
     [[nodiscard]] const CountTable& table_of(const NodeClassPtr& of,
                                              const Requests& requests,
                                              const CountVector& counts);
-    [[nodiscard]] SearchLimits left() const;
 
     const ClusterData& data_;
     SearchLimits limits_;

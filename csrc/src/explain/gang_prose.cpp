@@ -44,10 +44,32 @@ std::string domain_sentence(const DomainFit& fit) {
     return fit.who + ": " + text + ".\n";
 }
 
+std::string gangs_text(const GangExplanation& explanation) {
+    if (explanation.gangs.empty()) {
+        return {};
+    }
+    if (explanation.gangs.size() == 1) {
+        return "The Gang that has no place is " + explanation.gangs.front() + ".\n";
+    }
+    return "These Gangs have no places together" +
+           std::string(explanation.complete ? ", though any of them less would: "
+                                            : ": ") +
+           join_words(explanation.gangs) + ".\n";
+}
+
+std::string given_text(const GangExplanation& explanation) {
+    std::string text;
+    for (const std::string& given : explanation.given) {
+        text += (text.empty() ? "Given: " : "; ") + given;
+    }
+    return text.empty() ? text : text + ".\n";
+}
+
 std::string infeasible_text(const GangExplanation& explanation) {
     std::string text =
         "It does not fit: " + std::string(gang_reason_name(explanation.reason));
     text += explanation.podset.empty() ? ".\n" : " of " + explanation.podset + ".\n";
+    text += given_text(explanation) + gangs_text(explanation);
     text += conflict_text(explanation);
     for (const PodSetCounts& counts : explanation.counts) {
         text += count_sentence(counts);

@@ -24,10 +24,13 @@ class Relaxer {
                           std::vector<bool>(parts.items.size(), true),
                           parts.plain)) {}
 
-    std::vector<GangRelaxation> run(const std::vector<GangItem>& conflict) {
+    std::vector<GangRelaxation> of_items(const std::vector<GangItem>& conflict) {
         for (const GangItem& item : conflict) {
             relax(item);
         }
+        return std::move(out_);
+    }
+    std::vector<GangRelaxation> of_the_cluster() {
         lift_a_cordon();
         release_a_gang();
         return std::move(out_);
@@ -246,7 +249,7 @@ class Relaxer {
         std::vector<std::uint32_t> out;
         for (const std::uint32_t slot : data.order()) {
             const NodeEntry& entry = data.node(slot);
-            if (!entry.cordoned) {
+            if (!entry.cordoned || prober_.is_barred(slot)) {
                 continue;
             }
             std::vector<bool> holds;
@@ -305,6 +308,7 @@ class Relaxer {
 
     // Takes what a Gang holds out of the states of its nodes.
     void release(const RunningGang& running, WhatIf& change) const {
+        change.released.insert(running.gang->name);
         const ClusterData& data = prober_.data();
         std::map<std::uint32_t, std::shared_ptr<NodeState>> states;
         for (const PodPlace& pod : running.pods) {
@@ -338,7 +342,9 @@ class Relaxer {
     void release_a_gang() {
         std::vector<std::pair<std::size_t, std::string>> gangs;
         for (const auto& [name, running] : prober_.data().gangs()) {
-            gangs.emplace_back(running->pods.size(), name);
+            if (prober_.may_leave(name)) {
+                gangs.emplace_back(running->pods.size(), name);
+            }
         }
         std::ranges::sort(gangs);
         const auto found =
@@ -361,10 +367,14 @@ class Relaxer {
 
 }  // namespace
 
-std::vector<GangRelaxation> find_relaxations(GangProber& prober,
-                                             const GangParts& parts,
-                                             const std::vector<GangItem>& conflict) {
-    return Relaxer(prober, parts).run(conflict);
+std::vector<GangRelaxation> relax_items(GangProber& prober,
+                                        const GangParts& parts,
+                                        const std::vector<GangItem>& conflict) {
+    return Relaxer(prober, parts).of_items(conflict);
+}
+
+std::vector<GangRelaxation> relax_cluster(GangProber& prober, const GangParts& parts) {
+    return Relaxer(prober, parts).of_the_cluster();
 }
 
 }  // namespace topoalloc

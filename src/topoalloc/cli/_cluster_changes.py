@@ -14,6 +14,7 @@ from topoalloc._gang import Gang
 from topoalloc._node_names import ranges_of
 from topoalloc._quantity import counted, shown
 from topoalloc.cli import EXIT_YES
+from topoalloc.cli._cluster_check import explained
 from topoalloc.cli._cluster_place import complaint
 from topoalloc.cli._cluster_source import node_names, read_gang
 from topoalloc.cli._plan import exit_code
@@ -187,12 +188,14 @@ def _made(cluster: Cluster, text: str, changes: Iterable[ClusterChange]) -> Outc
     status, lines, documents = "done", list[str](), []
     for change in changes:
         status = change.status.name
-        documents.append(change.to_dict())
+        documents.append(explained(change, change.to_dict()))
         code = exit_code(change.status)
         if code != EXIT_YES:
             why = f"{text}: {status}, {change.reason}"
             of = "" if change.podset is None else f" of {change.podset}"
-            return Outcome(text, status, lines, code, why + of, {"plans": documents})
+            prose = str(change.explain(max_steps=change.max_steps)).rstrip()
+            why = f"{why}{of}\n{prose}"
+            return Outcome(text, status, lines, code, why, {"plans": documents})
         lines += _lines_of(change)
         if change.moves or change.cordoned:
             cluster.commit(change)

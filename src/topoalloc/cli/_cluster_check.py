@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from topoalloc import Cluster, GangVerdict
+from topoalloc import Cluster, ClusterChange, GangVerdict
 from topoalloc._gang import Gang
 from topoalloc._quantity import counted
 from topoalloc._records import Status
@@ -73,9 +73,11 @@ def answer(cluster: Cluster, gang: Gang, *, max_steps: int, json_: bool) -> int:
     return exit_code(verdict.status)
 
 
-def explained(verdict: GangVerdict, document: dict[str, Any]) -> dict[str, Any]:
+def explained(
+    found: GangVerdict | ClusterChange, document: dict[str, Any]
+) -> dict[str, Any]:
     """Return a document with the Explanation of a no."""
-    if verdict.status is not Status.INFEASIBLE:
+    if found.status is not Status.INFEASIBLE:
         return document
-    explanation = verdict.explain(max_steps=verdict.max_steps)
+    explanation = found.explain(max_steps=found.max_steps)
     return document | {"explanation": explanation.to_dict()}
