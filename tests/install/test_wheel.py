@@ -29,6 +29,7 @@ HEAVY = {
     "matplotlib",
     "asyncio",
     "kubernetes",
+    "cel_expr_python",
 }
 
 
@@ -133,6 +134,17 @@ def test_quickstart_runs_without_extras() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     snippet = readme.split("```python\n", 1)[1].split("```", 1)[0]
     assert python("-c", snippet).strip()
+
+
+def test_selector_without_its_extra_says_what_to_install() -> None:
+    script = """
+from topoalloc import kubernetes as tk
+try:
+    tk.Selector("true")
+except tk.MissingExtraError as error:
+    print(error)
+"""
+    assert "want `pip install topoalloc[kubernetes]`" in python("-c", script)
 
 
 def test_nothing_leaks_at_exit() -> None:

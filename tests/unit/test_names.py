@@ -117,6 +117,7 @@ MODULES = (
     "topoalloc._records",
     "topoalloc._request",
     "topoalloc._snapshot",
+    "topoalloc.kubernetes",
 )
 
 

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Kubernetes' objects: selectors of devices; wants the extra `kubernetes`.
+
+>>> from topoalloc import kubernetes as tk
+>>> selector = tk.Selector('device.attributes["gpu.example.com"].cores >= 64')
+>>> selector.matches(tk.Device("gpu.example.com", {"cores": 132}))
+True
+"""
+
+from __future__ import annotations
+
+from topoalloc.kubernetes._cel import (
+    Reads,
+    Selector,
+    SelectorError,
+    SelectorRuntimeError,
+)
+from topoalloc.kubernetes._cel_device import Device, Version
+from topoalloc.kubernetes._cel_library import MissingExtraError
+
+__all__ = [
+    "Device",
+    "MissingExtraError",
+    "Reads",
+    "Selector",
+    "SelectorError",
+    "SelectorRuntimeError",
+    "Version",
+]
