@@ -284,7 +284,7 @@ def tsan(session: nox.Session) -> None:
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Mutate XML files under the sanitizers of asan, then documents of the face."""
+    """Mutate XML files under the sanitizers of asan, then what the face reads."""
     folder = build_native(
         session, "asan", "-DTOPOALLOC_BUILD_FUZZERS=ON", targets=["fuzzers"]
     )
@@ -296,8 +296,9 @@ def fuzz(session: nox.Session) -> None:
         *files,
         external=True,
     )
-    install_wheel(session)
+    install_wheel(session, "[kubernetes]")
     session.run("python", "tests/long/fuzz_documents.py", *arguments)
+    session.run("python", "tests/long/fuzz_selectors.py", *arguments)
 
 
 @nox.session
