@@ -23,9 +23,11 @@ struct VerdictContent {
     Verdict verdict;
     MachineRef machine;
     Operation operation = Operation::check;
-    py::object explanation{};                     ///< of the first read; null before
-    std::shared_ptr<const BatchAnswers> batch{};  ///< that it is one of; null: of none
-    std::size_t index = 0;                        ///< in the batch
+    py::object explanation{};  ///< of the first read; null before
+    /// That it is one of; null: of none.
+    // NOLINTNEXTLINE(readability-redundant-member-init): GCC warns without it.
+    std::shared_ptr<const BatchAnswers> batch{};
+    std::size_t index = 0;  ///< in the batch
 };
 
 /// Types that new objects get, and the members of Status. Set once, at import.

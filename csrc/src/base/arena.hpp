@@ -5,7 +5,7 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
+#include <memory>
 #include <memory_resource>
 #include <optional>
 #include <span>
@@ -27,14 +27,13 @@ class Arena final : public std::pmr::memory_resource {
 
   private:
     void* take_bytes(std::size_t bytes, std::size_t alignment) {
-        const std::size_t gap =
-            -reinterpret_cast<std::uintptr_t>(next_) & (alignment - 1);
-        if (gap + bytes > left_) {
+        void* taken = next_;
+        std::size_t left = left_;
+        if (std::align(alignment, bytes, taken, left) == nullptr) {
             return take_from_heap(bytes, alignment);
         }
-        std::byte* const taken = next_ + gap;
-        next_ = taken + bytes;
-        left_ -= gap + bytes;
+        next_ = static_cast<std::byte*>(taken) + bytes;
+        left_ = left - bytes;
         return taken;
     }
 

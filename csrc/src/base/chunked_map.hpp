@@ -30,8 +30,6 @@ class ChunkedMap {
         using iterator_category = std::forward_iterator_tag;
         using value_type = Entry;
         using difference_type = std::ptrdiff_t;
-        using pointer = const Entry*;
-        using reference = const Entry&;
 
         Iterator() = default;
         Iterator(const Chunks* chunks, std::size_t chunk, std::size_t entry)

@@ -17,22 +17,22 @@ namespace topoalloc {
 
 /// One copy may be read while another is written, by any threads; each copy by itself
 /// is as thread-safe as a std::vector.
-/// @tparam PageSize  elements that a write copies while they are shared
-template <class T, std::size_t PageSize = 64>
+/// @tparam page_size  elements that a write copies while they are shared
+template <class T, std::size_t page_size = 64>
 class PagedVector {
   public:
     [[nodiscard]] std::size_t size() const { return size_; }
     [[nodiscard]] bool empty() const { return size_ == 0; }
 
     [[nodiscard]] const T& operator[](std::size_t index) const {
-        return (*(*pages_)[index / PageSize])[index % PageSize];
+        return (*(*pages_)[index / page_size])[index % page_size];
     }
     /// The element, to be changed.
     [[nodiscard]] T& at_own(std::size_t index) {
-        return own((own(pages_))[index / PageSize])[index % PageSize];
+        return own((own(pages_))[index / page_size])[index % page_size];
     }
     void push_back(T value) {
-        if (size_ % PageSize == 0) {
+        if (size_ % page_size == 0) {
             if (!pages_) {
                 pages_ = std::make_shared<Pages>();
             }
@@ -48,7 +48,7 @@ class PagedVector {
     }
 
   private:
-    using Page = std::array<T, PageSize>;
+    using Page = std::array<T, page_size>;
     using Pages = std::vector<std::shared_ptr<Page>>;
 
     std::shared_ptr<Pages> pages_;

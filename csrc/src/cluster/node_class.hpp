@@ -76,15 +76,16 @@ class NumberStock {
 
 struct NodeClass {
     NodeClass(std::shared_ptr<NodeState> of, std::shared_ptr<NumberStock> stock)
-        : state(std::move(of)), number(stock->take()), numbers_(std::move(stock)) {}
+        : state(std::move(of)), numbers(std::move(stock)), number(numbers->take()) {}
     NodeClass(const NodeClass&) = delete;
     NodeClass& operator=(const NodeClass&) = delete;
     NodeClass(NodeClass&&) = delete;
     NodeClass& operator=(NodeClass&&) = delete;
-    ~NodeClass() { numbers_->give_back(number); }
+    ~NodeClass() { numbers->give_back(number); }
 
     const std::shared_ptr<NodeState> state;  ///< never changed
-    const std::uint32_t number;              ///< of no other class that is alive
+    const std::shared_ptr<NumberStock> numbers;
+    const std::uint32_t number;  ///< of no other class that is alive
 
     mutable std::mutex mutex;
     // Under the mutex. Each is emptied where it becomes long.
@@ -92,9 +93,6 @@ struct NodeClass {
     mutable std::vector<KnownTable> tables;
     mutable std::vector<KnownPlacements> placements;
     mutable std::vector<KnownNext> next;
-
-  private:
-    std::shared_ptr<NumberStock> numbers_;
 };
 using NodeClassPtr = std::shared_ptr<const NodeClass>;
 
