@@ -25,6 +25,7 @@ __all__ = [
     "pack_quantity",
     "pack_semver",
     "parse_quantity",
+    "quantity_nanos",
 ]
 
 MARK = b"\xffk8s-"
@@ -136,7 +137,8 @@ def pack_quantity(value: Fraction | int) -> bytes:
     return _QUANTITY_MARK + str(-whole if value < 0 else whole).encode()
 
 
-def _nano(value: object) -> int:
+def quantity_nanos(value: object) -> int:
+    """Return the billionths of a packed quantity."""
     data = bytes(value) if isinstance(value, (bytes, bytearray)) else b""
     if not data.startswith(_QUANTITY_MARK):
         raise _no_overload(value)
@@ -171,7 +173,7 @@ def _compare(left: bytes, right: bytes) -> int:
     if bytes(left).startswith(_SEMVER_MARK):
         keys = [_semver_key(left), _semver_key(right)]
     else:
-        keys = [_nano(left), _nano(right)]
+        keys = [quantity_nanos(left), quantity_nanos(right)]
     return int(keys[0] > keys[1]) - int(keys[0] < keys[1])
 
 
@@ -195,7 +197,7 @@ def _part(index: int) -> Callable[[bytes], int]:
 
 
 def _is_integer(quantity: bytes) -> bool:
-    nano = _nano(quantity)
+    nano = quantity_nanos(quantity)
     return nano % _NANO == 0 and abs(nano) < _INT64_MAX * _NANO
 
 
@@ -203,12 +205,12 @@ def _as_integer(quantity: bytes) -> int:
     if not _is_integer(quantity):
         message = "cannot convert value to integer"
         raise ValueError(message)
-    return _nano(quantity) // _NANO
+    return quantity_nanos(quantity) // _NANO
 
 
 def _sum_of(left: bytes, right: bytes | int, sign: int) -> bytes:
-    other = right * _NANO if isinstance(right, int) else _nano(right)
-    return pack_quantity(Fraction(_nano(left) + sign * other, _NANO))
+    other = right * _NANO if isinstance(right, int) else quantity_nanos(right)
+    return pack_quantity(Fraction(quantity_nanos(left) + sign * other, _NANO))
 
 
 def equal(left: object, right: object) -> bool:
@@ -331,8 +333,13 @@ def _functions() -> list[Function]:
         add("." + name, SEMVER, "int", _part(index))
     add(".isInteger", QUANTITY, "bool", _is_integer)
     add(".asInteger", QUANTITY, "int", _as_integer)
-    add(".asApproximateFloat", QUANTITY, "double", lambda q: _nano(q) / _NANO)
-    add(".sign", QUANTITY, "int", lambda q: (_nano(q) > 0) - (_nano(q) < 0))
+    add(".asApproximateFloat", QUANTITY, "double", lambda q: quantity_nanos(q) / _NANO)
+    add(
+        ".sign",
+        QUANTITY,
+        "int",
+        lambda q: (quantity_nanos(q) > 0) - (quantity_nanos(q) < 0),
+    )
     for name, sign in (("add", 1), ("sub", -1)):
         for other in (QUANTITY, "int"):
             add(

@@ -1,0 +1,128 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Read a Kubernetes object: a dict, JSON text, or a client's model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from topoalloc.kubernetes._objects import DeviceClass, DeviceSlice, ResourceClaim
+from topoalloc.kubernetes._objects_claim import read_claim, read_class
+from topoalloc.kubernetes._objects_slice import read_slice
+from topoalloc.kubernetes._objects_values import (
+    dns_subdomain,
+    fail,
+    mapping,
+    required,
+    shown,
+    text,
+)
+
+__all__ = ["MAX_BYTES", "read_object"]
+
+MAX_BYTES = 3 * 1024 * 1024
+"""Longest text of an object; an API server takes no larger ones."""
+
+_GROUP = "resource.k8s.io/"
+_VERSIONS = ("v1", "v1beta2", "v1beta1")
+_KINDS = ("ResourceSlice", "ResourceClaim", "DeviceClass")
+_MAX_DEPTH = 100
+
+
+def read_object(
+    source: object, semantics: str = "1.37"
+) -> DeviceSlice | ResourceClaim | DeviceClass:
+    """Read a ResourceSlice, ResourceClaim or DeviceClass.
+
+    Parameters
+    ----------
+    source : mapping, str, bytes or object
+        The object as the API has it, its JSON text, or a model of a client: something
+        with `to_dict()`.
+    semantics : str, optional
+        The version of Kubernetes whose meaning its selectors have.
+
+    Returns
+    -------
+    DeviceSlice, ResourceClaim or DeviceClass
+
+    Raises
+    ------
+    ObjectError
+        It breaks a rule of its API; the message begins with the path.
+    SelectorError
+        A selector of it is none; the message begins with the path.
+    MissingExtraError
+        It has a selector, and the package cel-expr-python is not installed.
+    """
+    document = mapping(_plain(source), "")
+    version = text(required(document, "apiVersion", ""), "apiVersion")
+    if version not in {_GROUP + known for known in _VERSIONS}:
+        wants = ", ".join(_GROUP + known for known in _VERSIONS)
+        raise fail("apiVersion", f"{shown(version)}, want one of {wants}")
+    version = version.removeprefix(_GROUP)
+    kind = text(required(document, "kind", ""), "kind")
+    if kind not in _KINDS:
+        raise fail("kind", f"{shown(kind)}, want one of {', '.join(_KINDS)}")
+    metadata = mapping(required(document, "metadata", ""), "metadata")
+    name = text(required(metadata, "name", "metadata"), "metadata.name", dns_subdomain)
+    if kind == "ResourceSlice":
+        return read_slice(required(document, "spec", ""), name, version)
+    if kind == "DeviceClass":
+        return read_class(document, name, semantics)
+    names = (
+        text(metadata.get("namespace", "default"), "metadata.namespace", dns_subdomain),
+        name,
+        text(metadata.get("uid", ""), "metadata.uid"),
+    )
+    return read_claim(document, names, version, semantics)
+
+
+def _plain(source: object) -> object:
+    """Return what the API would say of the source."""
+    if isinstance(source, (str, bytes, bytearray)):
+        return _parsed(source)
+    if isinstance(source, Mapping):
+        return source
+    return _of_model(source, 0)
+
+
+def _parsed(source: str | bytes | bytearray) -> object:
+    if len(source) > MAX_BYTES:
+        raise fail("", f"{len(source)} long, want at most {MAX_BYTES}")
+    try:
+        return json.loads(source, object_pairs_hook=_without_doubles)
+    except RecursionError:
+        raise fail("", "nested too deeply") from None
+    except ValueError as error:
+        raise fail("", f"no JSON: {str(error)[:200]}") from None
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        message = f"key {shown(twice)} is given twice"
+        raise ValueError(message)
+    return found
+
+
+def _of_model(value: object, depth: int) -> object:
+    """Return a model of a client, and what is in it, as the API spells it."""
+    if depth > _MAX_DEPTH:
+        raise fail("", "nested too deeply")
+    if isinstance(value, Mapping):
+        return {key: _of_model(inner, depth + 1) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_of_model(inner, depth + 1) for inner in value]
+    # The official client's to_dict() has Python's spelling; this has the API's.
+    spelling = getattr(type(value), "attribute_map", None)
+    if isinstance(spelling, Mapping):
+        return {
+            spelled: _of_model(getattr(value, name, None), depth + 1)
+            for name, spelled in spelling.items()
+        }
+    to_dict = getattr(value, "to_dict", None)
+    return _of_model(to_dict(), depth + 1) if callable(to_dict) else value
