@@ -297,7 +297,7 @@ def fuzz(session: nox.Session) -> None:
         external=True,
     )
     install_wheel(session, "[kubernetes]")
-    session.run("python", "tests/long/fuzz_documents.py", *arguments)
+    session.run("python", "-m", "tests.long.fuzz_documents", *arguments)
     session.run("python", "tests/long/fuzz_selectors.py", *arguments)
 
 

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Mutate every kind of document that the package reads, and read each mutant.
 
-``nox -s fuzz`` runs it. A Machine spec, a Request, a Decision record, a snapshot or a
-Cluster is read, or refused by FormatError (for a Request InvalidRequestError too) with
-a message, within the time bound; what was read holds together. Mutant i of a seed is
-the same everywhere, so ``--only i`` repeats one.
+``nox -s fuzz`` runs it. A Machine spec, a Request, a Decision record, a snapshot, a
+Cluster or an object of Kubernetes is read, or refused by FormatError (for a Request
+InvalidRequestError too) with a message, within the time bound; what was read holds
+together, and the message about an object of Kubernetes begins with a path. Mutant i of
+a seed is the same everywhere, so ``--only i`` repeats one.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import copy
 import functools
 import hashlib
 import json
+import re
 import sys
 import time
 from collections import Counter
@@ -22,11 +24,18 @@ from collections.abc import Callable
 from random import Random
 from typing import Any, Final
 
+from tests.documents import CLAIM, CLASS, COUNTERS, SLICE
+
 import topoalloc as ta
+from topoalloc.kubernetes._objects_read import read_object
 
 # A message quotes what is wrong, and the longest text in JUNK is a tenth of this.
 LONGEST_MESSAGE: Final = 50_000
 MAX_STEPS: Final = 20_000
+
+PLACE: Final = re.compile(
+    r"(object|(apiVersion|kind|metadata|spec|status)[\x21-\x7e]*?): "
+)
 
 Path = tuple[str | int, ...]
 
@@ -370,6 +379,22 @@ def read_cluster(random: Random, document: Any) -> None:
         raise AssertionError("to_dict and from_dict differ")
 
 
+def read_kubernetes(random: Random, document: Any) -> None:
+    """Read an object of Kubernetes, or its JSON text; twice it is the same."""
+    source = document
+    if random.random() < 0.3:
+        with contextlib.suppress(ValueError):
+            source = json.dumps(document)
+    try:
+        found = read_object(source)
+    except ta.FormatError as error:
+        if not PLACE.match(str(error)):
+            raise AssertionError(f"no path: {str(error)[:200]}") from None
+        raise
+    if repr(read_object(source)) != repr(found):
+        raise AssertionError("read twice, it differs")
+
+
 Reader = Callable[[Random, Any], None]
 REFUSALS: Final[dict[str, tuple[type[Exception], ...]]] = {
     "machine": (ta.FormatError,),
@@ -377,6 +402,7 @@ REFUSALS: Final[dict[str, tuple[type[Exception], ...]]] = {
     "decision": (ta.FormatError,),
     "snapshot": (ta.FormatError,),
     "cluster": (ta.FormatError,),
+    "kubernetes": (ta.FormatError,),
 }
 READERS: Final[dict[str, Reader]] = {
     "machine": read_machine,
@@ -384,6 +410,7 @@ READERS: Final[dict[str, Reader]] = {
     "decision": read_decision,
     "snapshot": read_snapshot,
     "cluster": read_cluster,
+    "kubernetes": read_kubernetes,
 }
 
 
@@ -416,6 +443,7 @@ def main() -> int:
         "decision": decisions(),
         "snapshot": snapshots(),
         "cluster": clusters(),
+        "kubernetes": [SLICE, COUNTERS, CLAIM, CLASS],
     }
     for kind, documents in originals.items():
         for document in documents:
