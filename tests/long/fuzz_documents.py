@@ -24,6 +24,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any, Final
 
+import yaml
 from tests.documents import CLAIM, CLASS, COUNTERS, SLICE
 
 import topoalloc as ta
@@ -34,7 +35,7 @@ LONGEST_MESSAGE: Final = 50_000
 MAX_STEPS: Final = 20_000
 
 PLACE: Final = re.compile(
-    r"(object|(apiVersion|kind|metadata|spec|status)[\x21-\x7e]*?): "
+    r"(object|(apiVersion|kind|metadata|spec|status)[\x20-\x7e]*?): "
 )
 
 Path = tuple[str | int, ...]
@@ -380,11 +381,21 @@ def read_cluster(random: Random, document: Any) -> None:
 
 
 def read_kubernetes(random: Random, document: Any) -> None:
-    """Read an object of Kubernetes, or its JSON text; twice it is the same."""
+    """Read an object of Kubernetes or its text, damaged; twice it is the same."""
     source = document
-    if random.random() < 0.3:
+    kind = random.random()
+    if kind < 0.3:
         with contextlib.suppress(ValueError):
             source = json.dumps(document)
+    elif kind < 0.6:
+        with contextlib.suppress(ValueError, yaml.YAMLError):
+            source = yaml.safe_dump(document, default_flow_style=random.random() < 0.2)
+    if isinstance(source, str) and kind < 0.4:
+        spot = random.randrange(len(source) + 1)
+        damage = random.choice(
+            ("", "\t", "*a", "&a ", "!x ", "---\n", "{", "- ", "\x00")
+        )
+        source = source[:spot] + damage + source[spot + random.randrange(3) :]
     try:
         found = read_object(source)
     except ta.FormatError as error:

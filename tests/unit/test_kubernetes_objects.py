@@ -6,10 +6,12 @@ from __future__ import annotations
 import copy
 import json
 import re
+import sys
 from dataclasses import FrozenInstanceError
 from typing import Any, ClassVar
 
 import pytest
+import yaml
 from tests.documents import (
     CLAIM,
     CLASS,
@@ -22,7 +24,7 @@ from tests.documents import (
     changed,
 )
 
-from topoalloc.kubernetes import SelectorError
+from topoalloc.kubernetes import MissingExtraError, SelectorError
 from topoalloc.kubernetes._objects import (
     AllocatedDevice,
     AllocationMode,
@@ -45,6 +47,7 @@ from topoalloc.kubernetes._objects import (
 )
 from topoalloc.kubernetes._objects_read import MAX_BYTES, read_object
 from topoalloc.kubernetes._objects_values import ObjectError
+from topoalloc.kubernetes._yaml import read_yaml
 
 NANO = 10**9
 
@@ -241,10 +244,53 @@ class Plain:
         return self.document
 
 
+def test_yaml_is_read() -> None:
+    text = """
+apiVersion: resource.k8s.io/v1
+kind: DeviceClass
+metadata:
+  name: gpu.example.com
+  creationTimestamp: 2026-01-01T00:00:00Z
+spec:
+  selectors:
+  - cel:
+      expression: >-
+        device.driver == 'gpu.example.com'
+  config:
+  - opaque:
+      driver: example.com
+      parameters: {}
+  extendedResourceName: "example.com/gpu"
+"""
+    assert repr(read_object(text)) == repr(read_object(CLASS))
+
+
+def test_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    with pytest.raises(MissingExtraError, match=r"pip install topoalloc\[kubernetes\]"):
+        read_object("kind: DeviceClass")
+
+
+def test_scalars_of_yaml_are_as_kubernetes_has_them() -> None:
+    text = "[yes, Off, ~, '1', 010, 0x10, 0b11, -3, 1e3, .5, 5., 80Gi, 2026-01-01, 1_0]"
+    assert read_yaml(text) == [
+        [True, False, None, "1", 8, 16, 3, -3, 1000.0, 0.5, 5.0, "80Gi", "2026-01-01",
+         "1_0"]
+    ]  # fmt: skip
+    assert read_yaml("on: {1: !!str 2}\n--- x") == [{"on": {"1": "2"}}, "x"]
+
+
 @pytest.mark.parametrize(
     "source",
-    [json.dumps(SLICE), json.dumps(SLICE).encode(), Model(SLICE), Plain(SLICE)],
-    ids=["text", "bytes", "model", "plain-model"],
+    [
+        json.dumps(SLICE),
+        yaml.safe_dump(SLICE),
+        yaml.safe_dump(SLICE).encode(),
+        json.dumps(SLICE).encode(),
+        Model(SLICE),
+        Plain(SLICE),
+    ],
+    ids=["json", "yaml", "yaml-bytes", "bytes", "model", "plain-model"],
 )
 def test_sources_are_read_alike(source: object) -> None:
     assert slice_of(source) == slice_of(SLICE)
@@ -268,11 +314,23 @@ def test_null_is_left_out() -> None:
 @pytest.mark.parametrize(
     ("source", "message"),
     [
-        ("", "no JSON"),
-        ("[" * 100_000, "object: "),
+        ("", "0 documents, want one"),
+        ("[" * 100_000, "no YAML: line 1: deeper than 100"),
+        ('{"a":' * 100_000, "object: "),
+        ("a: 1\n---\nb: 2", "2 documents, want one"),
+        ("a: &x 1\nb: *x", "no YAML: line 2: an alias"),
+        ("a: !foo 1", "no YAML: line 1: the tag '!foo'"),
+        ("a: !foo {}", "no YAML: line 1: a tag"),
+        ("<<: {a: 1}", "no YAML: line 1: key '<<'"),
+        ("a: 1\na: 2", "no YAML: line 2: key 'a'"),
+        ("? [1]\n: 2", "no YAML: line 1: key []"),
+        ("a: [", "no YAML: line 2: did not find"),
+        ("a: \ud800", "no YAML: position 3"),
+        ("a: \x00", "no YAML: "),
         ('{"kind": 1, "kind": 2}', "'kind' is given twice"),
         (b"\xff", "no JSON"),
         ("[]", "'list', want an object"),
+        ("{]", "no JSON"),
         (None, "'NoneType', want an object"),
         ({1: 2}, "key 1, want text"),
         ({"apiVersion": 10**5000}, "a number of many digits"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Read a Kubernetes object: a dict, JSON text, or a client's model."""
+"""Read Kubernetes objects: dicts, JSON or YAML text, or a client's models."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from topoalloc.kubernetes._objects_values import (
     shown,
     text,
 )
+from topoalloc.kubernetes._yaml import YamlError, read_yaml
 
 __all__ = ["MAX_BYTES", "read_object"]
 
@@ -38,8 +39,8 @@ def read_object(
     Parameters
     ----------
     source : mapping, str, bytes or object
-        The object as the API has it, its JSON text, or a model of a client: something
-        with `to_dict()`.
+        The object as the API has it, its JSON or YAML text, or a model of a client:
+        something with `to_dict()`.
     semantics : str, optional
         The version of Kubernetes whose meaning its selectors have.
 
@@ -54,7 +55,7 @@ def read_object(
     SelectorError
         A selector of it is none; the message begins with the path.
     MissingExtraError
-        It has a selector, and the package cel-expr-python is not installed.
+        It has a selector or is YAML, and a package of the extra is not installed.
     """
     document = mapping(_plain(source), "")
     version = text(required(document, "apiVersion", ""), "apiVersion")
@@ -92,7 +93,15 @@ def _parsed(source: str | bytes | bytearray) -> object:
     if len(source) > MAX_BYTES:
         raise fail("", f"{len(source)} long, want at most {MAX_BYTES}")
     try:
-        return json.loads(source, object_pairs_hook=_without_doubles)
+        written = source if isinstance(source, str) else bytes(source).decode()
+        if not written.lstrip().startswith("{"):
+            documents = read_yaml(written)
+            if len(documents) != 1:
+                raise fail("", f"{len(documents)} documents, want one")
+            return documents[0]
+        return json.loads(written, object_pairs_hook=_without_doubles)
+    except YamlError as error:
+        raise fail("", f"no YAML: {str(error)[:200]}") from None
     except RecursionError:
         raise fail("", "nested too deeply") from None
     except ValueError as error:
