@@ -10,7 +10,9 @@
 namespace topoalloc {
 namespace {
 
-constexpr std::uint64_t placings_of_step = 32;
+// Of what one step stands for: an option that is possible, and one that is not.
+constexpr std::uint64_t work_of_step = 256;
+constexpr std::uint64_t work_of_placed = 8;
 constexpr std::size_t first_slots = 64;
 constexpr std::size_t most_singles = 16;  ///< PodSets; with more there are no bounds
 
@@ -63,10 +65,10 @@ void FrontierKeys::grow() {
     }
 }
 
-bool FrontierSteps::spend(std::uint64_t placings) {
-    open_ += placings;
-    const std::uint64_t steps = open_ / placings_of_step;
-    open_ %= placings_of_step;
+bool FrontierSteps::spend(std::size_t options, std::size_t placed) {
+    open_ += work_of_placed + options + work_of_placed * placed;
+    const std::uint64_t steps = open_ / work_of_step;
+    open_ %= work_of_step;
     return budget_.spend(steps);
 }
 
@@ -132,23 +134,25 @@ std::optional<PackedCost> FrontierBounds::lower(const FrontierView& view,
     return least;
 }
 
-bool FrontierBounds::spend(std::size_t placings) {
-    return steps_.spend(placings) && budget_.steps <= last_step_;
+bool FrontierBounds::spend(const FrontierStep& step, std::size_t placed) {
+    return steps_.spend(step.options(), placed) && budget_.steps <= last_step_;
 }
 
-void FrontierBounds::go_on(Bound& bound,
-                           std::uint32_t at,
-                           std::uint32_t depth,
-                           const FrontierStep& step,
-                           const std::optional<PackedCost>& upper) const {
+std::size_t FrontierBounds::go_on(Bound& bound,
+                                  std::uint32_t at,
+                                  std::uint32_t depth,
+                                  const FrontierStep& step,
+                                  const std::optional<PackedCost>& upper) const {
     const Layer& from = bound.layers[depth];
     Layer& to = bound.layers[depth + 1];
+    std::size_t placed = 0;
     for (std::size_t option = 0; option < step.options(); ++option) {
         FrontierKey key = from.keys[at];
         PackedCost cost = from.rest[at];  // on the way on: what it cost so far
         if (!step.place(option, key, cost)) {
             continue;
         }
+        ++placed;
         const std::uint32_t known = to.keys.find(key);
         if (known != no_index) {
             to.rest[known] = std::min(to.rest[known], cost);
@@ -160,6 +164,7 @@ void FrontierBounds::go_on(Bound& bound,
             to.rest.push_back(cost);
         }
     }
+    return placed;
 }
 
 bool FrontierBounds::walk(Bound& bound, const std::optional<PackedCost>& upper) {
@@ -170,26 +175,27 @@ bool FrontierBounds::walk(Bound& bound, const std::optional<PackedCost>& upper) 
         const FrontierStep step(model_, bound.view, depth);
         const std::size_t keys = bound.layers[depth].keys.size();
         for (std::uint32_t at = 0; at < keys; ++at) {
-            if (!spend(step.options())) {
+            if (!spend(step, go_on(bound, at, depth, step, upper))) {
                 return false;
             }
-            go_on(bound, at, depth, step, upper);
         }
     }
     return true;
 }
 
-void FrontierBounds::settle(Layer& from,
-                            const Layer& to,
-                            std::uint32_t at,
-                            const FrontierStep& step) {
+std::size_t FrontierBounds::settle(Layer& from,
+                                   const Layer& to,
+                                   std::uint32_t at,
+                                   const FrontierStep& step) {
     from.ends[at] = false;
+    std::size_t placed = 0;
     for (std::size_t option = 0; option < step.options(); ++option) {
         FrontierKey key = from.keys[at];
         PackedCost cost;
         if (!step.place(option, key, cost)) {
             continue;
         }
+        ++placed;
         const std::uint32_t next = to.keys.find(key);
         if (next == no_index || !to.ends[next]) {
             continue;
@@ -200,6 +206,7 @@ void FrontierBounds::settle(Layer& from,
             from.ends[at] = true;
         }
     }
+    return placed;
 }
 
 bool FrontierBounds::walk_back(Bound& bound) {
@@ -215,10 +222,9 @@ bool FrontierBounds::walk_back(Bound& bound) {
         Layer& layer = bound.layers[depth];
         layer.ends.resize(layer.keys.size());
         for (std::uint32_t at = 0; at < layer.keys.size(); ++at) {
-            if (!spend(step.options())) {
+            if (!spend(step, settle(layer, bound.layers[depth + 1], at, step))) {
                 return false;
             }
-            settle(layer, bound.layers[depth + 1], at, step);
         }
     }
     return true;

@@ -38,12 +38,13 @@ class FrontierKeys {
     std::vector<Slot> slots_;  ///< a power of two
 };
 
-/// Work of a walk: one step stands for some placings, some microseconds.
+/// Work of a walk: one step, some microseconds, stands for some placings.
 class FrontierSteps {
   public:
     explicit FrontierSteps(StepBudget& budget) : budget_(budget) {}
+    /// @param placed  of the options those that were possible: most of the work
     /// @returns false when the budget ended
-    bool spend(std::uint64_t placings);
+    bool spend(std::size_t options, std::size_t placed);
 
   private:
     StepBudget& budget_;
@@ -92,17 +93,17 @@ class FrontierBounds {
                                                            std::uint32_t depth,
                                                            const FrontierKey& key);
     bool walk(Bound& bound, const std::optional<PackedCost>& upper);
-    void go_on(Bound& bound,
-               std::uint32_t at,
-               std::uint32_t depth,
-               const FrontierStep& step,
-               const std::optional<PackedCost>& upper) const;
+    std::size_t go_on(Bound& bound,
+                      std::uint32_t at,
+                      std::uint32_t depth,
+                      const FrontierStep& step,
+                      const std::optional<PackedCost>& upper) const;
     bool walk_back(Bound& bound);
-    static void settle(Layer& from,
-                       const Layer& to,
-                       std::uint32_t at,
-                       const FrontierStep& step);
-    [[nodiscard]] bool spend(std::size_t placings);
+    static std::size_t settle(Layer& from,
+                              const Layer& to,
+                              std::uint32_t at,
+                              const FrontierStep& step);
+    [[nodiscard]] bool spend(const FrontierStep& step, std::size_t placed);
 
     const FrontierModel& model_;
     StepBudget& budget_;

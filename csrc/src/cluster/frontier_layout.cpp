@@ -23,29 +23,33 @@ FrontierModel::LocalField FrontierModel::local_field(std::uint32_t level,
                                                      std::uint32_t podset) const {
     LocalField field;
     bool has_slices = false;
-    bool has_counts = false;
+    bool must_count = false;
     for (const std::uint32_t r : rules_at_[level]) {
         const Rule& rule = rules_[r];
         if (rule.type == RuleType::within || rule.podset != podset) {
             continue;
         }
-        has_counts = has_counts || rule.type != RuleType::multiple;
         if (rule.type == RuleType::multiple) {
             has_slices = true;
             field.modulus = std::lcm(field.modulus, rule.number);
+        } else {
+            field.counting.push_back(r);
+            must_count = must_count || rule.unmet == no_index;
         }
     }
     const std::uint32_t count = counts_[podset];
-    if (has_counts || (has_slices && field.modulus >= count)) {
-        field.memory = Memory::count;
-        field.mask = full(count);
-    } else if (has_slices) {
-        field.memory = Memory::remainder;
-        field.mask = full(field.modulus);
-    } else if (has_cost_ && problem_.podsets[podset].lowest_level == level) {
-        field.memory = Memory::some;
-        field.mask = 1;
+    const bool wastes = has_cost_ && problem_.podsets[podset].lowest_level == level;
+    field.later = wastes ? Memory::some : Memory::none;
+    if (has_slices) {
+        field.later = Memory::remainder;
     }
+    if (must_count || field.modulus >= std::max(count, 2U)) {
+        field.later = Memory::count;
+    }
+    field.memory = field.counting.empty() ? field.later : Memory::count;
+    field.mask =
+        full(field.memory == Memory::remainder ? field.modulus
+                                               : field.keep(field.memory, count));
     return field;
 }
 

@@ -18,7 +18,7 @@ namespace {
 
 // Of the pod of a PodSet of which the fewest fit in a node: what others weigh is a
 // part.
-constexpr std::uint32_t unit_weight = 16;
+constexpr std::uint32_t unit_weight = 8;
 
 }  // namespace
 
@@ -442,9 +442,9 @@ bool FrontierModel::end(const FrontierView& view,
     return true;
 }
 
-std::optional<FrontierModel> frontier_model(const GangProblem& problem,
-                                            bool use_possible,
-                                            bool least_cost) {
+std::vector<FrontierModel> frontier_models(const GangProblem& problem,
+                                           bool use_possible,
+                                           bool least_cost) {
     std::vector<std::uint32_t> given(problem.nodes.size());
     std::iota(given.begin(), given.end(), 0);
     std::vector<std::vector<std::uint32_t>> orders{given, order_by_domain(problem)};
@@ -454,15 +454,27 @@ std::optional<FrontierModel> frontier_model(const GangProblem& problem,
             return problem.nodes[n].domains[level];
         });
     }
-    std::optional<FrontierModel> best;
+    std::vector<std::pair<std::uint64_t, FrontierModel>> models;
+    std::set<std::pair<std::uint64_t, std::uint64_t>> kinds;
     for (std::vector<std::uint32_t>& order : orders) {
         auto model =
             FrontierModel::make(problem, std::move(order), use_possible, least_cost);
-        if (model && (!best || model->expected_keys() < best->expected_keys())) {
-            best.emplace(std::move(*model));
+        if (!model) {
+            continue;
+        }
+        const std::uint64_t keys = model->expected_keys();
+        if (kinds.emplace(model->nested_levels(), keys).second) {
+            models.emplace_back(keys, std::move(*model));
         }
     }
-    return best;
+    std::vector<std::size_t> ranks(models.size());
+    std::iota(ranks.begin(), ranks.end(), 0);
+    std::ranges::stable_sort(ranks, {}, [&](std::size_t i) { return models[i].first; });
+    std::vector<FrontierModel> out;
+    for (const std::size_t i : ranks) {
+        out.push_back(std::move(models[i].second));
+    }
+    return out;
 }
 
 }  // namespace topoalloc

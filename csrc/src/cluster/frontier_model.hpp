@@ -138,14 +138,19 @@ class FrontierModel {
     };
     struct LocalField {
         Memory memory = Memory::none;
+        /// What is kept once the `counting` rules, all preferred, are broken.
+        Memory later = Memory::none;
+        std::vector<std::uint32_t> counting;
         std::uint32_t shift = 0, modulus = 1;
         std::uint64_t mask = 0;
-        [[nodiscard]] std::uint64_t with(std::uint64_t before,
-                                         std::uint64_t pods) const {
-            if (memory == Memory::remainder) {
-                return (before + pods - 1) % modulus + 1;
+        [[nodiscard]] std::uint64_t keep(Memory how, std::uint64_t pods) const {
+            if (pods == 0 || how == Memory::none) {
+                return 0;
             }
-            return memory == Memory::some ? 1 : before + pods;
+            if (how == Memory::remainder) {
+                return (pods - 1) % modulus + 1;
+            }
+            return how == Memory::some ? 1 : pods;
         }
     };
     struct LevelLayout {
@@ -263,8 +268,17 @@ class FrontierStep {
                const FrontierOption& option,
                FrontierKey& key,
                PackedCost& cost) const;
+    bool count_podset(const Level& level,
+                      const FrontierModel::LocalField& field,
+                      std::uint32_t podset,
+                      std::uint64_t pods,
+                      FrontierKey& key,
+                      PackedCost& cost) const;
     bool close(const Level& level, FrontierKey& key, PackedCost& cost) const;
+    [[nodiscard]] FrontierModel::Memory memory_of(
+        const FrontierModel::LocalField& field, const FrontierKey& key) const;
     bool lose(const Rule& rule, FrontierKey& key, PackedCost& cost) const;
+    void forget(const Rule& rule, FrontierKey& key) const;
     bool go_within(const Rule& rule,
                    const Place& at,
                    FrontierKey& key,
@@ -280,9 +294,10 @@ class FrontierStep {
     std::vector<PackedCost> charges_;  // by option: what no key changes
 };
 
-/// The model over that order of the nodes in which the fewest keys are to be expected.
-[[nodiscard]] std::optional<FrontierModel> frontier_model(const GangProblem& problem,
-                                                          bool use_possible,
-                                                          bool least_cost);
+/// Models over orders of the nodes that differ, those first in which the fewest keys
+/// are to be expected: which is the best shows only in the search.
+[[nodiscard]] std::vector<FrontierModel> frontier_models(const GangProblem& problem,
+                                                         bool use_possible,
+                                                         bool least_cost);
 
 }  // namespace topoalloc

@@ -14,57 +14,45 @@ namespace topoalloc {
 namespace {
 
 // Walks side by side, at first, and how much wider each time.
-constexpr std::size_t first_width = 256;
+constexpr std::size_t first_width = 512;
 constexpr std::size_t wider = 8;
-// Steps for bounds, at first; then as many as for the last walk.
-constexpr std::uint64_t first_steps = 10'000;
+// Steps for a bound, at first, and the least for all of them later.
+constexpr std::uint64_t first_steps = 16'000;
 
 // The least cost of what has no plan.
 constexpr PackedCost nothing{{~std::uint64_t{0}, ~std::uint64_t{0}, ~std::uint64_t{0}}};
+
+// The best so far, of all orders of the nodes.
+struct KnownPlan {
+    std::optional<PackedCost> cost;
+    std::vector<CountVector> pods;  // none where only the cost is known
+};
 
 class FrontierSearch {
   public:
     FrontierSearch(const FrontierModel& model,
                    bool least_cost,
-                   const GangCost* start,
+                   KnownPlan& known,
                    StepBudget& budget)
         : model_(model),
           least_cost_(least_cost),
+          best_(known.cost),
+          pods_(known.pods),
           budget_(budget),
           steps_(budget),
           bounds_(model, budget),
           view_(model.view(model.all_podsets(), model.all_levels())) {
-        if (start != nullptr) {
-            best_ = model.pack(*start);
-        }
+        list_views();
     }
 
-    FrontierResult run() {
-        list_views();
-        FrontierResult result;
-        std::size_t width = first_width;
-        std::size_t views = model_.podsets();
-        std::uint64_t views_steps = first_steps;
-        while (!budget_.limited) {
-            add_bounds(views, views_steps);
-            is_whole_ = true;
-            const std::uint64_t before = budget_.steps;
-            walk(width);
-            if (!pods_.empty() && !least_cost_) {
-                break;
-            }
-            if (is_whole_ && !budget_.limited) {
-                result.is_proved = true;
-                break;
-            }
-            width *= wider;
-            views = views_.size();
-            views_steps = std::max(first_steps, budget_.steps - before);
-        }
-        if (!pods_.empty()) {
-            result.pods = std::move(pods_);
-        }
-        return result;
+    /// So many walks side by side. True when nothing better was missed.
+    bool run(std::size_t width) {
+        add_bounds();
+        const std::uint64_t before = budget_.steps;
+        is_whole_ = true;
+        walk(width);
+        views_steps_ = std::max(first_steps, budget_.steps - before);
+        return is_whole_ && !budget_.limited;
     }
 
   private:
@@ -93,46 +81,55 @@ class FrontierSearch {
     void list_views() {
         const std::uint64_t nested = model_.nested_levels();
         const std::uint64_t levels = model_.all_levels();
-        const auto add = [&](std::uint64_t podsets, std::uint64_t of_levels) {
-            const bool is_whole =
-                podsets == model_.all_podsets() && of_levels == levels;
-            if (!is_whole) {
-                views_.push_back({podsets, of_levels});
-            }
-        };
-        const auto add_all = [&](std::uint64_t of_levels) {
-            const std::uint32_t podsets = model_.podsets();
-            for (std::uint32_t p = 0; p < podsets; ++p) {
-                add(bit(p), of_levels);
-            }
-            const std::uint32_t plain = podsets - (model_.has_weight() ? 1 : 0);
-            for (std::uint32_t p = 0; plain > 2 && p < plain; ++p) {
-                for (std::uint32_t q = p + 1; q < plain; ++q) {
-                    add(bit(p) | bit(q), of_levels);
-                }
-            }
-        };
-        add_all(nested);
+        add_single_views(nested);
         if (nested != levels) {
-            add_all(levels);
-            add(model_.all_podsets(), nested);
+            add_single_views(levels);
+        }
+        add_pair_views(nested);
+        if (nested != levels) {
+            add_view(model_.all_podsets(), nested);
+            add_pair_views(levels);
         }
     }
 
-    // In all no more than so many steps, and for none more than a part of them.
-    void add_bounds(std::size_t views, std::uint64_t most_steps) {
-        const std::uint64_t end = budget_.steps + most_steps;
-        for (std::size_t i = 0; i < std::min(views, views_.size()); ++i) {
+    void add_view(std::uint64_t podsets, std::uint64_t levels) {
+        if (podsets != model_.all_podsets() || levels != model_.all_levels()) {
+            views_.push_back({podsets, levels});
+        }
+    }
+
+    void add_single_views(std::uint64_t levels) {
+        // The weight of all, the last one, says most.
+        for (std::uint32_t p = model_.podsets(); p-- > 0;) {
+            add_view(bit(p), levels);
+        }
+    }
+
+    void add_pair_views(std::uint64_t levels) {
+        const std::uint32_t podsets = model_.podsets() - (model_.has_weight() ? 1 : 0);
+        for (std::uint32_t p = 0; podsets > 2 && p < podsets; ++p) {
+            for (std::uint32_t q = p + 1; q < podsets; ++q) {
+                add_view(bit(p) | bit(q), levels);
+            }
+        }
+    }
+
+    // At first those of single PodSets over nested levels. Then as many steps as for
+    // the last walk, and for none more than a part of them.
+    void add_bounds() {
+        const bool is_first = views_steps_ == 0;
+        const std::uint64_t most = is_first ? first_steps : views_steps_ / 4;
+        const std::uint64_t end = budget_.steps + views_steps_;
+        for (std::size_t i = 0; i < views_.size(); ++i) {
             View& view = views_[i];
             const std::uint64_t before = budget_.steps;
-            if (view.is_done || before >= end || view.tried > most_steps / 8) {
-                continue;
+            const bool is_due = is_first
+                                    ? i < model_.podsets()
+                                    : before < end && view.tried <= views_steps_ / 8;
+            if (is_due && !view.is_done) {
+                view.is_done = bounds_.add(view.podsets, view.levels, best_, most);
+                view.tried = budget_.steps - before;
             }
-            view.is_done = bounds_.add(view.podsets,
-                                       view.levels,
-                                       best_,
-                                       std::min(end - before, most_steps / 4));
-            view.tried = budget_.steps - before;
         }
     }
 
@@ -146,10 +143,10 @@ class FrontierSearch {
             const std::vector<std::uint32_t> kept = choose(layer, width);
             Layer next;
             for (const std::uint32_t at : kept) {
-                if (!steps_.spend(step.options())) {
+                if (!steps_.spend(step.options(),
+                                  go_on(layer, at, depth, step, next))) {
                     return;
                 }
-                go_on(layer, at, depth, step, next);
             }
             layer = std::move(next);
         }
@@ -178,17 +175,20 @@ class FrontierSearch {
         return kept;
     }
 
-    void go_on(const Layer& layer,
-               std::uint32_t at,
-               std::uint32_t depth,
-               const FrontierStep& step,
-               Layer& next) {
+    // How many of the options were possible.
+    std::size_t go_on(const Layer& layer,
+                      std::uint32_t at,
+                      std::uint32_t depth,
+                      const FrontierStep& step,
+                      Layer& next) {
+        std::size_t placed = 0;
         for (std::uint32_t option = 0; option < step.options(); ++option) {
             FrontierKey key = layer.keys[at];
             PackedCost cost = layer.walks[at].cost;
             if (!step.place(option, key, cost)) {
                 continue;
             }
+            ++placed;
             const Link link{layer.walks[at].path, option};
             const std::uint32_t known = next.keys.find(key);
             if (known != no_index) {
@@ -200,6 +200,7 @@ class FrontierSearch {
             next.walks.push_back({cost, least.value_or(nothing), no_index});
             add_path(next.walks.back(), link);
         }
+        return placed;
     }
 
     void add_path(Walk& walk, const Link& link) {
@@ -279,6 +280,8 @@ class FrontierSearch {
 
     const FrontierModel& model_;
     bool least_cost_;
+    std::optional<PackedCost>& best_;
+    std::vector<CountVector>& pods_;
     StepBudget& budget_;
     FrontierSteps steps_;
     FrontierBounds bounds_;
@@ -286,8 +289,7 @@ class FrontierSearch {
     std::vector<View> views_;
     std::vector<Link> links_;
     bool is_whole_ = false;
-    std::optional<PackedCost> best_;
-    std::vector<CountVector> pods_;
+    std::uint64_t views_steps_ = 0;  // for bounds before the next walk
 };
 
 }  // namespace
@@ -297,11 +299,36 @@ std::optional<FrontierResult> search_frontier(const GangProblem& problem,
                                               bool least_cost,
                                               const GangCost* start,
                                               StepBudget& budget) {
-    const auto model = frontier_model(problem, use_possible, least_cost);
-    if (!model) {
+    const std::vector<FrontierModel> models =
+        frontier_models(problem, use_possible, least_cost);
+    if (models.empty()) {
         return std::nullopt;
     }
-    return FrontierSearch(*model, least_cost, start, budget).run();
+    KnownPlan known;
+    if (start != nullptr) {
+        known.cost = models.front().pack(*start);
+    }
+    std::vector<FrontierSearch> searches;
+    for (const FrontierModel& model : models) {
+        searches.emplace_back(model, least_cost, known, budget);
+    }
+    FrontierResult result;
+    const auto is_done = [&] {
+        return result.is_proved || budget.limited ||
+               (!least_cost && !known.pods.empty());
+    };
+    // Most are proved in the first order. Others follow with fewer walks: where one of
+    // them is much better, these are enough.
+    for (std::size_t width = first_width; !is_done(); width *= wider) {
+        for (std::size_t i = 0; i < searches.size() && !is_done(); ++i) {
+            const std::size_t own = i == 0 ? width : width / wider;
+            result.is_proved = own >= first_width && searches[i].run(own);
+        }
+    }
+    if (!known.pods.empty()) {
+        result.pods = std::move(known.pods);
+    }
+    return result;
 }
 
 }  // namespace topoalloc

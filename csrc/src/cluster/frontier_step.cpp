@@ -61,8 +61,41 @@ bool FrontierStep::lose(const Rule& rule, FrontierKey& key, PackedCost& cost) co
     if (rule.field.get(key) != rule.broken) {
         rule.field.set(key, rule.broken);
         cost += model_.costs_.pack(FrontierModel::unmet_fields + rule.unmet, 1);
+        if (rule.type != RuleType::within && rule.level < model_.levels_) {
+            forget(rule, key);
+        }
     }
     return true;
+}
+
+// What a Domain keeps of its pods, as far as its rules can still hold.
+FrontierModel::Memory FrontierStep::memory_of(const FrontierModel::LocalField& field,
+                                              const FrontierKey& key) const {
+    if (field.memory == field.later) {
+        return field.memory;
+    }
+    const bool is_lost = std::ranges::all_of(field.counting, [&](std::uint32_t r) {
+        const Rule& rule = model_.rules_[r];
+        return rule.field.get(key) == rule.broken;
+    });
+    return is_lost ? field.later : field.memory;
+}
+
+// Numbers of pods that only a broken rule asked for.
+void FrontierStep::forget(const Rule& rule, FrontierKey& key) const {
+    const auto& layout = model_.layouts_[rule.level];
+    const auto& field = layout.podsets[rule.podset];
+    const auto memory = memory_of(field, key);
+    if (memory == field.memory) {
+        return;
+    }
+    for (const KeyField& slot : layout.fields) {
+        const std::uint64_t local = slot.get(key);
+        const std::uint64_t pods = (local >> field.shift) & field.mask;
+        slot.set(key,
+                 (local & ~(field.mask << field.shift)) |
+                     (field.keep(memory, pods) << field.shift));
+    }
 }
 
 // Pods of a Within in one more node: its field has 0, one more than a Domain, or that
@@ -135,33 +168,45 @@ bool FrontierStep::count(const Level& level,
                          const FrontierOption& option,
                          FrontierKey& key,
                          PackedCost& cost) const {
-    using Memory = FrontierModel::Memory;
     std::uint64_t local = level.field.get(key);
     if ((local & 1) == 0) {
         cost += level.charge;
         local |= 1;
     }
+    level.field.set(key, local);
     for (const auto& [p, pods] : option.parts) {
         const auto& field = model_.layouts_[level.level].podsets[p];
-        if (field.memory == Memory::none) {
-            continue;
-        }
-        const std::uint64_t before = (local >> field.shift) & field.mask;
-        const std::uint64_t after = field.with(before, pods);
-        if (before == 0 && model_.has_cost_ &&
-            model_.problem_.podsets[p].lowest_level == level.level) {
-            cost += model_.charge_waste(*level.at, p);
-        }
-        const auto keeps = [&](const Rule* rule) {
-            return rule->type != RuleType::at_most || rule->podset != p ||
-                   after <= rule->number || lose(*rule, key, cost);
-        };
-        if (!std::ranges::all_of(level.rules, keeps)) {
+        if (field.memory != FrontierModel::Memory::none &&
+            !count_podset(level, field, p, pods, key, cost)) {
             return false;
         }
-        local = (local & ~(field.mask << field.shift)) | (after << field.shift);
     }
-    level.field.set(key, local);
+    return true;
+}
+
+bool FrontierStep::count_podset(const Level& level,
+                                const FrontierModel::LocalField& field,
+                                std::uint32_t podset,
+                                std::uint64_t pods,
+                                FrontierKey& key,
+                                PackedCost& cost) const {
+    const auto before = [&] {
+        return (level.field.get(key) >> field.shift) & field.mask;
+    };
+    if (before() == 0 && model_.has_cost_ &&
+        model_.problem_.podsets[podset].lowest_level == level.level) {
+        cost += model_.charge_waste(*level.at, podset);
+    }
+    for (const Rule* rule : level.rules) {
+        if (rule->type == RuleType::at_most && rule->podset == podset &&
+            before() + pods > rule->number && !lose(*rule, key, cost)) {
+            return false;
+        }
+    }
+    // What is kept may have become less just now.
+    const std::uint64_t after = field.keep(memory_of(field, key), before() + pods);
+    const std::uint64_t local = level.field.get(key) & ~(field.mask << field.shift);
+    level.field.set(key, local | (after << field.shift));
     return true;
 }
 

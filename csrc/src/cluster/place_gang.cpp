@@ -16,10 +16,12 @@
 namespace topoalloc {
 namespace {
 
-// Parts of the steps that go to a tree of Domains before all else, and to a plan
-// without proof.
-constexpr std::uint64_t tree_share = 8;
-constexpr std::uint64_t turn_share = 8;
+// The part of the steps that goes to a tree of Domains before all else, and to a plan
+// without proof: so many at most. With more nodes the tree gets half: it alone can be
+// expected to come to an end.
+constexpr std::uint64_t first_share = 8;
+constexpr std::uint64_t first_steps = 125'000;
+constexpr std::size_t many_nodes = 256;
 
 struct Candidate {
     std::uint64_t short_pods = 0;
@@ -259,10 +261,10 @@ Outcome solve_by_nodes(const GangProblem& problem,
     return outcome;
 }
 
-// A part of what is left of a budget.
+// With so many steps of the budget.
 template <class F>
-auto spend_part(StepBudget& budget, std::uint64_t share, F&& solve) {
-    StepBudget part{0, (budget.max_steps - budget.steps) / share};
+auto spend_part(StepBudget& budget, std::uint64_t steps, F&& solve) {
+    StepBudget part{0, steps};
     auto found = solve(part);
     std::ignore = budget.spend(part.steps);
     return found;
@@ -292,12 +294,18 @@ Outcome solve_plan(const GangProblem& problem,
                    StepBudget& budget) {
     const bool has_turns = problem.podsets.size() > 1 && !use_possible;
     const auto in_turn = [&](StepBudget& part) { return solve_in_turn(problem, part); };
+    const auto first = [&] {
+        return std::min(first_steps, (budget.max_steps - budget.steps) / first_share);
+    };
     if (has_turns && !least_cost) {
-        if (auto found = spend_part(budget, turn_share, in_turn)) {
+        if (auto found = spend_part(budget, first(), in_turn)) {
             return {true, std::move(found)};
         }
     }
-    auto on_tree = spend_part(budget, tree_share, [&](StepBudget& part) {
+    const std::uint64_t tree_steps = problem.nodes.size() > many_nodes
+                                         ? (budget.max_steps - budget.steps) / 2
+                                         : first();
+    auto on_tree = spend_part(budget, tree_steps, [&](StepBudget& part) {
         return solve_on_tree(problem, use_possible, least_cost, part);
     });
     if (on_tree && on_tree->is_known) {
@@ -308,7 +316,7 @@ Outcome solve_plan(const GangProblem& problem,
         start = std::move(on_tree->best);
     }
     if (has_turns && least_cost) {
-        if (auto found = spend_part(budget, turn_share, in_turn)) {
+        if (auto found = spend_part(budget, first(), in_turn)) {
             keep_better(start, std::move(*found));
         }
     }
