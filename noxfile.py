@@ -309,6 +309,7 @@ def oracle_brute(session: nox.Session) -> None:
         ("oracle_run", "1000000"),
         ("oracle_batch_run", "100000"),
         ("oracle_gang_run", "100000"),
+        ("oracle_rail_run", "20000"),
         ("oracle_cluster_run", "100000"),
         ("oracle_claim_run", "300000"),
     ):

@@ -311,14 +311,15 @@ void commit(ClusterObject& self, const PlanObject& plan) {
 void adopt(
     ClusterObject& self,
     const std::shared_ptr<Gang>& gang,
-    const std::vector<std::tuple<std::uint32_t, std::uint32_t, std::string>>& pods) {
+    const std::vector<std::tuple<std::uint32_t, std::uint32_t, std::string>>& pods,
+    GangRails rails) {
     std::vector<PodPlace> places;
     places.reserve(pods.size());
     for (const auto& [podset, index, node] : pods) {
         places.push_back({podset, index, node, nullptr});
     }
     const py::gil_scoped_release release;
-    self.core->adopt(gang, std::move(places));
+    self.core->adopt(gang, std::move(places), std::move(rails));
 }
 
 void release_pods(ClusterObject& self,
@@ -328,7 +329,7 @@ void release_pods(ClusterObject& self,
     self.core->release(gang, pods);
 }
 
-// Gang and rows of its pods, by name
+// Gang, rows of its pods and its rails, by name
 py::dict running_gangs(const ClusterObject& self) {
     const std::map<std::string, RunningGang> gangs = [&] {
         const py::gil_scoped_release release;
@@ -338,7 +339,8 @@ py::dict running_gangs(const ClusterObject& self) {
     for (const auto& [name, running] : gangs) {
         rows[py::str(name)] = py::make_tuple(
             std::const_pointer_cast<Gang>(running.gang),
-            pod_rows(*running.gang, running.pods, machines_of(self, running.pods)));
+            pod_rows(*running.gang, running.pods, machines_of(self, running.pods)),
+            running.rails);
     }
     return rows;
 }
@@ -432,7 +434,11 @@ void bind_gangs(ClusterClass& cls) {
              &check_gang,
              py::arg("gang").none(false),
              py::arg("max_steps"))
-        .def("adopt_gang", &adopt, py::arg("gang").none(false), py::arg("pods"))
+        .def("adopt_gang",
+             &adopt,
+             py::arg("gang").none(false),
+             py::arg("pods"),
+             py::arg("rails"))
         .def("place_gang",
              &place_gang,
              py::arg("gang").none(false),
@@ -460,6 +466,8 @@ void bind_cluster(py::module_& m) {
             })
         .def_property_readonly(
             "cost_row", [](const PlanObject& self) { return cost_row(self.plan.cost); })
+        .def_property_readonly("rail_rows",
+                               [](const PlanObject& self) { return self.plan.rails; })
         .def_property_readonly("pod_rows", [](const PlanObject& self) {
             return pod_rows(*self.plan.verdict.gang, self.plan.pods, self.machines);
         });

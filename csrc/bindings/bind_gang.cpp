@@ -20,7 +20,7 @@ namespace {
 using Strings = std::vector<std::string>;
 /// level, size
 using SliceRow = std::tuple<std::string, std::uint32_t>;
-/// class, level, at_most; 0 where the class has none
+/// class, level or class of devices, at_most; 0 where the class has none
 using ConstraintRow = std::tuple<std::string, std::string, std::uint32_t>;
 /// label, operator, values
 using WhereRow = std::tuple<std::string, std::string, Strings>;
@@ -58,8 +58,11 @@ GangConstraint constraint_from(const ConstraintRow& row) {
     if (kind == "Balanced") {
         return Balanced{level};
     }
+    if (kind == "Rails") {
+        return Rails{level};
+    }
     throw InvalidRequestError("constraint: '" + kind +
-                              "', want Within, Spread or Balanced");
+                              "', want Within, Spread, Balanced or Rails");
 }
 
 Condition condition_from(const WhereRow& row) {
@@ -139,6 +142,9 @@ ConstraintRow constraint_row(const GangConstraint& constraint) {
     }
     if (const auto* spread = std::get_if<Spread>(&constraint)) {
         return {"Spread", spread->level, spread->at_most};
+    }
+    if (const auto* rails = std::get_if<Rails>(&constraint)) {
+        return {"Rails", rails->device_class, 0};
     }
     return {"Balanced", std::get<Balanced>(constraint).level, 0};
 }

@@ -472,11 +472,24 @@ std::uint32_t domain_of(const Plain& plain, const std::string& level, std::uint3
     return level == "node" ? n : plain.racks[n];
 }
 
+// Requires: not Rails, which are of no level.
+std::string level_of(const GangConstraint& rule) {
+    return std::visit(
+        [](const auto& of) -> std::string {
+            if constexpr (requires { of.level; }) {
+                return of.level;
+            } else {
+                return {};
+            }
+        },
+        rule);
+}
+
 bool keeps_rule(const Plain& plain,
                 const GangConstraint& rule,
                 const std::vector<std::uint32_t>& nodes) {
     std::map<std::uint32_t, std::uint32_t> counts;
-    const std::string level = std::visit([](const auto& of) { return of.level; }, rule);
+    const std::string level = level_of(rule);
     for (const std::uint32_t n : nodes) {
         ++counts[domain_of(plain, level, n)];
     }
@@ -655,7 +668,7 @@ std::optional<std::string> lowest_level(const PodSet& podset) {
         lowest = lowest == "node" ? *lowest : level;
     };
     for (const GangConstraint& rule : podset.require) {
-        add(std::visit([](const auto& of) { return of.level; }, rule));
+        add(level_of(rule));
     }
     for (const Slice& slice : podset.slices) {
         add(slice.level);

@@ -18,6 +18,7 @@ from topoalloc._gang_answer import GangPlan, GangVerdict, PodPlace
 from topoalloc._machine import Machine
 from topoalloc._policy import Policy
 from topoalloc._quantity import counted, shown
+from topoalloc._rails import RailLists, lists_of
 from topoalloc._request import Request
 
 __all__ = ["Cluster", "DomainHeadroom", "NodeDescription", "RunningGang"]
@@ -60,6 +61,8 @@ class RunningGang(NamedTuple):
     gang: Gang
     pods: list[PodPlace]
     """By PodSet, then rank; those that were released are left out."""
+    rails: RailLists
+    """PodSet to class of its `Rails` to sets of indices, by pod of a node."""
 
 
 class Cluster(_core.Cluster):
@@ -448,10 +451,12 @@ class Cluster(_core.Cluster):
     @property
     def gangs(self) -> dict[str, RunningGang]:
         """What runs, by name of the Gang."""
-        return {
-            name: RunningGang(Gang._of(compiled), [*map(PodPlace._make, rows)])
-            for name, (compiled, rows) in self.running_gangs().items()
-        }
+        found = {}
+        for name, (compiled, rows, rails) in self.running_gangs().items():
+            gang = Gang._of(compiled)
+            pods = [*map(PodPlace._make, rows)]
+            found[name] = RunningGang(gang, pods, lists_of(gang, rails))
+        return found
 
     def register(self, gang: Gang) -> None:
         """Keep the sums that answer `check` for the shape of a Gang, from now on.
@@ -464,7 +469,8 @@ class Cluster(_core.Cluster):
         Parameters
         ----------
         gang : Gang
-            Of the shape: one PodSet, no Group, no `Balanced`, levels of one tree.
+            Of the shape: one PodSet, no Group, no `Balanced` or `Rails`, levels of one
+            tree.
 
         Raises
         ------

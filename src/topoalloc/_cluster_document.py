@@ -12,6 +12,7 @@ from topoalloc._canonical import canonical
 from topoalloc._machine import Machine
 from topoalloc._node_names import is_plain, ranges_of
 from topoalloc._policy import Policy
+from topoalloc._rails import rail_document
 from topoalloc._records import state_document
 from topoalloc._request import API_VERSION
 
@@ -163,7 +164,10 @@ def _gang_entries(cluster: Cluster) -> tuple[list[dict[str, Any]], dict[str, set
                 }
             )
         if pods:
-            entries.append({"gang": running.gang.to_dict(), "pods": pods})
+            entry = {"gang": running.gang.to_dict(), "pods": pods}
+            if running.rails:
+                entry["rails"] = rail_document(running.rails)
+            entries.append(entry)
     return entries, owners
 
 

@@ -21,6 +21,7 @@ from topoalloc._machine import Machine
 from topoalloc._node_names import names_in
 from topoalloc._policy import Policy
 from topoalloc._quantity import shown
+from topoalloc._rails import rows_of
 from topoalloc._request import check_header
 from topoalloc._snapshot import (
     _digits,
@@ -78,7 +79,7 @@ _KEYS: Final = {
         "cordoned_devices",
     ),
     "taken": ("owner", "pus", "memory", "hugepages", "devices"),
-    "gang": ("gang", "pods"),
+    "gang": ("gang", "pods", "rails"),
     "pod": ("podset", "index", "node", "placement"),
 }
 _SOURCES: Final = ("preset", "synthetic", "file", "machine")
@@ -451,7 +452,8 @@ def _run(cluster: Cluster, path: str, entry: object, known: set[str]) -> None:
         _hold(cluster.node(node), at, f"{gang.name}/{name}/{index}", podset, fields)
         rows.append((number, index, node))
     with _at(path):
-        cluster.adopt_gang(gang._compiled, rows)
+        rails = rows_of("rails", gang, body.get("rails", {}))
+        cluster.adopt_gang(gang._compiled, rows, rails)
 
 
 def _hold(

@@ -19,6 +19,7 @@ __all__ = [
     "GangConstraint",
     "Group",
     "PodSet",
+    "Rails",
     "Slice",
     "Spread",
     "Taint",
@@ -310,6 +311,42 @@ class Balanced:
 
 
 @dataclass(frozen=True, slots=True)
+class Rails:
+    """The j-th pod on every node holds the same indices of devices of a class.
+
+    There is one list of sets of indices (``Device.index``), the same for all nodes, and
+    the j-th pod of the PodSet on each node holds the devices of the j-th set. The plan
+    shows the list; a Gang keeps it for as long as it runs.
+
+    Parameters
+    ----------
+    device_class : str
+        Of which the Request asks for whole devices or shares of them.
+
+    Raises
+    ------
+    InvalidRequestError
+        It is no name.
+
+    Examples
+    --------
+    >>> Rails("nic")
+    Rails(device_class='nic')
+    """
+
+    device_class: str
+
+    def __post_init__(self) -> None:
+        """Check the field."""
+        name_text("Rails.device_class", self.device_class)
+
+    @property
+    def row(self) -> tuple[str, str, int]:
+        """The form that the core reads."""
+        return ("Rails", self.device_class, 0)
+
+
+@dataclass(frozen=True, slots=True)
 class Slice:
     """Each Domain of a level holds a multiple of so many of the pods.
 
@@ -348,13 +385,14 @@ class Slice:
         return (self.level, self.size)
 
 
-GangConstraint: TypeAlias = Within | Spread | Balanced
-"""An entry of ``require`` or ``prefer`` of a `PodSet`."""
+GangConstraint: TypeAlias = Within | Spread | Balanced | Rails
+"""An entry of ``require`` of a `PodSet`; all but `Rails` may be preferred, too."""
 
 _CONSTRAINTS: dict[str, type[GangConstraint]] = {
     "within": Within,
     "spread": Spread,
     "balanced": Balanced,
+    "rails": Rails,
 }
 
 
@@ -482,8 +520,8 @@ class PodSet(_Compact):
         Pods wanted, 1 to 2^32 - 1.
     min_count : int, optional
         Pods without which the Gang does not start, 0 to `count`; by default `count`.
-    require : sequence of Within, Spread or Balanced, optional
-        All must hold.
+    require : sequence of Within, Spread, Balanced or Rails, optional
+        All must hold; `Rails` at most once for a class.
     prefer : sequence of Within, Spread or Balanced, optional
         At most 8, the most wanted first.
     slices : sequence of Slice, optional
@@ -512,7 +550,7 @@ class PodSet(_Compact):
     count: int
     min_count: int | None = None
     require: Sequence[GangConstraint] = ()
-    prefer: Sequence[GangConstraint] = ()
+    prefer: Sequence[Within | Spread | Balanced] = ()
     slices: Sequence[Slice] = ()
     where: Mapping[str, LabelCondition] = field(default_factory=dict)
     tolerations: Sequence[Toleration] = ()
@@ -531,8 +569,7 @@ class PodSet(_Compact):
             raise InvalidRequestError(
                 f"PodSet.min_count: {least}, want at most the count, {count}"
             )
-        classes = (Within, Spread, Balanced)
-        prefer = _instances("PodSet.prefer", self.prefer, classes)
+        prefer = _instances("PodSet.prefer", self.prefer, (Within, Spread, Balanced))
         if len(prefer) > _MAX_PREFER:
             raise InvalidRequestError(
                 f"PodSet.prefer: {len(prefer)} entries, want at most {_MAX_PREFER}"
@@ -540,7 +577,7 @@ class PodSet(_Compact):
         _set(
             self,
             min_count=least,
-            require=_instances("PodSet.require", self.require, classes),
+            require=_require("PodSet.require", self.require, self.request),
             prefer=prefer,
             slices=_slices("PodSet.slices", self.slices, count),
             where=_where("PodSet.where", self.where),
@@ -573,7 +610,7 @@ class PodSet(_Compact):
             count,
             least,
             [_constraint_of_row(*entry) for entry in require],
-            [_constraint_of_row(*entry) for entry in prefer],
+            [_preference_of_row(*entry) for entry in prefer],
             [Slice(*entry) for entry in slices],
             {label: _condition(op, values) for label, op, values in where},
             [Toleration(*entry) for entry in tolerations],
@@ -602,7 +639,39 @@ def _slices(name: str, slices: object, count: int) -> tuple[Slice, ...]:
     return found
 
 
-def _constraint_of_row(kind: str, level: str, at_most: int) -> GangConstraint:
+def _require(
+    name: str, require: object, request: Request
+) -> tuple[GangConstraint, ...]:
+    found = _instances(name, require, (Within, Spread, Balanced, Rails))
+    railed = set()
+    for i, entry in enumerate(found):
+        if not isinstance(entry, Rails):
+            continue
+        path = f"{name}[{i}].device_class: {shown(entry.device_class)}"
+        wanted = request.devices.get(entry.device_class)
+        if wanted is None:
+            raise InvalidRequestError(
+                f"{path}, want a class of which the request asks for devices"
+            )
+        if wanted.partition is not None:
+            raise InvalidRequestError(
+                f"{path} in partitions, want whole devices or shares of them"
+            )
+        if entry.device_class in railed:
+            raise InvalidRequestError(f"{path} twice, want each class once")
+        railed.add(entry.device_class)
+    return found
+
+
+def _constraint_of_row(kind: str, name: str, at_most: int) -> GangConstraint:
+    if kind == "Rails":
+        return Rails(name)
+    return _preference_of_row(kind, name, at_most)
+
+
+def _preference_of_row(
+    kind: str, level: str, at_most: int
+) -> Within | Spread | Balanced:
     match kind:
         case "Within":
             return Within(level)
@@ -836,6 +905,8 @@ class Gang(_Compact):
 
 
 def _constraint_to_dict(constraint: GangConstraint) -> dict[str, Any]:
+    if isinstance(constraint, Rails):
+        return {"rails": {"class": constraint.device_class}}
     body: dict[str, Any] = {"level": constraint.level}
     if isinstance(constraint, Spread):
         body["at_most"] = constraint.at_most
@@ -945,9 +1016,23 @@ def _read_constraint(path: str, document: object) -> GangConstraint:
         raise InvalidRequestError(
             f"{path}: {shown(kind)}, want one of {', '.join(_CONSTRAINTS)}"
         )
+    at = f"{path}.{kind}"
+    if cls is Rails:
+        return _read_rails(at, body)
     names = dict.fromkeys((f.name for f in fields(cls)), _as_is)
-    constraint: GangConstraint = _read(f"{path}.{kind}", body, cls, names)
+    constraint: GangConstraint = _read(at, body, cls, names)
     return constraint
+
+
+def _read_rails(path: str, body: object) -> Rails:
+    if not isinstance(body, Mapping):
+        raise InvalidRequestError(f"{path}: {type(body).__name__}, want an object")
+    for key in body:
+        if key != "class":
+            raise InvalidRequestError(f"{path}: {shown(key)}, want class")
+    if "class" not in body:
+        raise InvalidRequestError(f"{path}.class: absent, want it given")
+    return Rails(name_text(f"{path}.class", body["class"]))
 
 
 def _read_constraints(path: str, value: object) -> list[GangConstraint]:

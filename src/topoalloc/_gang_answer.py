@@ -13,6 +13,7 @@ from topoalloc._errors import InvalidRequestError, StateError, UndecidedError
 from topoalloc._gang import Gang
 from topoalloc._gang_explanation import GangExplanation, gang_explanation
 from topoalloc._quantity import counted
+from topoalloc._rails import RailLists, lists_of, rail_document
 from topoalloc._records import Placement, Status
 from topoalloc._request import API_VERSION
 
@@ -320,6 +321,15 @@ class GangPlan:
         return [*self._places()]
 
     @property
+    def rails(self) -> RailLists:
+        """What pods with `Rails` hold: PodSet to class to sets of indices.
+
+        The j-th set is of the j-th pod of the PodSet on every node. Empty where there
+        is no plan, or no `Rails`.
+        """
+        return lists_of(self.gang, self._compiled.rail_rows)
+
+    @property
     def nodes(self) -> dict[str, list[PodPlace]]:
         """Node to the pods there, for each node with one."""
         found: dict[str, list[PodPlace]] = {}
@@ -347,7 +357,7 @@ class GangPlan:
         dict
             Plain values; ``schemas/gang_plan.json`` describes it.
         """
-        cost = self.cost
+        cost, rails = self.cost, self.rails
         return {
             "apiVersion": API_VERSION,
             "kind": "GangPlan",
@@ -362,7 +372,7 @@ class GangPlan:
                 }
                 for pod in self._places()
             ],
-        }
+        } | ({"rails": rail_document(rails)} if rails else {})
 
     def __copy__(self) -> Self:
         """Return the GangPlan itself: it cannot change."""

@@ -364,6 +364,12 @@ def test_check_as_json_is_the_verdict_with_its_reason(shell: Shell) -> None:
     assert no["explanation"]["relaxations"][-1]["change"] == "count=4"
 
 
+def test_place_prints_the_rails(shell: Shell) -> None:
+    words = ("--pods", "4", "--gpus", "2", "--spread", "node=2", "--rails", "gpu")
+    result = shell("place", "c.json", *words)
+    assert "\nrails of worker: gpu 0+1, 2+3\n" in result.out
+
+
 def test_options_make_the_gang(shell: Shell) -> None:
     words: tuple[str, ...] = (
         "--pods",
@@ -377,6 +383,7 @@ def test_options_make_the_gang(shell: Shell) -> None:
     )
     words += ("--slice", "rack=2", "--within", "block", "--spread", "node")
     words += ("--spread", "rack=4", "--balanced", "rack", "--require", "align:package")
+    words += ("--rails", "gpu")
     document = shell.json("check", "c.json", *words, "--cores", "2")
     assert (
         document["gang"]
@@ -395,6 +402,7 @@ def test_options_make_the_gang(shell: Shell) -> None:
                         ta.Spread("node"),
                         ta.Spread("rack", 4),
                         ta.Balanced("rack"),
+                        ta.Rails("gpu"),
                     ],
                     slices=[ta.Slice("rack", 2)],
                 )

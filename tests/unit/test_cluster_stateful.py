@@ -107,9 +107,12 @@ def domain_of(cluster: ta.Cluster, node: str, level: str) -> object:
 
 
 def holds(
-    cluster: ta.Cluster, rule: ta.Within | ta.Spread | ta.Balanced, nodes: Any
+    cluster: ta.Cluster,
+    rule: ta.Within | ta.Spread | ta.Balanced | ta.Rails,
+    nodes: Any,
 ) -> bool:
     """Say whether a rule holds for pods on these nodes, by its definition."""
+    assert not isinstance(rule, ta.Rails)  # None is drawn here.
     used = [domain_of(cluster, node, rule.level) for node in nodes]
     counts = [used.count(domain) for domain in {*used}]
     if None in used:
@@ -283,7 +286,7 @@ class ClusterLife(RuleBasedStateMachine):
             assert books(self.cluster) == changed
         else:
             self.cluster.commit(plan)
-            assert self.cluster.gangs[gang.name] == (gang, plan.pods)
+            assert self.cluster.gangs[gang.name] == (gang, plan.pods, {})
             if then == "release":
                 self.cluster.release(gang.name)
                 assert books(self.cluster) == before
@@ -296,7 +299,7 @@ class ClusterLife(RuleBasedStateMachine):
     @rule(position=positions, data=st.data())
     def stop(self, position: int, data: st.DataObject) -> None:
         running = self.cluster.gangs
-        gang, pods = running[sorted(running)[position % len(running)]]
+        gang, pods, _ = running[sorted(running)[position % len(running)]]
         pods_of_it = st.sampled_from(pods) if pods else st.nothing()
         gone = data.draw(st.lists(pods_of_it, unique_by=lambda pod: pod[:2]))
         self.cluster.release(gang.name, [(pod.podset, pod.index) for pod in gone])

@@ -94,6 +94,7 @@ VALUES: list[Any] = [
     ta.Within("rack"),
     ta.Spread("rack", 3),
     ta.Balanced("node"),
+    ta.Rails("nic"),
     ta.Slice("rack", 4),
     ta.Taint("k", "v", "NoExecute"),
     ta.Toleration(value=""),
@@ -466,10 +467,15 @@ def gangs(draw: st.DrawFn) -> ta.Gang:
     podsets = [
         ta.PodSet(
             name,
-            ta.Request(cores=draw(st.integers(1, 4)), memory=draw(st.integers(0, 9))),
+            ta.Request(
+                cores=draw(st.integers(1, 4)),
+                memory=draw(st.integers(0, 9)),
+                devices={"nic": 1},
+            ),
             count := draw(st.integers(1, 2**32 - 1)),
             draw(st.none() | st.integers(0, count)),
-            draw(st.lists(constraints, max_size=3)),
+            draw(st.lists(constraints, max_size=3))
+            + draw(st.lists(st.just(ta.Rails("nic")), max_size=1)),
             draw(st.lists(constraints, max_size=3)),
             [ta.Slice(draw(levels), count)] if draw(st.booleans()) else [],
             draw(st.dictionaries(names, conditions, max_size=3)),

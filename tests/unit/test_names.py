@@ -45,6 +45,7 @@ CONTRACT = (
     "Slice",
     "Spread",
     "Balanced",
+    "Rails",
     "Taint",
     "Toleration",
     "GangVerdict",

@@ -81,6 +81,7 @@ struct GangPlan {
     GangVerdict verdict;
     GangCost cost;
     std::vector<PodPlace> pods;  ///< by PodSet, then rank
+    GangRails rails;             ///< empty for a Gang without Rails
 
     /// What a node was when the plan was made; compared by identity.
     struct Basis {
@@ -93,6 +94,8 @@ struct GangPlan {
 struct RunningGang {
     std::shared_ptr<const Gang> gang;
     std::vector<PodPlace> pods;
+    // NOLINTNEXTLINE(readability-redundant-member-init): GCC warns without it.
+    GangRails rails = {};  ///< empty for a Gang without Rails
 };
 
 /// A pod that leaves its place, gets another, or both.
@@ -113,6 +116,8 @@ struct ClusterChange {
     /// defragment() with their Gang: "train-3/worker".
     std::vector<std::string> members;
     std::vector<PodMove> moves;  ///< by name of the Gang, PodSet, rank
+    /// What the lists of Gangs with Rails and moves become, by name.
+    std::vector<std::pair<std::string, GangRails>> rails;
     /// Gangs that stop, by name.
     std::vector<std::string> victims;
     /// No fewer Gangs (preempt) or pods (defragment) make room.
@@ -205,9 +210,11 @@ class Cluster {
     /// Lets a Gang run of which pods hold their Placements on nodes already, as
     /// commit() leaves it. Of each pod the PodSet, index and node are read.
     /// @throws StateError when it runs already, or a pod holds nothing on its node
-    /// @throws InvalidRequestError as check, for no pod, or one that comes twice or is
-    ///         none of the Gang
-    void adopt(const std::shared_ptr<const Gang>& gang, std::vector<PodPlace> pods);
+    /// @throws InvalidRequestError as check, for no pod, one that comes twice or is
+    ///         none of the Gang, or rails that are no lists of it
+    void adopt(const std::shared_ptr<const Gang>& gang,
+               std::vector<PodPlace> pods,
+               GangRails rails = {});
     /// All pods of a Gang, or some of them.
     /// @throws StateError when it, or one of them, does not run
     void release(const std::string& name, const std::optional<PodNames>& pods = {});

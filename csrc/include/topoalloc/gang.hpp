@@ -50,7 +50,13 @@ struct Balanced {
     std::string level;
     [[nodiscard]] bool operator==(const Balanced&) const = default;
 };
-using GangConstraint = std::variant<Within, Spread, Balanced>;
+/// The j-th pod on every node holds the same indices of devices of the class. Required
+/// only, and at most once for a class.
+struct Rails {
+    std::string device_class;
+    [[nodiscard]] bool operator==(const Rails&) const = default;
+};
+using GangConstraint = std::variant<Within, Spread, Balanced, Rails>;
 
 /// Every `size` pods lie in one Domain of the level.
 struct Slice {
@@ -90,6 +96,16 @@ struct Gang {
     /// @throws InvalidRequestError "name: what it is, want what"
     void validate() const;
 };
+
+/// Classes of the Rails of a PodSet, in the order of `require`.
+[[nodiscard]] std::vector<std::string> rail_classes(const PodSet& podset);
+
+/// Indices of devices of one class (Device::index), ascending.
+using RailSet = std::vector<std::uint32_t>;
+/// What the j-th pod of a PodSet on a node holds: a set for each of rail_classes().
+using RailList = std::vector<std::vector<RailSet>>;
+/// By PodSet; empty for one without Rails.
+using GangRails = std::vector<RailList>;
 
 /// Terms of docs/cluster-objective.md section 3 but the last; vectors as long as the
 /// Gang's PodSets and Groups (`unmet`) and the Cluster's levels (`domains`, `opened`).

@@ -7,6 +7,7 @@
 #include "cluster/gang_shape.hpp"
 #include "cluster/operations.hpp"
 #include "cluster/pod_books.hpp"
+#include "cluster/rails.hpp"
 #include "topoalloc/errors.hpp"
 
 #include <algorithm>
@@ -36,7 +37,7 @@ std::vector<std::string> path_of(const NodeInfo& info,
 // Without the pods that have lost their place, and with what the others hold now: the
 // nodes' own Allocators may have changed it.
 RunningGang as_it_is(const ClusterData& data, const RunningGang& running) {
-    RunningGang out{running.gang, {}};
+    RunningGang out{running.gang, {}, running.rails};
     for (const PodPlace& pod : running.pods) {
         const auto slot = data.find_slot(pod.node);
         const Placement* held = slot ? data.node(*slot).holdings->find_pod(
@@ -289,7 +290,8 @@ void Cluster::register_shape(const Gang& gang) {
     if (!counted) {
         throw InvalidRequestError(
             "gang: " + quoted(gang.name) +
-            " has several PodSets, a Group, Balanced or levels of several trees, want "
+            " has several PodSets, a Group, Balanced, Rails or levels of several "
+            "trees, want "
             "one PodSet with Within, Slice and Spread of one tree: only such a shape "
             "has sums to keep");
     }
@@ -355,13 +357,14 @@ void Cluster::commit(const GangPlan& plan) {
         books.take(plan.verdict.gang, pod);
     }
     books.apply();
-    data.set_gang(
-        gang.name,
-        std::make_shared<const RunningGang>(RunningGang{plan.verdict.gang, plan.pods}));
+    data.set_gang(gang.name,
+                  std::make_shared<const RunningGang>(
+                      RunningGang{plan.verdict.gang, plan.pods, plan.rails}));
 }
 
 void Cluster::adopt(const std::shared_ptr<const Gang>& gang,
-                    std::vector<PodPlace> pods) {
+                    std::vector<PodPlace> pods,
+                    GangRails rails) {
     std::ignore = shape_of(*gang, impl_->data.level_names());
     demand_pods(*gang, pods);
     const std::scoped_lock lock(impl_->mutex);
@@ -378,9 +381,10 @@ void Cluster::adopt(const std::shared_ptr<const Gang>& gang,
         pod.placement = std::make_shared<const Placement>(held->second.placement);
         pod.machine = entry.info->described.machine;
     }
-    data.set_gang(
-        gang->name,
-        std::make_shared<const RunningGang>(RunningGang{gang, std::move(pods)}));
+    demand_rails(*gang, pods, rails);
+    data.set_gang(gang->name,
+                  std::make_shared<const RunningGang>(
+                      RunningGang{gang, std::move(pods), std::move(rails)}));
 }
 
 void Cluster::release(const std::string& name, const std::optional<PodNames>& pods) {
@@ -392,7 +396,7 @@ void Cluster::release(const std::string& name, const std::optional<PodNames>& po
     }
     const std::shared_ptr<const RunningGang> running = found->second;
     const Gang& gang = *running->gang;
-    RunningGang rest{running->gang, {}};
+    RunningGang rest{running->gang, {}, running->rails};
     PodBooks books(data);
     const auto named = places_of(pods.value_or(PodNames{}), gang);
     for (const PodPlace& pod : running->pods) {

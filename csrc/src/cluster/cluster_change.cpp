@@ -49,9 +49,12 @@ class BasisNotes {
 // The Gang as it runs after the change.
 void move_gang(const std::shared_ptr<const Gang>& gang,
                const std::vector<const PodMove*>& moves,
+               const ClusterChange& change,
                ClusterData& data) {
     std::map<PodKey, PodPlace> pods;
+    RunningGang running{gang, {}};
     if (const auto it = data.gangs().find(gang->name); it != data.gangs().end()) {
+        running.rails = it->second->rails;
         for (const PodPlace& pod : it->second->pods) {
             pods.emplace(PodKey(pod.podset, pod.index), pod);
         }
@@ -66,7 +69,11 @@ void move_gang(const std::shared_ptr<const Gang>& gang,
         data.remove_gang(gang->name);
         return;
     }
-    RunningGang running{gang, {}};
+    for (const auto& [name, rails] : change.rails) {
+        if (name == gang->name) {
+            running.rails = rails;
+        }
+    }
     for (auto& [key, pod] : pods) {
         running.pods.push_back(std::move(pod));
     }
@@ -187,8 +194,15 @@ std::vector<std::string> member_names(const JointInput& input, ChangeKind kind) 
     return out;
 }
 
+void add_rails(const Gang& gang, GangRails rails, ClusterChange& change) {
+    if (!rails.empty()) {
+        change.rails.emplace_back(gang.name, std::move(rails));
+    }
+}
+
 void seal(const ClusterData& data, ClusterChange& change) {
     change.verdict.snapshot = nullptr;  // Explanations start from the question.
+    std::ranges::sort(change.rails);
     std::ranges::sort(change.moves, [](const PodMove& a, const PodMove& b) {
         return std::tie(a.gang->name, a.podset, a.index) <
                std::tie(b.gang->name, b.podset, b.index);
@@ -246,7 +260,7 @@ void commit_change(const ClusterChange& change, ClusterData& data) {
     }
     books.apply();
     for (const auto& [name, moves] : by_gang) {
-        move_gang(moves.front()->gang, moves, next);
+        move_gang(moves.front()->gang, moves, change, next);
     }
     for (const std::string& node : change.cordoned) {
         next.set_cordoned(next.slot_of(node), true);

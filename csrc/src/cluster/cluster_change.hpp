@@ -49,6 +49,9 @@ void keep_question(ClusterChange& change, const Make& make) {
     }
 }
 
+/// Notes what the lists of a Gang with Rails become; one without has none.
+void add_rails(const Gang& gang, GangRails rails, ClusterChange& change);
+
 /// Sorts the moves and notes what the change was made from.
 void seal(const ClusterData& data, ClusterChange& change);
 

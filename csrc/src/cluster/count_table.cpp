@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "cluster/count_table.hpp"
 
+#include "cluster/edge_walk.hpp"
 #include "node/joint.hpp"
 
 #include <algorithm>
-#include <map>
 #include <utility>
 
 namespace topoalloc {
@@ -17,22 +17,14 @@ bool is_placed(Status status) {
     return status == Status::optimal || status == Status::feasible;
 }
 
-// The largest number of the last PodSet beside a vector of the others.
-struct Edge {
-    std::uint32_t attained = 0;
-    std::uint32_t possible = 0;
-    bool has_any = true;  ///< false: not even none of the last is attained
-};
-
-// Walks along the edge of what fits: the vectors of all PodSets but the last in
-// lexicographic order, for each the last one down from what its neighbours allow.
-class EdgeWalk {
+// What a node holds of Requests, asked of the node solver.
+class NodeAsker {
   public:
-    EdgeWalk(ClassPool& pool,
-             const NodeClass& of,
-             const Requests& requests,
-             std::uint64_t max_steps,
-             std::uint64_t& steps)
+    NodeAsker(ClassPool& pool,
+              const NodeClass& of,
+              const Requests& requests,
+              std::uint64_t max_steps,
+              std::uint64_t& steps)
         : pool_(pool),
           of_(of),
           requests_(requests),
@@ -46,86 +38,14 @@ class EdgeWalk {
             steps_ += alone.steps;
             table.copies.push_back(alone.count);
             table.may_have_more.push_back(alone.count != alone.upper);
-            attained_.push_back(std::min(alone.count, most[p]));
-            possible_.push_back(std::min(alone.upper, most[p]));
+            alone_.attained.push_back(std::min(alone.count, most[p]));
+            alone_.possible.push_back(std::min(alone.upper, most[p]));
         }
-        CountVector start(requests_.size() - 1);
-        do {
-            add(start, table);
-        } while (advance(start));
+        walk_edge(alone_, [this](const CountVector& pods) { return ask(pods); }, table);
         return table;
     }
 
   private:
-    // The next vector in lexicographic order; false after the last.
-    bool advance(CountVector& start) const {
-        for (std::size_t p = start.size(); p-- > 0;) {
-            if (start[p] < possible_[p]) {
-                ++start[p];
-                std::fill(
-                    start.begin() + static_cast<std::ptrdiff_t>(p) + 1, start.end(), 0);
-                return true;
-            }
-        }
-        return false;
-    }
-
-    void add(const CountVector& start, CountTable& table) {
-        const std::optional<Edge> edge = find_edge(start);
-        if (!edge) {
-            return;
-        }
-        edges_.emplace(start, *edge);
-        CountVector pods = start;
-        pods.push_back(0);
-        for (; pods.back() <= edge->possible; ++pods.back()) {
-            table.possible.push_back(pods);
-            if (edge->has_any && pods.back() <= edge->attained) {
-                table.attained.push_back(pods);
-            }
-        }
-    }
-
-    // Nullopt when the vector is refuted whatever the last.
-    std::optional<Edge> find_edge(const CountVector& start) {
-        Edge bound{attained_.back(), possible_.back(), true};
-        for (std::size_t p = 0; p < start.size(); ++p) {
-            if (start[p] == 0) {
-                continue;
-            }
-            CountVector less = start;
-            --less[p];
-            const auto it = edges_.find(less);
-            if (it == edges_.end()) {
-                return std::nullopt;
-            }
-            bound.possible = std::min(bound.possible, it->second.possible);
-            bound.attained = std::min(bound.attained, it->second.attained);
-            bound.has_any = bound.has_any && it->second.has_any;
-        }
-        return descend(start, bound);
-    }
-
-    std::optional<Edge> descend(const CountVector& start, const Edge& bound) {
-        CountVector pods = start;
-        pods.push_back(bound.possible);
-        std::optional<Edge> edge;
-        for (;; --pods.back()) {
-            const Status status = ask(pods);
-            if (status != Status::infeasible && !edge) {
-                edge = Edge{0, pods.back(), false};
-            }
-            if (is_placed(status) && bound.has_any && pods.back() <= bound.attained) {
-                edge->attained = pods.back();
-                edge->has_any = true;
-                return edge;
-            }
-            if (pods.back() == 0) {
-                return edge;
-            }
-        }
-    }
-
     // Whether these pods fit together.
     Status ask(const CountVector& pods) {
         std::vector<std::shared_ptr<const CompiledRequest>> wanted;
@@ -143,11 +63,12 @@ class EdgeWalk {
         if (kinds == 0) {
             return Status::optimal;
         }
-        if (kinds == 1 && pods[last] <= attained_[last]) {
+        if (kinds == 1 && pods[last] <= alone_.attained[last]) {
             return Status::optimal;
         }
         if (kinds == 1) {
-            return pods[last] <= possible_[last] ? Status::unknown : Status::infeasible;
+            return pods[last] <= alone_.possible[last] ? Status::unknown
+                                                       : Status::infeasible;
         }
         if (steps_ >= max_steps_) {
             return Status::unknown;
@@ -163,8 +84,7 @@ class EdgeWalk {
     const Requests& requests_;
     std::uint64_t max_steps_;
     std::uint64_t& steps_;
-    CountVector attained_, possible_;  ///< of each PodSet alone
-    std::map<CountVector, Edge> edges_;
+    AloneCounts alone_;
 };
 
 std::optional<Placements> place_in_turn(
@@ -192,7 +112,7 @@ CountTable make_count_table(ClassPool& pool,
                             const CountVector& most,
                             std::uint64_t max_steps,
                             std::uint64_t& steps) {
-    return EdgeWalk(pool, of, requests, max_steps, steps).run(most);
+    return NodeAsker(pool, of, requests, max_steps, steps).run(most);
 }
 
 std::optional<Placements> place_together(

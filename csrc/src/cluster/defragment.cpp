@@ -8,6 +8,7 @@
 #include "cluster/least_removal.hpp"
 #include "cluster/operations.hpp"
 #include "cluster/pod_books.hpp"
+#include "cluster/rails.hpp"
 #include "cluster/room_gains.hpp"
 
 #include <algorithm>
@@ -82,7 +83,7 @@ class Defragmentation {
         }
     }
 
-    // Pods that hold their places, in all.
+    // Pods that hold their places, in all; those with Rails with what they hold now.
     [[nodiscard]] std::vector<PodPlace> held_pods(const RunningGang& running) const {
         std::vector<PodPlace> out;
         std::ranges::copy_if(
@@ -90,6 +91,14 @@ class Defragmentation {
                 return is_held(
                     data_, pod.node, pod_owner(*running.gang, pod.podset, pod.index));
             });
+        for (PodPlace& pod : out) {
+            if (!running.rails.empty()) {
+                const NodeEntry& entry = data_.node(data_.slot_of(pod.node));
+                pod.placement = std::make_shared<const Placement>(
+                    entry.holdings->at(pod_owner(*running.gang, pod.podset, pod.index))
+                        .placement);
+            }
+        }
         return out;
     }
 
@@ -97,11 +106,14 @@ class Defragmentation {
     void add_candidates(const RunningGang& running) {
         std::vector<PodPlace> held = held_pods(running);
         const CountVector counts = count_pods(*running.gang, held);
-        const JointAnswer now = check_joint_on(
-            data_, {{{running.gang, held, counts, counts}}, {}}, one_ask_);
+        const JointAnswer now =
+            check_joint_on(data_,
+                           {{{running.gang, held, counts, counts, running.rails}}, {}},
+                           one_ask_);
         spend(now.steps);
         in_doubt_ = in_doubt_ || now.status == Status::unknown;
-        if (!makes_room(now.status)) {
+        if (!makes_room(now.status) ||
+            !hold_first_entries(*running.gang, held, running.rails)) {
             return;
         }
         std::ranges::sort(held, [](const PodPlace& a, const PodPlace& b) {
@@ -122,7 +134,7 @@ class Defragmentation {
             const RunningGang& running = *data_.gangs().at(gang);
             const std::vector<PodPlace> held = held_pods(running);
             const CountVector counts = count_pods(*running.gang, held);
-            JointPart part{running.gang, {}, counts, counts};
+            JointPart part{running.gang, {}, counts, counts, running.rails};
             std::ranges::copy_if(
                 held, std::back_inserter(part.stays), [&](const PodPlace& pod) {
                     return std::ranges::none_of(pods, [&](const PodPlace& other) {
@@ -190,6 +202,9 @@ class Defragmentation {
             std::iota(ranks.back().begin(), ranks.back().end(), 0);
         }
         add_moves(gang_, {}, answer.places.front(), ranks, change);
+        for (std::size_t i = 0; i < input.parts.size(); ++i) {
+            add_rails(*input.parts[i].gang, std::move(answer.rails[i]), change);
+        }
         std::size_t part = 1;
         for (const auto& [name, pods] : moved_pods(moved)) {
             add_moves(input.parts[part].gang, pods, answer.places[part], {}, change);

@@ -95,7 +95,11 @@ class Drain {
         CountVector counts = count_pods(gang, leaving.pods);
         std::ranges::transform(
             counts, count_pods(gang, leaving.stays), counts.begin(), std::plus<>());
-        return {leaving.running->gang, leaving.stays, counts, counts};
+        return {leaving.running->gang,
+                leaving.stays,
+                counts,
+                counts,
+                leaving.running->rails};
     }
 
     [[nodiscard]] SearchLimits left() const {
@@ -126,6 +130,7 @@ class Drain {
                       answer.places[i],
                       {},
                       change);
+            add_rails(*leaving_[i].running->gang, std::move(answer.rails[i]), change);
         }
         change.cost = std::move(answer.cost);
         change.members = member_names(input, ChangeKind::drain);
@@ -139,16 +144,18 @@ class Drain {
         std::vector<std::int64_t> unmet_groups;
         for (const Leaving& leaving : leaving_) {
             const JointInput input{{part_of(leaving)}, barred_};
-            const JointAnswer answer = place_joint_on(now, input, left());
+            JointAnswer answer = place_joint_on(now, input, left());
             steps_ += answer.steps;
             if (answer.status != Status::optimal && answer.status != Status::feasible) {
                 change.moves.clear();
+                change.rails.clear();
                 refute(change);
                 return;
             }
             const std::size_t first = change.moves.size();
             add_moves(
                 leaving.running->gang, leaving.pods, answer.places.front(), {}, change);
+            add_rails(*leaving.running->gang, std::move(answer.rails.front()), change);
             PodBooks books(now);
             for (std::size_t i = first; i < change.moves.size(); ++i) {
                 books.take(leaving.running->gang, *change.moves[i].to);

@@ -24,21 +24,54 @@ void demand_name(const std::string& path, const std::string& name) {
     }
 }
 
-const std::string& level_of(const GangConstraint& constraint) {
-    return std::visit([](const auto& c) -> const std::string& { return c.level; },
-                      constraint);
+void validate_constraint(const std::string& at, const GangConstraint& constraint) {
+    const auto demand_level = [&](const auto& rule) {
+        if constexpr (requires { rule.level; }) {
+            if (rule.level.empty()) {
+                refuse(at + ".level: ''", "a level");
+            }
+        }
+    };
+    std::visit(demand_level, constraint);
+    const auto* spread = std::get_if<Spread>(&constraint);
+    if (spread != nullptr && spread->at_most == 0) {
+        refuse(at + ".at_most: 0", "1 or more");
+    }
 }
 
-void validate_constraints(const std::string& path,
-                          const std::vector<GangConstraint>& constraints) {
-    for (std::size_t i = 0; i < constraints.size(); ++i) {
-        const std::string at = path + "[" + std::to_string(i) + "]";
-        if (level_of(constraints[i]).empty()) {
-            refuse(at + ".level: ''", "a level");
+void validate_rails(const std::string& at, const Rails& rails, const PodSet& podset) {
+    const std::string what = at + ".device_class: '" + rails.device_class + "'";
+    const auto& devices = podset.request->devices;
+    const auto wanted =
+        std::ranges::find(devices, rails.device_class, &DeviceRequest::device_class);
+    if (wanted == devices.end()) {
+        refuse(what, "a class of which the request asks for devices");
+    }
+    if (!wanted->partition.empty()) {
+        refuse(what + " in partitions", "whole devices or shares of them");
+    }
+}
+
+void validate_constraints(const std::string& path, const PodSet& podset) {
+    std::set<std::string> railed;
+    for (std::size_t i = 0; i < podset.require.size(); ++i) {
+        const std::string at = path + ".require[" + std::to_string(i) + "]";
+        validate_constraint(at, podset.require[i]);
+        const auto* rails = std::get_if<Rails>(&podset.require[i]);
+        if (rails == nullptr) {
+            continue;
         }
-        const auto* spread = std::get_if<Spread>(&constraints[i]);
-        if (spread != nullptr && spread->at_most == 0) {
-            refuse(at + ".at_most: 0", "1 or more");
+        validate_rails(at, *rails, podset);
+        if (!railed.insert(rails->device_class).second) {
+            refuse(at + ".device_class: '" + rails->device_class + "' twice",
+                   "each class once");
+        }
+    }
+    for (std::size_t i = 0; i < podset.prefer.size(); ++i) {
+        const std::string at = path + ".prefer[" + std::to_string(i) + "]";
+        validate_constraint(at, podset.prefer[i]);
+        if (std::holds_alternative<Rails>(podset.prefer[i])) {
+            refuse(at + ": Rails", "Within, Spread or Balanced: Rails are required");
         }
     }
 }
@@ -92,8 +125,7 @@ void validate_podset(const std::string& path, const PodSet& podset) {
                "at most the count, " + std::to_string(podset.count));
     }
     validate_slices(path + ".slices", podset);
-    validate_constraints(path + ".require", podset.require);
-    validate_constraints(path + ".prefer", podset.prefer);
+    validate_constraints(path, podset);
     if (podset.prefer.size() > most_prefer) {
         refuse(path + ".prefer: " + std::to_string(podset.prefer.size()), "at most 8");
     }
@@ -132,6 +164,16 @@ bool tolerates(const Toleration& toleration, const Taint& taint) {
     return (!toleration.key || *toleration.key == taint.key) &&
            (!toleration.value || *toleration.value == taint.value) &&
            (!toleration.effect || *toleration.effect == taint.effect);
+}
+
+std::vector<std::string> rail_classes(const PodSet& podset) {
+    std::vector<std::string> classes;
+    for (const GangConstraint& constraint : podset.require) {
+        if (const auto* rails = std::get_if<Rails>(&constraint)) {
+            classes.push_back(rails->device_class);
+        }
+    }
+    return classes;
 }
 
 void Gang::validate() const {

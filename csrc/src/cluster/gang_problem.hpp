@@ -28,6 +28,8 @@ struct CountTable {
     CountVector copies;
     /// By PodSet, or empty: whether more copies may fit, as a limit ended the count.
     std::vector<bool> may_have_more;
+
+    [[nodiscard]] auto operator<=>(const CountTable&) const = default;
 };
 
 struct GangNode {

@@ -5,6 +5,7 @@
 #include "cluster/gang_shape.hpp"
 #include "cluster/gang_tables.hpp"
 #include "cluster/pod_books.hpp"
+#include "cluster/rails.hpp"
 
 #include <algorithm>
 #include <map>
@@ -96,6 +97,9 @@ class GangQuestion {
         for (const std::uint32_t slot : data.order()) {
             add_node(slot);
         }
+        if (has_rails(*gang)) {
+            rails_.emplace(data.pool(), problem_, rail_input_of(std::nullopt));
+        }
     }
 
     GangVerdict check() {
@@ -104,8 +108,8 @@ class GangQuestion {
         if (refuse_by_counts(verdict)) {
             return verdict;
         }
-        const GangAnswer answer = check_gang(problem_, left());
-        conclude(answer, verdict);
+        conclude(rails_ ? rails_->check(left()) : check_gang(problem_, left()),
+                 verdict);
         return verdict;
     }
 
@@ -116,12 +120,16 @@ class GangQuestion {
             return plan;
         }
         for (;;) {
-            GangAnswer answer = place_gang(problem_, left());
+            GangAnswer answer =
+                rails_ ? rails_->place(left()) : place_gang(problem_, left());
             steps_ += answer.steps;
             answer.steps = 0;
             conclude(answer, plan.verdict);
             if (answer.pods.empty() || add_pods(answer, plan)) {
                 plan.cost = std::move(answer.cost);
+                if (rails_ && !plan.pods.empty()) {
+                    plan.rails = rails_->lists();
+                }
                 return plan;
             }
         }
@@ -164,6 +172,7 @@ class GangQuestion {
             const CountTable table = data_.pool().table(
                 *of, requests_, counts_, limits_.max_steps, node_steps_);
             problem_.tables.push_back(restrict_to(table, it->first.second));
+            classes_.push_back(of.get());
         }
         return it->second;
     }
@@ -219,7 +228,7 @@ class GangQuestion {
         verdict.reason = GangReason::gang_conflict;
         for (std::uint32_t p = 0; p < gang_->podsets.size(); ++p) {
             if (gang_->podsets.size() > 1) {
-                const GangAnswer alone = check_gang(only_podset(problem_, p), left());
+                const GangAnswer alone = check_alone(p);
                 steps_ += alone.steps;
                 if (alone.status != Status::infeasible) {
                     continue;
@@ -229,6 +238,27 @@ class GangQuestion {
             verdict.podset = p;
             return;
         }
+    }
+
+    [[nodiscard]] GangAnswer check_alone(std::uint32_t podset) const {
+        const GangProblem alone = only_podset(problem_, podset);
+        if (rail_classes(gang_->podsets[podset]).empty()) {
+            return check_gang(alone, left());
+        }
+        return RailSearch(data_.pool(), alone, rail_input_of(podset)).check(left());
+    }
+
+    // Of all PodSets, or of one alone.
+    [[nodiscard]] RailInput rail_input_of(std::optional<std::uint32_t> only) const {
+        std::vector<const PodSet*> podsets;
+        for (std::uint32_t p = 0; p < gang_->podsets.size(); ++p) {
+            if (only.value_or(p) == p) {
+                podsets.push_back(&gang_->podsets[p]);
+            }
+        }
+        RailInput input = rail_input(podsets, limits_.max_steps);
+        add_rail_tables(classes_, input);
+        return input;
     }
 
     // Places the pods of each node. False when a node turned out not to hold its own:
@@ -245,7 +275,9 @@ class GangQuestion {
             const NodeEntry& entry = data_.node(slots_[n]);
             auto it = known.find({table, pods});
             if (it == known.end()) {
-                auto made = data_.pool().placements(*entry.state, requests_, pods);
+                auto made =
+                    rails_ ? rails_->placements(table, pods)
+                           : data_.pool().placements(*entry.state, requests_, pods);
                 if (!made) {
                     forget(problem_.tables[table], pods);
                     return false;
@@ -289,6 +321,8 @@ class GangQuestion {
     std::vector<bool> seen_;            ///< by PodSet: there is an eligible node
     std::vector<std::uint32_t> slots_;  ///< by node of the problem
     std::map<std::pair<const NodeClass*, std::vector<bool>>, std::uint32_t> known_;
+    std::vector<const NodeClass*> classes_;  ///< by table
+    std::optional<RailSearch> rails_;        ///< where the Gang has any
     std::uint64_t node_steps_ = 0;  ///< to know what nodes hold: each has its own limit
     std::uint64_t steps_ = 0;
 };
@@ -307,7 +341,8 @@ GangVerdict check_on(const ClusterData& data,
                      const std::shared_ptr<const Gang>& gang,
                      SearchLimits limits) {
     GangProblem shape = shape_of(*gang, data.level_names());
-    auto counted = check_by_counts(data, gang, shape, limits);
+    auto counted =
+        has_rails(*gang) ? std::nullopt : check_by_counts(data, gang, shape, limits);
     GangVerdict verdict =
         counted ? std::move(*counted)
                 : GangQuestion(data, gang, std::move(shape), limits).check();
@@ -322,7 +357,8 @@ GangPlan place_on(const ClusterData& data,
                   const std::shared_ptr<const Gang>& gang,
                   SearchLimits limits) {
     GangProblem shape = shape_of(*gang, data.level_names());
-    auto counted = place_by_counts(data, gang, shape, limits);
+    auto counted =
+        has_rails(*gang) ? std::nullopt : place_by_counts(data, gang, shape, limits);
     GangPlan plan = counted
                         ? std::move(*counted)
                         : GangQuestion(data, gang, std::move(shape), limits).place();

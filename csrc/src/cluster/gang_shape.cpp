@@ -66,6 +66,9 @@ class Shaper {
             problem_.slices.push_back({p, level, slice.size});
         }
         for (const GangConstraint& constraint : podset.require) {
+            if (std::holds_alternative<Rails>(constraint)) {
+                continue;  // Of no level: it tells what nodes hold.
+            }
             const PreferRule rule = rule_of(path + ".require", p, constraint);
             switch (rule.kind) {
                 case RuleKind::within:

@@ -3,6 +3,7 @@
 
 #include "cluster/gang_shape.hpp"
 #include "cluster/gang_tables.hpp"
+#include "cluster/rails.hpp"
 
 #include <algorithm>
 #include <functional>
@@ -97,12 +98,19 @@ class JointQuestion {
         for (const std::uint32_t slot : data.order()) {
             add_node(slot);
         }
+        const auto has_any = [](const JointPart& part) {
+            return has_rails(*part.gang);
+        };
+        if (!is_too_large_ && std::ranges::any_of(input.parts, has_any)) {
+            rails_.emplace(data.pool(), problem_, make_rail_input());
+        }
     }
 
     JointAnswer check() {
         JointAnswer out;
         if (!is_refused(out)) {
-            conclude(check_gang(problem_, left()), out);
+            conclude(rails_ ? rails_->check(left()) : check_gang(problem_, left()),
+                     out);
         }
         return out;
     }
@@ -113,10 +121,12 @@ class JointQuestion {
             return out;
         }
         for (;;) {
-            GangAnswer answer = place_gang(problem_, left());
+            GangAnswer answer =
+                rails_ ? rails_->place(left()) : place_gang(problem_, left());
             conclude(answer, out);
             out.places.assign(input_.parts.size(), {});
             if (answer.pods.empty() || add_places(answer, out)) {
+                add_rails(out);
                 out.cost = std::move(answer.cost);
                 return out;
             }
@@ -124,11 +134,17 @@ class JointQuestion {
     }
 
   private:
+    // Pods that stay on a node.
+    struct Base {
+        CountVector pods;
+        std::vector<std::vector<std::uint32_t>> held;  ///< as RailTable
+        [[nodiscard]] auto operator<=>(const Base&) const = default;
+    };
     // What a node has of each PodSet, and may have more of.
     struct TableKey {
         const NodeClass* state = nullptr;
         std::vector<bool> eligible;
-        CountVector base;
+        Base base;
         [[nodiscard]] auto operator<=>(const TableKey&) const = default;
     };
 
@@ -157,10 +173,61 @@ class JointQuestion {
         }
         for (std::size_t i = 0; i < input_.parts.size(); ++i) {
             for (const PodPlace& pod : input_.parts[i].stays) {
-                CountVector& base = bases_[data_.slot_of(pod.node)];
-                base.resize(podsets_.size());
-                ++base[first_[i] + pod.podset];
+                Base& base = bases_[data_.slot_of(pod.node)];
+                base.pods.resize(podsets_.size());
+                base.held.resize(podsets_.size());
+                ++base.pods[first_[i] + pod.podset];
                 --most_[first_[i] + pod.podset];
+            }
+            collect_held(i);
+        }
+    }
+
+    // Places in the lists that pods which stay have.
+    void collect_held(std::size_t part) {
+        const JointPart& of = input_.parts[part];
+        std::map<std::pair<std::uint32_t, std::uint32_t>, std::vector<const Placement*>>
+            pods;
+        for (const PodPlace& pod : of.stays) {
+            if (!of.rails.empty() && !of.rails[pod.podset].empty()) {
+                const std::uint32_t slot = data_.slot_of(pod.node);
+                // What it holds now: the node's own Allocator may have resized it.
+                pods[{slot, pod.podset}].push_back(
+                    &data_.node(slot)
+                         .holdings->at(pod_owner(*of.gang, pod.podset, pod.index))
+                         .placement);
+            }
+        }
+        for (const auto& [key, placements] : pods) {
+            const auto& [slot, podset] = key;
+            bases_[slot].held[first_[part] + podset] =
+                places_held(of.rails[podset],
+                            rail_classes(of.gang->podsets[podset]),
+                            data_.node(slot).state->state->machine(),
+                            placements);
+        }
+    }
+
+    [[nodiscard]] RailInput make_rail_input() const {
+        RailInput input = rail_input(podsets_, limits_.max_steps);
+        for (std::size_t i = 0; i < input_.parts.size(); ++i) {
+            const GangRails& rails = input_.parts[i].rails;
+            std::ranges::copy(rails, input.fixed.begin() + first_[i]);
+        }
+        for (std::size_t t = 0; t < table_states_.size(); ++t) {
+            input.tables.push_back(
+                {table_states_[t], table_bases_[t].pods, table_bases_[t].held});
+        }
+        return input;
+    }
+
+    void add_rails(JointAnswer& out) const {
+        out.rails.resize(input_.parts.size());
+        for (std::size_t i = 0; rails_ && i < input_.parts.size(); ++i) {
+            const Gang& gang = *input_.parts[i].gang;
+            if (has_rails(gang)) {
+                const auto first = rails_->lists().begin() + first_[i];
+                out.rails[i].assign(first, first + std::ssize(gang.podsets));
             }
         }
     }
@@ -176,7 +243,10 @@ class JointQuestion {
                                           entry.info->described.taints);
         }
         const auto base = bases_.find(slot);
-        key.base = base == bases_.end() ? CountVector(podsets_.size()) : base->second;
+        key.base = base == bases_.end()
+                       ? Base{CountVector(podsets_.size()),
+                              std::vector<CountVector>(podsets_.size())}
+                       : base->second;
         const std::uint32_t table = table_of(*entry.state, std::move(key));
         // One that gets nothing still counts in the waste of its Domain.
         const CountTable& holds = problem_.tables[table];
@@ -197,6 +267,7 @@ class JointQuestion {
         const auto made = static_cast<std::uint32_t>(problem_.tables.size());
         problem_.tables.push_back(make_table(of, key));
         table_bases_.push_back(key.base);
+        table_states_.push_back(&of);
         tables_.emplace(std::move(key), made);
         return made;
     }
@@ -204,8 +275,8 @@ class JointQuestion {
     // Pods that stay, and those that may come to them.
     CountTable make_table(const NodeClass& of, const TableKey& key) {
         CountTable out;
-        out.copies = key.base;
-        out.may_have_more.resize(key.base.size());
+        out.copies = key.base.pods;
+        out.may_have_more.resize(key.base.pods.size());
         CountVector most(most_.size());
         std::uint64_t vectors = 1;
         for (std::size_t p = 0; p < most.size(); ++p) {
@@ -221,13 +292,13 @@ class JointQuestion {
         }
         is_too_large_ = is_too_large_ || vectors > most_vectors;
         if (is_nothing(most) || is_too_large_) {
-            out.attained = out.possible = {key.base};
+            out.attained = out.possible = {key.base.pods};
             return out;
         }
         const CountTable more =
             data_.pool().table(of, requests_, most, limits_.max_steps, steps_);
-        out.attained = shift(more.attained, key.base);
-        out.possible = shift(more.possible, key.base);
+        out.attained = shift(more.attained, key.base.pods);
+        out.possible = shift(more.possible, key.base.pods);
         return out;
     }
 
@@ -294,8 +365,10 @@ class JointQuestion {
     // The new pods of a node of the problem.
     [[nodiscard]] CountVector added(const GangAnswer& answer, std::size_t n) const {
         CountVector pods = answer.pods[n];
-        std::ranges::transform(
-            pods, table_bases_[problem_.nodes[n].table], pods.begin(), std::minus<>());
+        std::ranges::transform(pods,
+                               table_bases_[problem_.nodes[n].table].pods,
+                               pods.begin(),
+                               std::minus<>());
         return pods;
     }
 
@@ -311,8 +384,9 @@ class JointQuestion {
             const std::pair key(problem_.nodes[n].table, pods);
             auto it = known.find(key);
             if (it == known.end()) {
-                auto made = data_.pool().placements(
-                    *data_.node(slots_[n]).state, requests_, pods);
+                auto made = rails_ ? rails_->placements(key.first, answer.pods[n])
+                                   : data_.pool().placements(
+                                         *data_.node(slots_[n]).state, requests_, pods);
                 if (!made) {
                     forget(problem_.tables[key.first], answer.pods[n]);
                     return false;
@@ -359,11 +433,13 @@ class JointQuestion {
     std::vector<const PodSet*> podsets_;  ///< of all parts
     std::vector<std::uint32_t> first_;    ///< by part: its first PodSet
     Requests requests_;
-    CountVector most_;                            ///< new pods by PodSet
-    std::map<std::uint32_t, CountVector> bases_;  ///< by slot
-    std::vector<std::uint32_t> slots_;            ///< by node of the problem
+    CountVector most_;                     ///< new pods by PodSet
+    std::map<std::uint32_t, Base> bases_;  ///< by slot
+    std::vector<std::uint32_t> slots_;     ///< by node of the problem
     std::map<TableKey, std::uint32_t> tables_;
-    std::vector<CountVector> table_bases_;  ///< by table
+    std::vector<Base> table_bases_;               ///< by table
+    std::vector<const NodeClass*> table_states_;  ///< by table
+    std::optional<RailSearch> rails_;             ///< where a part has any
     bool is_too_large_ = false;
     std::uint64_t steps_ = 0;
 };

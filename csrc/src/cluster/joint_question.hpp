@@ -19,6 +19,7 @@ struct JointPart {
     std::shared_ptr<const Gang> gang;
     std::vector<PodPlace> stays;  ///< they hold their Placements
     CountVector counts, min_counts;
+    GangRails rails = {};  ///< what its lists begin with; empty: nothing
 };
 
 /// All of a Gang that does not run.
@@ -32,6 +33,7 @@ struct JointAnswer {
     GangCost cost;  ///< counts as in JointPart
     /// By part: places of new pods by PodSet, then rank; their `index` is not set.
     std::vector<std::vector<PodPlace>> places;
+    std::vector<GangRails> rails;  ///< by part; empty for a Gang without Rails
 };
 
 struct JointInput {

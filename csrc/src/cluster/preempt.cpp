@@ -186,6 +186,7 @@ class Preemption {
         }
         change.cost = std::move(plan.cost);
         change.members = member_names({{whole(gang_)}, {}}, ChangeKind::preempt);
+        add_rails(*gang_, std::move(plan.rails), change);
         for (const std::uint32_t victim : victims) {
             change.victims.push_back(candidates_[victim].gang->name);
             add_moves(

@@ -77,8 +77,9 @@ ClusterChange refill(const ClusterData& data,
         books.release(*gang, pod);
     }
     books.apply();
-    JointInput input{{{gang, pods.stays, count_pods(*gang, running->pods), {}}},
-                     slots_of(now, failed_nodes)};
+    JointInput input{
+        {{gang, pods.stays, count_pods(*gang, running->pods), {}, running->rails}},
+        slots_of(now, failed_nodes)};
     JointPart& part = input.parts.front();
     std::int64_t missing = 0;
     for (std::size_t p = 0; p < gang->podsets.size(); ++p) {
@@ -103,6 +104,7 @@ ClusterChange refill(const ClusterData& data,
             answer.places.front(),
             grows ? free_ranks(*running) : std::vector<std::vector<std::uint32_t>>(),
             change);
+        add_rails(*gang, std::move(answer.rails.front()), change);
     }
     seal(data, change);
     keep_question(change, [&] {

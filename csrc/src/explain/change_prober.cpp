@@ -18,6 +18,24 @@ std::size_t position_of(const Gang& gang, const std::string& podset) {
     return static_cast<std::size_t>(it - gang.podsets.begin());
 }
 
+// With one of several Rails dropped its entries keep the sets of the others.
+RailList list_left(const PodSet& asked, const PodSet& now, const RailList& list) {
+    const std::vector<std::string> left = rail_classes(now);
+    if (left.empty()) {
+        return {};
+    }
+    const std::vector<std::string> classes = rail_classes(asked);
+    RailList out(list.size());
+    for (std::size_t j = 0; j < list.size(); ++j) {
+        for (std::size_t r = 0; r < classes.size(); ++r) {
+            if (std::ranges::count(left, classes[r]) != 0) {
+                out[j].push_back(list[j][r]);
+            }
+        }
+    }
+    return out;
+}
+
 }  // namespace
 
 Gang explained_gang(const ChangeQuestion& asked, std::size_t part) {
@@ -56,6 +74,10 @@ JointPart ChangeProber::part_of(std::size_t part, const Gang& gang) const {
         podset.name.erase(0, prefix);
         const std::size_t asked = position_of(*of.gang, podset.name);
         position[asked] = p;
+        if (!of.rails.empty()) {
+            out.rails.push_back(
+                list_left(of.gang->podsets[asked], podset, of.rails[asked]));
+        }
         // No fewer than stay.
         out.counts.push_back(std::max(podset.count, staying_pods(of, asked)));
         out.min_counts.push_back(podset.min_count);

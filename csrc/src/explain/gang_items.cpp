@@ -63,6 +63,9 @@ std::string text_of(const GangConstraint& constraint) {
     if (const auto* spread = std::get_if<Spread>(&constraint)) {
         return "at most " + counted(spread->at_most, "pod") + " in a " + spread->level;
     }
+    if (const auto* rails = std::get_if<Rails>(&constraint)) {
+        return "the same " + rails->device_class + " indices on every node";
+    }
     return "pods balanced by " + std::get<Balanced>(constraint).level;
 }
 

@@ -3,6 +3,7 @@
 
 #include "cluster/gang_shape.hpp"
 #include "cluster/gang_tables.hpp"
+#include "cluster/rails.hpp"
 
 #include <algorithm>
 #include <functional>
@@ -19,13 +20,34 @@ SearchLimits GangProber::left() const {
     return {limits_.max_steps - std::min(limits_.max_steps, steps_)};
 }
 
+GangAnswer GangProber::ask(const Gang& gang,
+                           const std::vector<std::uint32_t>& slots,
+                           const WhatIf& change,
+                           bool least_cost) {
+    std::vector<const NodeClass*> states;
+    const GangProblem problem = problem_of(gang, slots, change, states);
+    GangAnswer answer;
+    if (has_rails(gang)) {
+        std::vector<const PodSet*> podsets;
+        for (const PodSet& podset : gang.podsets) {
+            podsets.push_back(&podset);
+        }
+        RailInput input = rail_input(podsets, limits_.max_steps);
+        add_rail_tables(states, input);
+        RailSearch search(data_.pool(), problem, std::move(input));
+        answer = least_cost ? search.place(left()) : search.check(left());
+    } else {
+        answer = least_cost ? place_gang(problem, left()) : check_gang(problem, left());
+    }
+    steps_ += answer.steps;
+    return answer;
+}
+
 Fit GangProber::fits(const Gang& gang, const WhatIf& change) {
     if (!may_go_on()) {
         return Fit::unknown;
     }
-    const GangProblem problem = problem_of(gang, data_.order(), change);
-    const GangAnswer answer = check_gang(problem, left());
-    steps_ += answer.steps;
+    const GangAnswer answer = ask(gang, data_.order(), change, false);
     const Fit fit = Prober::fit_of(answer.status);
     complete_ = complete_ && fit != Fit::unknown;
     return fit;
@@ -36,9 +58,7 @@ std::optional<CountVector> GangProber::most_pods(
     if (!may_go_on()) {
         return std::nullopt;
     }
-    const GangProblem problem = problem_of(gang, slots, {});
-    const GangAnswer answer = place_gang(problem, left());
-    steps_ += answer.steps;
+    const GangAnswer answer = ask(gang, slots, {}, true);
     if (answer.status != Status::optimal) {
         complete_ = false;
         return std::nullopt;
@@ -68,7 +88,8 @@ bool GangProber::is_eligible_for(const PodSet& podset, std::uint32_t slot) const
 
 GangProblem GangProber::problem_of(const Gang& gang,
                                    const std::vector<std::uint32_t>& slots,
-                                   const WhatIf& change) {
+                                   const WhatIf& change,
+                                   std::vector<const NodeClass*>& states) {
     steps_ += 1 + slots.size() / nodes_a_step;
     GangProblem problem = shape_of(gang, levels_);
     for (std::uint32_t level = 0; level < problem.levels; ++level) {
@@ -98,6 +119,7 @@ GangProblem GangProber::problem_of(const Gang& gang,
         if (is_new) {
             problem.tables.push_back(
                 restrict_to(table_of(of, requests, counts), eligible));
+            states.push_back(of.get());
         }
         if (problem.tables[it->second].possible.size() > 1) {
             problem.nodes.push_back({it->second, entry.info->domains, false});

@@ -89,9 +89,15 @@ class GangProber {
     using TableKey = std::tuple<NodeClassPtr, Requests, CountVector>;
     using HeadroomKey = std::pair<NodeClassPtr, std::shared_ptr<const Request>>;
 
+    [[nodiscard]] GangAnswer ask(const Gang& gang,
+                                 const std::vector<std::uint32_t>& slots,
+                                 const WhatIf& change,
+                                 bool least_cost);
+    /// @param states  set to what its tables are of
     [[nodiscard]] GangProblem problem_of(const Gang& gang,
                                          const std::vector<std::uint32_t>& slots,
-                                         const WhatIf& change);
+                                         const WhatIf& change,
+                                         std::vector<const NodeClass*>& states);
     [[nodiscard]] const CountTable& table_of(const NodeClassPtr& of,
                                              const Requests& requests,
                                              const CountVector& counts);

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from topoalloc import Cluster, GangCost, GangPlan, PodPlace, _core
-from topoalloc._gang import Gang
+from topoalloc._gang import Gang, Rails
 from topoalloc._gang_explanation import GangExplanation
 from topoalloc._machine import Machine
 from topoalloc._node_names import ranges_of
@@ -217,6 +217,10 @@ def print_plan(cluster: Cluster, plan: GangPlan, *, is_full: bool) -> None:
         f"\n{plan.status.name}: {pods} on {nodes}, {proof}; "
         f"{counted(plan.steps, 'step')}\n"
     )
+    for podset, lists in plan.rails.items():
+        for name, sets in lists.items():
+            texts = ("+".join(map(str, entry)) for entry in sets)
+            sys.stdout.write(f"rails of {podset}: {name} {', '.join(texts)}\n")
     if plan.cost is not None:
         sys.stdout.write(f"cost: {gang_cost_text(plan.cost)}\n")
 
@@ -227,6 +231,7 @@ def _levels_shown(cluster: Cluster, gang: Gang) -> tuple[str, ...]:
         entry.level
         for podset in gang.podsets
         for entry in (*podset.slices, *podset.require, *podset.prefer)
+        if not isinstance(entry, Rails)
     } | {
         entry.level
         for group in gang.groups

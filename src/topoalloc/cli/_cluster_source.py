@@ -20,6 +20,7 @@ from topoalloc._gang import (
     Gang,
     GangConstraint,
     PodSet,
+    Rails,
     Slice,
     Spread,
     Within,
@@ -105,6 +106,13 @@ class GangQuestion:
             metavar="LEVEL", help="As many pods in each Domain used, or one more."
         ),
     ] = None
+    rails: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="CLASS",
+            help="The same indices of such devices on every node. May be repeated.",
+        ),
+    ] = None
     name: Annotated[
         str | None, typer.Option(metavar="NAME", help="Of the Gang; gang if left out.")
     ] = None
@@ -129,6 +137,7 @@ class GangQuestion:
         require: list[GangConstraint] = [Within(level) for level in self.within or ()]
         require += [Spread(*row) for row in _levels("--spread", self.spread or (), 1)]
         require += [Balanced(level) for level in self.balanced or ()]
+        require += [Rails(name) for name in self.rails or ()]
         podset = PodSet(
             "worker",
             question.make(),
