@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import topoalloc as ta
-from topoalloc import _core
+from topoalloc import _core, kubernetes
 
 CONSTRAINTS = (ta.Align, ta.Pair, ta.Link, ta.Same, ta.Distinct, ta.Near)
 
@@ -120,8 +120,19 @@ def test_levels_of_the_machine_page_are_those_of_the_code(repository: Path) -> N
 
 def test_reference_lists_every_public_name(repository: Path) -> None:
     page = (repository / "docs" / "api.md").read_text(encoding="utf-8")
-    listed = re.findall(r"^\.\. auto\w+:: (\w+)$", page, re.MULTILINE)
-    assert sorted(listed) == sorted(set(ta.__all__) - {"__version__"})
+    listed: dict[str, list[str]] = {}
+    module = "topoalloc"
+    directive = r"^\.\. (currentmodule|auto\w+):: ([\w.]+)$"
+    for kind, name in re.findall(directive, page, re.MULTILINE):
+        if kind == "currentmodule":
+            module = name
+        else:
+            listed.setdefault(module, []).append(name)
+    public = {
+        "topoalloc": sorted(set(ta.__all__) - {"__version__"}),
+        "topoalloc.kubernetes": sorted(kubernetes.__all__),
+    }
+    assert {module: sorted(names) for module, names in listed.items()} == public
     assert "`topoalloc.__version__`" in page
 
 
