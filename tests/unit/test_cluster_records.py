@@ -163,7 +163,23 @@ def test_records_of_the_past_are_read_for_ever(
 
 def test_there_are_records_of_the_past() -> None:
     operations = {json.loads(path.read_bytes())["operation"] for path in RECORDS}
-    assert operations == {"place", "replace", "preempt"}
+    assert operations == {
+        *("check", "place", "replace", "grow", "drain", "preempt", "defragment")
+    }
+
+
+def test_explanation_of_a_record_is_not_compared() -> None:
+    """Words may change; records made before there were any have none."""
+    records = [json.loads(path.read_bytes()) for path in RECORDS]
+    (record,) = [
+        record
+        for record in records
+        if (record["operation"], record["status"]) == ("defragment", "INFEASIBLE")
+    ]
+    assert record["explanation"]["gangs"] == ["c"]
+    assert ta.replay(record | {"explanation": {}}).differences == ()
+    del record["explanation"]
+    assert ta.replay(record).differences == ()
 
 
 # --- snapshots ---
@@ -200,7 +216,7 @@ def test_damaged_snapshot_is_refused(cluster: ta.Cluster) -> None:
         at = pick.randrange(len(snapshot))
         damaged = bytearray(snapshot)
         damaged[at] ^= 1 << pick.randrange(8)
-        with pytest.raises(ta.FormatError):
+        with pytest.raises(ta.FormatError, match="^snapshot: "):
             ta.Cluster.restore(bytes(damaged))
     for end in (0, 1, len(header), len(snapshot) - 1):
         with pytest.raises(ta.FormatError, match="snapshot"):
