@@ -329,7 +329,8 @@ void release_pods(ClusterObject& self,
     self.core->release(gang, pods);
 }
 
-// Gang, rows of its pods and its rails, by name
+// Gang, rows of its pods, its rails, and rows of pods that have lost their place; by
+// name
 py::dict running_gangs(const ClusterObject& self) {
     const std::map<std::string, RunningGang> gangs = [&] {
         const py::gil_scoped_release release;
@@ -340,7 +341,8 @@ py::dict running_gangs(const ClusterObject& self) {
         rows[py::str(name)] = py::make_tuple(
             std::const_pointer_cast<Gang>(running.gang),
             pod_rows(*running.gang, running.pods, machines_of(self, running.pods)),
-            running.rails);
+            running.rails,
+            pod_rows(*running.gang, running.lost, machines_of(self, running.lost)));
     }
     return rows;
 }

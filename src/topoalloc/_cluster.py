@@ -60,9 +60,13 @@ class RunningGang(NamedTuple):
 
     gang: Gang
     pods: list[PodPlace]
-    """By PodSet, then rank; those that were released are left out."""
+    """That have their place, by PodSet, then rank."""
     rails: RailLists
     """PodSet to class of its `Rails` to sets of indices, by pod of a node."""
+    lost: list[PodPlace]
+    """That have lost it, with where they ran: the node is gone, or its own Allocator
+    released them. `Cluster.replace` gives them another, `Cluster.release` forgets them.
+    """
 
 
 class Cluster(_core.Cluster):
@@ -452,10 +456,11 @@ class Cluster(_core.Cluster):
     def gangs(self) -> dict[str, RunningGang]:
         """What runs, by name of the Gang."""
         found = {}
-        for name, (compiled, rows, rails) in self.running_gangs().items():
+        for name, (compiled, rows, rails, lost) in self.running_gangs().items():
             gang = Gang._of(compiled)
             pods = [*map(PodPlace._make, rows)]
-            found[name] = RunningGang(gang, pods, lists_of(gang, rails))
+            gone = [*map(PodPlace._make, lost)]
+            found[name] = RunningGang(gang, pods, lists_of(gang, rails), gone)
         return found
 
     def register(self, gang: Gang) -> None:
@@ -635,7 +640,8 @@ class Cluster(_core.Cluster):
         Raises
         ------
         StateError
-            The Gang does not run.
+            The Gang does not run, or an owner that is no pod has the name of a pod
+            where that is to go.
         InvalidRequestError
             An argument is of another form.
 
@@ -681,7 +687,8 @@ class Cluster(_core.Cluster):
         Raises
         ------
         StateError
-            The Gang does not run.
+            The Gang does not run, or an owner that is no pod has the name of a pod
+            where that is to go.
         InvalidRequestError
             An argument is of another form.
 
@@ -722,7 +729,8 @@ class Cluster(_core.Cluster):
         Raises
         ------
         StateError
-            A node is not in the Cluster.
+            A node is not in the Cluster, or an owner that is no pod has the name of a
+            pod where that is to go.
         InvalidRequestError
             An argument is of another form.
 
@@ -773,7 +781,8 @@ class Cluster(_core.Cluster):
         Raises
         ------
         StateError
-            A Gang of that name runs.
+            A Gang of that name runs, or an owner that is no pod has the name of a pod
+            where that is to go.
         InvalidRequestError
             As for `check`.
 
@@ -812,7 +821,8 @@ class Cluster(_core.Cluster):
         Raises
         ------
         StateError
-            A Gang of that name runs.
+            A Gang of that name runs, or an owner that is no pod has the name of a pod
+            where that is to go.
         InvalidRequestError
             As for `check`.
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import random
 import re
 import sys
 import threading
@@ -291,7 +292,10 @@ def test_machine_of_a_running_pod_outlives_its_nodes() -> None:
     digest = cluster.describe("a").machine.digest
     cluster.node("a").release("g/worker/0")
     cluster.remove_node("a")
-    assert cluster.gangs["g"].pods == []  # It has lost its place.
+    assert cluster.gangs["g"].pods == []
+    (lost,) = cluster.gangs["g"].lost
+    assert (lost.podset, lost.index, lost.node) == ("worker", 0, "a")
+    assert lost.placement.machine is not None
     cluster.add_node("b", small())
     (move,) = cluster.replace("g", []).moves
     pod = move.before
@@ -299,6 +303,65 @@ def test_machine_of_a_running_pod_outlives_its_nodes() -> None:
     assert isinstance(pod.placement.machine, ta.Machine)
     assert pod.placement.machine.digest == digest
     assert (pod.placement.cpuset, pod.node) == ("0", "a")
+
+
+def test_gangs_are_those_of_now_in_a_fork_and_after_a_release() -> None:
+    cluster = ta.Cluster(levels=["rack"])
+    cluster.add_nodes(["a", "b"], small())
+    cluster.commit(cluster.place(gang(4, ta.Request(cores=1))))
+
+    def pods(of: ta.Cluster) -> tuple[list[int], list[int]]:
+        running = of.gangs["g"]
+        return [pod.index for pod in running.pods], [p.index for p in running.lost]
+
+    before = cluster.gangs
+    fork = cluster.fork()
+    node = fork.gangs["g"].pods[1].node
+    fork.node(node).release("g/worker/1")
+    assert pods(fork) == ([0, 2, 3], [1])
+    assert pods(cluster) == ([0, 1, 2, 3], [])
+    fork.release("g", pods=[("worker", 0)])
+    assert pods(fork) == ([2, 3], [1])
+    # Placed anew, it has its place again; what lost it can be forgotten, too.
+    fork.commit(fork.replace("g", []))
+    assert pods(fork) == ([1, 2, 3], [])
+    fork.node(fork.gangs["g"].pods[2].node).release("g/worker/3")
+    fork.release("g", pods=[("worker", 3)])
+    assert pods(fork) == ([1, 2], [])
+    fork.check_consistency()
+    assert cluster.gangs == before
+
+
+def test_change_is_refused_where_an_owner_has_the_name_of_a_pod() -> None:
+    cluster = ta.Cluster(levels=["rack"])
+    cluster.add_nodes(["a", "b"], small())
+    cluster.commit(cluster.place(gang(1, ta.Request(cores=1))))
+    cluster.node("b").allocate(ta.Request(cores=1), owner="g/worker/0")
+    with pytest.raises(ta.StateError, match="'g/worker/0' holds a Placement on 'b'"):
+        cluster.replace("g", ["a"])
+    with pytest.raises(ta.StateError, match="'g/worker/0' holds a Placement on 'b'"):
+        cluster.drain("a")
+    # It is no pod: the Gang leaves it alone.
+    assert [pod.node for pod in cluster.gangs["g"].pods] == ["a"]
+    cluster.release("g")
+    assert [*cluster.node("b").placements] == ["g/worker/0"]
+    cluster.node("b").release("g/worker/0")
+    cluster.check_consistency()
+
+
+@pytest.mark.parametrize("is_adopted", [False, True])
+def test_pods_of_a_full_node_are_released_in_any_order(is_adopted: bool) -> None:
+    cluster = ta.Cluster(levels=["rack"])
+    cluster.add_node("a", ta.Machine.from_synthetic("pack:2 core:32 pu:1"))
+    cluster.commit(cluster.place(gang(64, ta.Request(cores=1))))
+    if is_adopted:
+        cluster = ta.Cluster.from_dict(cluster.to_dict())
+    order = random.Random(64).sample(range(64), 64)
+    for some in (order[:40], order[40:41], order[41:63]):
+        cluster.release("g", pods=[("worker", i) for i in some])
+        cluster.check_consistency()
+    assert [pod.index for pod in cluster.gangs["g"].pods] == order[63:]
+    assert [*cluster.node("a").placements] == [f"g/worker/{order[63]}"]
 
 
 # --- check and place ---

@@ -286,7 +286,7 @@ class ClusterLife(RuleBasedStateMachine):
             assert books(self.cluster) == changed
         else:
             self.cluster.commit(plan)
-            assert self.cluster.gangs[gang.name] == (gang, plan.pods, {})
+            assert self.cluster.gangs[gang.name] == (gang, plan.pods, {}, [])
             if then == "release":
                 self.cluster.release(gang.name)
                 assert books(self.cluster) == before
@@ -299,7 +299,7 @@ class ClusterLife(RuleBasedStateMachine):
     @rule(position=positions, data=st.data())
     def stop(self, position: int, data: st.DataObject) -> None:
         running = self.cluster.gangs
-        gang, pods, _ = running[sorted(running)[position % len(running)]]
+        gang, pods, *_ = running[sorted(running)[position % len(running)]]
         pods_of_it = st.sampled_from(pods) if pods else st.nothing()
         gone = data.draw(st.lists(pods_of_it, unique_by=lambda pod: pod[:2]))
         self.cluster.release(gang.name, [(pod.podset, pod.index) for pod in gone])

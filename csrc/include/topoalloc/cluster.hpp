@@ -96,6 +96,9 @@ struct RunningGang {
     std::vector<PodPlace> pods;
     // NOLINTNEXTLINE(readability-redundant-member-init): GCC warns without it.
     GangRails rails = {};  ///< empty for a Gang without Rails
+    /// Of Cluster::gangs(): pods that have lost their place, where they ran.
+    // NOLINTNEXTLINE(readability-redundant-member-init): GCC warns without it.
+    std::vector<PodPlace> lost = {};
 };
 
 /// A pod that leaves its place, gets another, or both.
@@ -218,12 +221,14 @@ class Cluster {
     /// All pods of a Gang, or some of them.
     /// @throws StateError when it, or one of them, does not run
     void release(const std::string& name, const std::optional<PodNames>& pods = {});
-    /// By name: the pods that have their place, with what they hold now.
+    /// By name: the pods that have their place, with what they hold now, and those
+    /// that have lost it.
     [[nodiscard]] std::map<std::string, RunningGang> gangs() const;
 
     /// New places for the pods of a Gang that were on failed nodes, or have lost their
     /// place; all others stay. The nodes need not be in the Cluster any more.
-    /// @throws StateError when the Gang does not run
+    /// @throws StateError when the Gang does not run; of this and the four below: when
+    ///         an owner that is no pod has the name of one where it is to go
     [[nodiscard]] ClusterChange replace(const std::string& gang,
                                         const std::vector<std::string>& failed_nodes,
                                         SearchLimits limits = {}) const;

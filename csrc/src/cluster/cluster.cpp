@@ -34,8 +34,8 @@ std::vector<std::string> path_of(const NodeInfo& info,
     return path;
 }
 
-// Without the pods that have lost their place, and with what the others hold now: the
-// nodes' own Allocators may have changed it.
+// The pods that have lost their place apart, and what the others hold now: the nodes'
+// own Allocators may have changed it.
 RunningGang as_it_is(const ClusterData& data, const RunningGang& running) {
     RunningGang out{running.gang, {}, running.rails};
     for (const PodPlace& pod : running.pods) {
@@ -44,6 +44,7 @@ RunningGang as_it_is(const ClusterData& data, const RunningGang& running) {
                                            *running.gang, pod.podset, pod.index)
                                      : nullptr;
         if (held == nullptr) {
+            out.lost.push_back(pod);
             continue;
         }
         out.pods.push_back(pod);

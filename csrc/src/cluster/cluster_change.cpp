@@ -203,6 +203,7 @@ void add_rails(const Gang& gang, GangRails rails, ClusterChange& change) {
 void seal(const ClusterData& data, ClusterChange& change) {
     change.verdict.snapshot = nullptr;  // Explanations start from the question.
     std::ranges::sort(change.rails);
+    demand_own_names(data, change.moves);
     std::ranges::sort(change.moves, [](const PodMove& a, const PodMove& b) {
         return std::tie(a.gang->name, a.podset, a.index) <
                std::tie(b.gang->name, b.podset, b.index);

@@ -130,9 +130,7 @@ class CountedQuestion {
     }
 
     [[nodiscard]] bool is_eligible_on(std::uint32_t slot) const {
-        const NodeDescription& node = data_.node(slot).info->described;
-        return is_eligible(
-            podset_.where, podset_.tolerations, node.labels, node.taints);
+        return is_eligible(podset_, data_.node(slot).info->described);
     }
 
     std::uint32_t add_table(const NodeClass& state) {

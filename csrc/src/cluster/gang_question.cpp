@@ -88,12 +88,7 @@ class GangQuestion {
           requests_(requests_of(*gang)),
           counts_(counts_of(*gang)),
           seen_(gang->podsets.size()) {
-        for (std::uint32_t level = 0; level < problem_.levels; ++level) {
-            problem_.open_domains.emplace_back(data.domain_count(level));
-            for (std::uint32_t d = 0; d < data.domain_count(level); ++d) {
-                problem_.open_domains[level][d] = data.is_open(level, d);
-            }
-        }
+        problem_.open_domains = open_domains_of(data);
         for (const std::uint32_t slot : data.order()) {
             add_node(slot);
         }
@@ -145,10 +140,7 @@ class GangQuestion {
         std::vector<bool> eligible(gang_->podsets.size());
         if (!entry.cordoned) {
             for (std::size_t p = 0; p < eligible.size(); ++p) {
-                eligible[p] = is_eligible(gang_->podsets[p].where,
-                                          gang_->podsets[p].tolerations,
-                                          entry.info->described.labels,
-                                          entry.info->described.taints);
+                eligible[p] = is_eligible(gang_->podsets[p], entry.info->described);
                 seen_[p] = seen_[p] || eligible[p];
             }
         }
@@ -179,30 +171,17 @@ class GangQuestion {
 
     // "No" where the pods of one PodSet alone are more than all nodes hold.
     bool refuse_by_counts(GangVerdict& verdict) const {
-        for (std::uint32_t p = 0; p < gang_->podsets.size(); ++p) {
-            std::vector<std::uint32_t> most;
-            for (const CountTable& table : problem_.tables) {
-                std::uint32_t of_table = 0;
-                for (const CountVector& pods : table.possible) {
-                    of_table = std::max(of_table, pods[p]);
-                }
-                most.push_back(of_table);
-            }
-            std::uint64_t sum = 0;
-            for (const GangNode& node : problem_.nodes) {
-                sum += most[node.table];
-            }
-            if (sum < gang_->podsets[p].min_count) {
-                demand_known_devices(data_, requests_[p]);
-                verdict.status = Status::infeasible;
-                verdict.reason = seen_[p] ? GangReason::not_enough_room
-                                          : GangReason::no_eligible_node;
-                verdict.podset = p;
-                verdict.steps = node_steps_ + steps_;
-                return true;
-            }
+        const auto podset = podset_without_room(problem_);
+        if (!podset) {
+            return false;
         }
-        return false;
+        demand_known_devices(data_, requests_[*podset]);
+        verdict.status = Status::infeasible;
+        verdict.reason =
+            seen_[*podset] ? GangReason::not_enough_room : GangReason::no_eligible_node;
+        verdict.podset = *podset;
+        verdict.steps = node_steps_ + steps_;
+        return true;
     }
 
     // Names what the answer means. Requires: not refused by counts.

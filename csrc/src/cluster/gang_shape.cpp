@@ -175,6 +175,10 @@ bool is_eligible(const std::vector<Condition>& where,
            });
 }
 
+bool is_eligible(const PodSet& podset, const NodeDescription& node) {
+    return is_eligible(podset.where, podset.tolerations, node.labels, node.taints);
+}
+
 Requests requests_of(const Gang& gang) {
     Requests requests;
     for (const PodSet& podset : gang.podsets) {

@@ -6,6 +6,7 @@
 
 #include "cluster/gang_problem.hpp"
 #include "cluster/node_class.hpp"
+#include "topoalloc/cluster.hpp"
 
 #include <map>
 #include <string>
@@ -24,6 +25,9 @@ namespace topoalloc {
                                const std::vector<Toleration>& tolerations,
                                const std::map<std::string, std::string>& labels,
                                const std::vector<Taint>& taints);
+
+/// Labels and taints of the node suit the PodSet.
+[[nodiscard]] bool is_eligible(const PodSet& podset, const NodeDescription& node);
 
 [[nodiscard]] Requests requests_of(const Gang& gang);
 

@@ -32,6 +32,37 @@ CountTable restrict_to(const CountTable& table, const std::vector<bool>& eligibl
     return out;
 }
 
+std::vector<std::vector<bool>> open_domains_of(const ClusterData& data) {
+    std::vector<std::vector<bool>> out;
+    for (std::uint32_t level = 0; level < data.levels().size(); ++level) {
+        auto& open = out.emplace_back(data.domain_count(level));
+        for (std::uint32_t d = 0; d < open.size(); ++d) {
+            open[d] = data.is_open(level, d);
+        }
+    }
+    return out;
+}
+
+std::optional<std::uint32_t> podset_without_room(const GangProblem& problem) {
+    for (std::uint32_t p = 0; p < problem.podsets.size(); ++p) {
+        std::vector<std::uint32_t> most;
+        for (const CountTable& table : problem.tables) {
+            most.push_back(0);
+            for (const CountVector& pods : table.possible) {
+                most.back() = std::max(most.back(), pods[p]);
+            }
+        }
+        std::uint64_t sum = 0;
+        for (const GangNode& node : problem.nodes) {
+            sum += most[node.table];
+        }
+        if (sum < problem.podsets[p].min_count) {
+            return p;
+        }
+    }
+    return std::nullopt;
+}
+
 void forget(CountTable& table, const CountVector& pods) {
     std::erase_if(table.attained, [&](const CountVector& known) {
         return std::ranges::equal(known, pods, std::greater_equal<>());

@@ -159,12 +159,7 @@ class JointQuestion {
         for (const JointPart& part : input_.parts) {
             join.add(part, shape_of(*part.gang, levels));
         }
-        for (std::uint32_t level = 0; level < problem_.levels; ++level) {
-            auto& open = problem_.open_domains.emplace_back(data_.domain_count(level));
-            for (std::uint32_t d = 0; d < open.size(); ++d) {
-                open[d] = data_.is_open(level, d);
-            }
-        }
+        problem_.open_domains = open_domains_of(data_);
     }
 
     void collect_bases() {
@@ -237,10 +232,7 @@ class JointQuestion {
         TableKey key{entry.state.get(), std::vector<bool>(podsets_.size()), {}};
         for (std::size_t p = 0; p < podsets_.size(); ++p) {
             key.eligible[p] = !entry.cordoned && !input_.barred.contains(slot) &&
-                              is_eligible(podsets_[p]->where,
-                                          podsets_[p]->tolerations,
-                                          entry.info->described.labels,
-                                          entry.info->described.taints);
+                              is_eligible(*podsets_[p], entry.info->described);
         }
         const auto base = bases_.find(slot);
         key.base = base == bases_.end()
@@ -318,26 +310,11 @@ class JointQuestion {
             out.reason = GangReason::step_limit;
             return true;
         }
-        for (std::uint32_t p = 0; p < podsets_.size(); ++p) {
-            std::vector<std::uint32_t> most;
-            for (const CountTable& table : problem_.tables) {
-                std::uint32_t of_table = 0;
-                for (const CountVector& pods : table.possible) {
-                    of_table = std::max(of_table, pods[p]);
-                }
-                most.push_back(of_table);
-            }
-            std::uint64_t sum = 0;
-            for (const GangNode& node : problem_.nodes) {
-                sum += most[node.table];
-            }
-            if (sum < problem_.podsets[p].min_count) {
-                out.reason = GangReason::not_enough_room;
-                out.podset = p;
-                return true;
-            }
+        if (const auto podset = podset_without_room(problem_)) {
+            out.reason = GangReason::not_enough_room;
+            out.podset = *podset;
         }
-        return false;
+        return out.podset != no_index;
     }
 
     void conclude(const GangAnswer& answer, JointAnswer& out) {

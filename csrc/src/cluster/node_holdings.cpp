@@ -25,14 +25,9 @@ bool is_owner(const HeldPod& pod,
     if (pod.gang.get() == &gang) {
         return pod.podset == podset;
     }
-    const std::string& held = pod.gang->podsets[pod.podset].name;
-    const std::string& wanted = gang.podsets[podset].name;
-    if (pod.gang->name == gang.name) {
-        return held == wanted;
-    }
-    // A name may hold the sign that joins names.
-    return pod.gang->name.size() + held.size() == gang.name.size() + wanted.size() &&
-           owner_of(pod) == pod_owner(gang, podset, index);
+    // No name holds the sign that joins names.
+    return pod.gang->name == gang.name &&
+           pod.gang->podsets[pod.podset].name == gang.podsets[podset].name;
 }
 
 NodeHoldings::NodeHoldings(std::vector<HeldPod> pods,

@@ -70,6 +70,18 @@ void demand_own_names(const ClusterData& data, const GangPlan& plan) {
     }
 }
 
+void demand_own_names(const ClusterData& data, const std::vector<PodMove>& moves) {
+    for (const PodMove& move : moves) {
+        if (!move.to || (move.from && move.from->node == move.to->node)) {
+            continue;
+        }
+        const NodeHoldings& holdings = *data.node(data.slot_of(move.to->node)).holdings;
+        if (holdings.is_other(*move.gang, move.podset, move.index)) {
+            refuse_owner(pod_owner(*move.gang, move.podset, move.index), move.to->node);
+        }
+    }
+}
+
 std::optional<std::uint32_t> PodBooks::find_slot(const std::string& node) {
     if (last_node_ == nullptr || *last_node_ != node) {
         const auto slot = data_.find_slot(node);
@@ -96,18 +108,28 @@ PodBooks::Change& PodBooks::change_of(std::uint32_t slot) {
     return *last_change_;
 }
 
+HeldPod* PodBooks::find_pod(Change& change, const Gang& gang, const PodPlace& pod) {
+    const std::size_t count = change.pods.size();
+    for (std::size_t i = 0; i < count; ++i) {
+        const std::size_t at = (change.next + i) % count;
+        HeldPod& held = change.pods[at];
+        if (held.gang && is_owner(held, gang, pod.podset, pod.index)) {
+            change.next = at + 1;
+            return &held;
+        }
+    }
+    return nullptr;
+}
+
 bool PodBooks::release(const Gang& gang, const PodPlace& pod) {
     const auto slot = find_slot(pod.node);
     if (!slot || data_.node(*slot).holdings->empty()) {
         return false;
     }
     Change& change = change_of(*slot);
-    const auto held = std::ranges::find_if(change.pods, [&](const HeldPod& other) {
-        return is_owner(other, gang, pod.podset, pod.index);
-    });
-    if (held != change.pods.end()) {
+    if (HeldPod* const held = find_pod(change, gang, pod)) {
         change.released.push_back(std::move(held->placement));
-        change.pods.erase(held);
+        held->gang = nullptr;
         return true;
     }
     if (!change.others) {
@@ -120,9 +142,11 @@ bool PodBooks::release(const Gang& gang, const PodPlace& pod) {
     }
     change.released.push_back(
         std::make_shared<const Placement>(other->second.placement));
-    auto rest = std::make_shared<Holdings>(*change.others);
-    rest->erase(owner);
-    change.others = std::move(rest);
+    if (!change.own_others) {
+        change.own_others = std::make_shared<Holdings>(*change.others);
+        change.others = change.own_others;
+    }
+    change.own_others->erase(owner);
     return true;
 }
 
@@ -130,7 +154,7 @@ void PodBooks::take(const std::shared_ptr<const Gang>& gang, const PodPlace& pod
     const auto slot = find_slot(pod.node);
     Change& change = change_of(slot ? *slot : data_.slot_of(pod.node));
     const bool is_pod = std::ranges::any_of(change.pods, [&](const HeldPod& other) {
-        return is_owner(other, *gang, pod.podset, pod.index);
+        return other.gang && is_owner(other, *gang, pod.podset, pod.index);
     });
     if (is_pod || (change.others &&
                    change.others->contains(pod_owner(*gang, pod.podset, pod.index)))) {
@@ -180,6 +204,7 @@ void PodBooks::apply() {
     }
     auto state = states.begin();
     for (auto& [slot, change] : changes_) {
+        std::erase_if(change.pods, [](const HeldPod& pod) { return !pod.gang; });
         auto holdings = std::make_shared<const NodeHoldings>(std::move(change.pods),
                                                              std::move(change.others));
         data_.set_books(slot, std::move(*state++), std::move(holdings));

@@ -7,6 +7,7 @@
 #include "cluster/cluster_data.hpp"
 #include "topoalloc/cluster.hpp"
 
+#include <cstddef>
 #include <map>
 #include <memory>
 #include <optional>
@@ -31,6 +32,8 @@ void demand_fresh(const ClusterData& data,
 
 /// @throws StateError when a plain owner has the name of a pod on the pod's node
 void demand_own_names(const ClusterData& data, const GangPlan& plan);
+/// Likewise of what moves; a pod may get another Placement where it is.
+void demand_own_names(const ClusterData& data, const std::vector<PodMove>& moves);
 
 /// What pods release is released before others take.
 class PodBooks {
@@ -48,10 +51,15 @@ class PodBooks {
 
   private:
     struct Change {
-        std::vector<HeldPod> pods;  ///< that stay and come
+        std::vector<HeldPod> pods;  ///< that stay and come; without a Gang: gone
         std::shared_ptr<const Holdings> others;
+        std::shared_ptr<Holdings> own_others;  ///< `others`, once it is a copy
         Placements released, taken;
+        std::size_t next = 0;  ///< pods mostly go in the order in which they are held
     };
+    [[nodiscard]] static HeldPod* find_pod(Change& change,
+                                           const Gang& gang,
+                                           const PodPlace& pod);
     [[nodiscard]] Change& change_of(std::uint32_t slot);
     [[nodiscard]] std::optional<std::uint32_t> find_slot(const std::string& node);
     [[nodiscard]] NodeClassPtr state_after(std::uint32_t slot,

@@ -154,10 +154,7 @@ void add_elements(std::map<std::uint32_t, Copies>& gains, RemovalRegion& region)
 }  // namespace
 
 bool is_eligible(const NodeEntry& entry, const PodSet& podset) {
-    return !entry.cordoned && is_eligible(podset.where,
-                                          podset.tolerations,
-                                          entry.info->described.labels,
-                                          entry.info->described.taints);
+    return !entry.cordoned && is_eligible(podset, entry.info->described);
 }
 
 std::vector<RemovalRegion> regions_of(const ClusterData& data,

@@ -82,8 +82,7 @@ HeadroomResult GangProber::copies(std::uint32_t slot,
 }
 
 bool GangProber::is_eligible_for(const PodSet& podset, std::uint32_t slot) const {
-    const NodeDescription& node = data_.node(slot).info->described;
-    return is_eligible(podset.where, podset.tolerations, node.labels, node.taints);
+    return is_eligible(podset, data_.node(slot).info->described);
 }
 
 GangProblem GangProber::problem_of(const Gang& gang,
