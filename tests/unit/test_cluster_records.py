@@ -216,7 +216,7 @@ def test_damaged_snapshot_is_refused(cluster: ta.Cluster) -> None:
         at = pick.randrange(len(snapshot))
         damaged = bytearray(snapshot)
         damaged[at] ^= 1 << pick.randrange(8)
-        with pytest.raises(ta.FormatError, match="^snapshot: "):
+        with pytest.raises(ta.FormatError, match=r"^snapshot: "):
             ta.Cluster.restore(bytes(damaged))
     for end in (0, 1, len(header), len(snapshot) - 1):
         with pytest.raises(ta.FormatError, match="snapshot"):
