@@ -19,6 +19,7 @@ struct JointPart {
     std::shared_ptr<const Gang> gang;
     std::vector<PodPlace> stays;  ///< they hold their Placements
     CountVector counts, min_counts;
+    // NOLINTNEXTLINE(readability-redundant-member-init): GCC warns without it.
     GangRails rails = {};  ///< what its lists begin with; empty: nothing
 };
 
