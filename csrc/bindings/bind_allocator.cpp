@@ -380,7 +380,7 @@ PyCFunction as_method(FastCall function) {
 // Docstrings elsewhere are the face's; these calls have no wrapper there to carry them,
 // since one more Python frame costs a fifth of a check. The first line gives inspect
 // the signature.
-constexpr const char* check_doc = R"(check($self, request, *, max_steps=1000000)
+constexpr const char* check_doc = R"(check($self, request, *, max_steps=2000000)
 --
 
 Answer a Request without taking anything.
@@ -389,7 +389,7 @@ Parameters
 ----------
 request : Request
     Reuse it: what it means on this Machine is computed once.
-max_steps : int, default 1_000_000
+max_steps : int, default 2_000_000
     Search nodes that the answer may cost.
 
 Returns
@@ -411,7 +411,7 @@ Examples
 'OPTIMAL'
 )";
 constexpr const char* allocate_doc =
-    R"(allocate($self, request, owner, *, max_steps=1000000)
+    R"(allocate($self, request, owner, *, max_steps=2000000)
 --
 
 Take the best Placement for an owner.
@@ -422,7 +422,7 @@ request : Request
     Reuse it: what it means on this Machine is computed once.
 owner : str
     Holds one Placement at most. An equal Request from the same owner returns what it holds.
-max_steps : int, default 1_000_000
+max_steps : int, default 2_000_000
     Search nodes that the answer may cost; the best found within it is taken.
 
 Returns
@@ -448,7 +448,7 @@ Examples
 '0-3'
 )";
 constexpr const char* resize_doc =
-    R"(resize($self, owner, request, *, max_steps=1000000)
+    R"(resize($self, owner, request, *, max_steps=2000000)
 --
 
 Exchange what an owner holds for the best Placement of another Request.
@@ -462,7 +462,7 @@ owner : str
     Holds a Placement.
 request : Request
     What it needs from now on.
-max_steps : int, default 1_000_000
+max_steps : int, default 2_000_000
     Search nodes that the answer may cost.
 
 Returns

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DEFAULT_MAX_STEPS", "Allocator"]
 
-DEFAULT_MAX_STEPS = 1_000_000
+DEFAULT_MAX_STEPS = 2_000_000
 """Search nodes that a question may cost; work, not seconds, so answers repeat."""
 
 _PU_PREFIX = "pu:"
@@ -110,7 +110,7 @@ class Allocator(_core.Allocator):
         ----------
         requests : iterable of Request
             Independent of each other: nothing is taken.
-        max_steps : int, default 1_000_000
+        max_steps : int, default 2_000_000
             For each.
 
         Returns
@@ -136,7 +136,7 @@ class Allocator(_core.Allocator):
         ----------
         requests : mapping of str to Request
             By owner.
-        max_steps : int, default 1_000_000
+        max_steps : int, default 2_000_000
             For all of them.
 
         Returns
@@ -154,7 +154,7 @@ class Allocator(_core.Allocator):
         ----------
         request : Request
             One copy.
-        max_steps : int, default 1_000_000
+        max_steps : int, default 2_000_000
             For the whole count.
 
         Returns
@@ -184,7 +184,7 @@ class Allocator(_core.Allocator):
         ----------
         requests : mapping of str to Request
             By owner; none of them holds anything yet.
-        max_steps : int, default 1_000_000
+        max_steps : int, default 2_000_000
             For all of them.
 
         Returns
@@ -230,7 +230,7 @@ class Allocator(_core.Allocator):
             For each owner.
         owners : iterable of str
             In the order in which they take.
-        max_steps : int, default 1_000_000
+        max_steps : int, default 2_000_000
             For each.
 
         Returns

@@ -503,7 +503,7 @@ class Cluster(_core.Cluster):
         ----------
         gang : Gang
             Whole: fewer than ``min_count`` pods of a PodSet are no answer.
-        max_steps : int, default 1_000_000
+        max_steps : int, default 2_000_000
             Search nodes that the answer may cost, 0 to 2^64 - 1.
 
         Returns
@@ -537,7 +537,7 @@ class Cluster(_core.Cluster):
         ----------
         gang : Gang
             Whole: fewer than ``min_count`` pods of a PodSet are no answer.
-        max_steps : int, default 1_000_000
+        max_steps : int, default 2_000_000
             Search nodes that the answer may cost, 0 to 2^64 - 1.
 
         Returns
@@ -628,7 +628,7 @@ class Cluster(_core.Cluster):
         failed : iterable of str
             Names of nodes; they may have left the Cluster, and get no pod. Pods that
             have lost their place otherwise get a new one too.
-        max_steps : int, default 1_000_000
+        max_steps : int, default 2_000_000
             Search nodes that the answer may cost, 0 to 2^64 - 1.
 
         Returns
@@ -675,7 +675,7 @@ class Cluster(_core.Cluster):
         ----------
         gang : str
             Name of one that runs.
-        max_steps : int, default 1_000_000
+        max_steps : int, default 2_000_000
             Search nodes that the answer may cost, 0 to 2^64 - 1.
 
         Returns
@@ -718,7 +718,7 @@ class Cluster(_core.Cluster):
         ----------
         nodes : str or iterable of str
             Name, or names; `commit` cordons them.
-        max_steps : int, default 1_000_000
+        max_steps : int, default 2_000_000
             Search nodes that the answer may cost, 0 to 2^64 - 1.
 
         Returns
@@ -770,7 +770,7 @@ class Cluster(_core.Cluster):
             One that does not run. Of the sets of Gangs of lower ``priority`` that make
             room: the one of the least highest priority, then of the fewest Gangs, then
             of the fewest pods.
-        max_steps : int, default 1_000_000
+        max_steps : int, default 2_000_000
             Search nodes that the answer may cost, 0 to 2^64 - 1.
 
         Returns
@@ -810,7 +810,7 @@ class Cluster(_core.Cluster):
         ----------
         gang : Gang
             One that does not run.
-        max_steps : int, default 1_000_000
+        max_steps : int, default 2_000_000
             Search nodes that the answer may cost, 0 to 2^64 - 1.
 
         Returns
@@ -857,7 +857,7 @@ class Cluster(_core.Cluster):
         ----------
         request : Request
             One copy.
-        max_steps : int, default 1_000_000
+        max_steps : int, default 2_000_000
             For each node that differs from the others, 0 to 2^64 - 1.
 
         Returns
@@ -909,7 +909,7 @@ class Cluster(_core.Cluster):
             One copy.
         level : str, default "node"
             Of the Cluster, or ``"node"``.
-        max_steps : int, default 1_000_000
+        max_steps : int, default 2_000_000
             For each node that differs from the others, 0 to 2^64 - 1.
 
         Returns

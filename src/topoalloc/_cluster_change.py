@@ -251,7 +251,7 @@ class ClusterChange:
 
         Parameters
         ----------
-        max_steps : int, default 1_000_000
+        max_steps : int, default 2_000_000
             For the whole Explanation.
 
         Returns

@@ -236,7 +236,7 @@ class Verdict(_core.Verdict):
 
         Parameters
         ----------
-        max_steps : int, default 1_000_000
+        max_steps : int, default 2_000_000
             For the whole Explanation.
 
         Returns
@@ -446,7 +446,7 @@ class BatchVerdict:
 
         Parameters
         ----------
-        max_steps : int, default 1_000_000
+        max_steps : int, default 2_000_000
             For the whole of it.
 
         Returns

@@ -15,7 +15,7 @@ from tests.oracle.gang_programme import (
     find_larger,
 )
 
-MAX_STEPS = 1_000_000
+MAX_STEPS = 2_000_000
 # Limits that tell whether an answer ended at one; the far ones before a difference.
 NEAR = (2,)
 FAR = (10, 100)

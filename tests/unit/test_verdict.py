@@ -43,7 +43,7 @@ def test_optimal_is_true_and_has_a_placement(allocator: ta.Allocator) -> None:
     assert verdict.cost == verdict.placement.cost
     assert verdict.placement.owner is None
     assert verdict.owner is None
-    assert verdict.max_steps == 1_000_000
+    assert verdict.max_steps == 2_000_000
     assert verdict.request == ta.Request(cores=2)
     assert verdict.policy == ta.Policy("pack")
     assert allocator.placements == {}

@@ -98,7 +98,7 @@ struct Placement {
 };
 
 struct SearchLimits {
-    std::uint64_t max_steps = 1'000'000;
+    std::uint64_t max_steps = 2'000'000;
 };
 
 struct Answer {

@@ -411,6 +411,22 @@ std::optional<std::uint64_t> FrontierModel::missing_weight(
     return left > may_miss ? std::nullopt : std::optional((left + most - 1) / most);
 }
 
+std::vector<std::uint64_t> FrontierModel::spare_pods() const {
+    std::vector<std::uint64_t> packed;
+    for (std::uint32_t p = 0; p < problem_.podsets.size(); ++p) {
+        const bool is_counted = std::ranges::any_of(rules_, [p](const Rule& rule) {
+            return rule.podset == p &&
+                   (rule.type == RuleType::multiple || rule.type == RuleType::balanced);
+        });
+        if (!is_counted) {
+            CountVector pod(problem_.podsets.size());
+            pod[p] = 1;
+            packed.push_back(option_of(pod, all_podsets()).packed);
+        }
+    }
+    return packed;
+}
+
 bool FrontierModel::end(const FrontierView& view,
                         const FrontierKey& key,
                         PackedCost& cost) const {

@@ -107,6 +107,10 @@ class FrontierModel {
         return vectors_[lists_[depth]];
     }
 
+    /// What one pod more adds to the first word of a key, of PodSets whose pods may be
+    /// taken away from any plan.
+    [[nodiscard]] std::vector<std::uint64_t> spare_pods() const;
+
     /// What the end adds to the cost. False when pods are missing that must not.
     [[nodiscard]] bool end(const FrontierView& view,
                            const FrontierKey& key,

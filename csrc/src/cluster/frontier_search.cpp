@@ -16,8 +16,10 @@ namespace {
 // Walks side by side, at first, and how much wider each time.
 constexpr std::size_t first_width = 512;
 constexpr std::size_t wider = 8;
-// Steps for a bound, at first, and the least for all of them later.
+// Steps for a bound, at first, and the least for all of them later; then so many for
+// each of the walks side by side, about what these take.
 constexpr std::uint64_t first_steps = 16'000;
+constexpr std::uint64_t steps_of_walk = 8;
 
 // The least cost of what has no plan.
 constexpr PackedCost nothing{{~std::uint64_t{0}, ~std::uint64_t{0}, ~std::uint64_t{0}}};
@@ -41,17 +43,25 @@ class FrontierSearch {
           budget_(budget),
           steps_(budget),
           bounds_(model, budget),
-          view_(model.view(model.all_podsets(), model.all_levels())) {
+          view_(model.view(model.all_podsets(), model.all_levels())),
+          spare_pods_(model.spare_pods()),
+          least_to_come_(model.order()) {
+        for (std::size_t i = least_to_come_.size(); i-- > 1;) {
+            least_to_come_[i - 1] = std::min(least_to_come_[i - 1], least_to_come_[i]);
+        }
         list_views();
     }
 
     /// So many walks side by side. True when nothing better was missed.
     bool run(std::size_t width) {
-        add_bounds();
-        const std::uint64_t before = budget_.steps;
+        if (is_first_) {
+            add_first_bounds();
+        } else {
+            add_bounds(std::max(first_steps, steps_of_walk * width));
+        }
+        is_first_ = false;
         is_whole_ = true;
         walk(width);
-        views_steps_ = std::max(first_steps, budget_.steps - before);
         return is_whole_ && !budget_.limited;
     }
 
@@ -114,22 +124,28 @@ class FrontierSearch {
         }
     }
 
-    // At first those of single PodSets over nested levels. Then as many steps as for
-    // the last walk, and for none more than a part of them.
-    void add_bounds() {
-        const bool is_first = views_steps_ == 0;
-        const std::uint64_t most = is_first ? first_steps : views_steps_ / 4;
-        const std::uint64_t end = budget_.steps + views_steps_;
-        for (std::size_t i = 0; i < views_.size(); ++i) {
-            View& view = views_[i];
-            const std::uint64_t before = budget_.steps;
-            const bool is_due = is_first
-                                    ? i < model_.podsets()
-                                    : before < end && view.tried <= views_steps_ / 8;
-            if (is_due && !view.is_done) {
-                view.is_done = bounds_.add(view.podsets, view.levels, best_, most);
-                view.tried = budget_.steps - before;
+    // Of single PodSets over nested levels, and of the weight.
+    void add_first_bounds() {
+        for (std::size_t i = 0; i < views_.size() && i < model_.podsets(); ++i) {
+            add_bound(views_[i], first_steps);
+        }
+    }
+
+    // None gets more than a part of the steps, nor those that were given up lately.
+    void add_bounds(std::uint64_t steps) {
+        const std::uint64_t end = budget_.steps + steps;
+        for (View& view : views_) {
+            if (budget_.steps < end && view.tried <= steps / 8) {
+                add_bound(view, steps / 4);
             }
+        }
+    }
+
+    void add_bound(View& view, std::uint64_t most_steps) {
+        if (!view.is_done) {
+            const std::uint64_t before = budget_.steps;
+            view.is_done = bounds_.add(view.podsets, view.levels, best_, most_steps);
+            view.tried = budget_.steps - before;
         }
     }
 
@@ -140,7 +156,7 @@ class FrontierSearch {
         layer.walks.push_back({{}, {}, 0});
         for (std::uint32_t depth = 0; depth < model_.depth(); ++depth) {
             const FrontierStep step(model_, view_, depth);
-            const std::vector<std::uint32_t> kept = choose(layer, width);
+            const std::vector<std::uint32_t> kept = choose(layer, depth, width);
             Layer next;
             for (const std::uint32_t at : kept) {
                 if (!steps_.spend(step.options(),
@@ -154,10 +170,12 @@ class FrontierSearch {
     }
 
     // Those that may become the best; others, and the plan may be missed.
-    std::vector<std::uint32_t> choose(const Layer& layer, std::size_t width) {
+    std::vector<std::uint32_t> choose(const Layer& layer,
+                                      std::uint32_t depth,
+                                      std::size_t width) {
         std::vector<std::uint32_t> kept;
         for (std::uint32_t at = 0; at < layer.walks.size(); ++at) {
-            if (layer.walks[at].path != no_index) {
+            if (layer.walks[at].path != no_index && !is_dominated(layer, at, depth)) {
                 kept.push_back(at);
             }
         }
@@ -173,6 +191,33 @@ class FrontierSearch {
             std::ranges::sort(kept);
         }
         return kept;
+    }
+
+    // Another one placed a pod more, and all else is equal: however this one goes on,
+    // that one does with a pod less, for no higher cost.
+    [[nodiscard]] bool is_dominated(const Layer& layer,
+                                    std::uint32_t at,
+                                    std::uint32_t depth) const {
+        return std::ranges::any_of(spare_pods_, [&](std::uint64_t pod) {
+            FrontierKey key = layer.keys[at];
+            key.words[0] += pod;
+            const std::uint32_t more = layer.keys.find(key);
+            return more != no_index &&
+                   is_better(layer.walks[more], layer.walks[at], depth);
+        });
+    }
+
+    // Whatever comes, if the same comes. The first one may have no path: nothing good
+    // goes on from it.
+    [[nodiscard]] bool is_better(const Walk& a,
+                                 const Walk& b,
+                                 std::uint32_t depth) const {
+        if (a.cost != b.cost || a.path == no_index || !least_cost_) {
+            return !(b.cost < a.cost);
+        }
+        const auto [node, is_first] =
+            first_difference(links_[a.path], links_[b.path], depth - 1);
+        return is_first && node < least_to_come_[depth];
     }
 
     // How many of the options were possible.
@@ -223,13 +268,15 @@ class FrontierSearch {
                 links_[walk.path] = link;
             }
         } else if (cost == walk.cost && walk.path != no_index && least_cost_ &&
-                   is_first(link, links_[walk.path], depth)) {
+                   first_difference(link, links_[walk.path], depth).second) {
             links_[walk.path] = link;
         }
     }
 
-    // Term 7 of two paths to a depth: the first node that differs has more pods.
-    [[nodiscard]] bool is_first(Link a, Link b, std::uint32_t depth) const {
+    // Term 7 of two paths to a depth: the first node that differs, and whether the
+    // first path has more pods there.
+    [[nodiscard]] std::pair<std::uint32_t, bool> first_difference(
+        Link a, Link b, std::uint32_t depth) const {
         std::uint32_t node = no_index;
         bool is_first = false;
         while (true) {
@@ -238,7 +285,7 @@ class FrontierSearch {
                 is_first = a.option < b.option;
             }
             if (a.before == b.before) {
-                return is_first;
+                return {node, is_first};
             }
             a = links_[a.before];
             b = links_[b.before];
@@ -257,7 +304,7 @@ class FrontierSearch {
             }
             const Link link = links_[layer.walks[at].path];
             if (!best_ || cost < *best_ || !best ||
-                (cost == *best_ && is_first(link, *best, last))) {
+                (cost == *best_ && first_difference(link, *best, last).second)) {
                 if (best_ && *best_ < cost) {
                     continue;
                 }
@@ -286,10 +333,12 @@ class FrontierSearch {
     FrontierSteps steps_;
     FrontierBounds bounds_;
     FrontierView view_;
+    std::vector<std::uint64_t> spare_pods_;     // FrontierModel::spare_pods
+    std::vector<std::uint32_t> least_to_come_;  // by depth: the first in node order
     std::vector<View> views_;
     std::vector<Link> links_;
+    bool is_first_ = true;
     bool is_whole_ = false;
-    std::uint64_t views_steps_ = 0;  // for bounds before the next walk
 };
 
 }  // namespace
