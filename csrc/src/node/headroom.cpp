@@ -188,6 +188,9 @@ class CopyBound {
         if (wanted.pus != 0 && !wanted.whole_cores) {
             return free.count() / wanted.pus;
         }
+        if (wanted.cores != 0 && room.pus == nullptr && request_.require.empty()) {
+            return state_.whole_cores().count() / wanted.cores;
+        }
         std::uint64_t cores = 0;
         std::uint64_t pus = 0;
         state_.whole_cores().for_each([&](std::size_t core) {
@@ -347,6 +350,24 @@ class CopyBound {
     Bitmap nodes_;
 };
 
+// Nothing ties together what a copy takes: any cores do, any devices of a need, and no
+// device is of two needs. Then as many copies fit as the counts allow.
+bool is_counted(const CompiledRequest& request) {
+    const Request& wanted = request.request;
+    const bool is_free = request.require.empty() && !request.wants_bytes &&
+                         wanted.keep.empty() &&
+                         (wanted.pus == 0 || !wanted.whole_cores);
+    Bitmap seen;
+    return is_free && std::ranges::all_of(request.needs, [&](const DeviceNeed& need) {
+               return need.mode == TakeMode::whole &&
+                      std::ranges::none_of(need.candidates, [&](std::uint32_t device) {
+                          const bool is_known = seen.test(device);
+                          seen.set(device);
+                          return is_known;
+                      });
+           });
+}
+
 struct Fill {
     std::uint32_t count = 0;
     Status last = Status::infeasible;  // of the copy that did not fit
@@ -409,6 +430,10 @@ HeadroomResult solve_headroom(const NodeState& state,
                               SearchLimits limits) {
     HeadroomResult result;
     result.upper = headroom_bound(state, request);
+    if (is_counted(request)) {
+        result.count = result.upper;
+        return result;
+    }
     const Packing other =
         policy.packing == Packing::pack ? Packing::spread : Packing::pack;
     for (const Packing packing : {policy.packing, other}) {
