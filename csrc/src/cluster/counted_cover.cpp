@@ -50,7 +50,7 @@ std::vector<std::uint32_t> CoverPrices::values(std::uint32_t leaf) const {
 CoverPart cover_part(const CoverPrices& prices,
                      std::uint32_t vertex,
                      std::vector<std::uint32_t> leaves) {
-    CoverPart part{vertex, std::move(leaves), {}};
+    CoverPart part{vertex, std::move(leaves), {}, 0};
     part.values.resize(prices.prices().size());
     for (const std::uint32_t leaf : part.leaves) {
         const std::vector<std::uint32_t> values = prices.values(leaf);
@@ -60,36 +60,39 @@ CoverPart cover_part(const CoverPrices& prices,
     }
     for (auto& values : part.values) {
         std::ranges::sort(values, std::greater<>());
+        values.push_back(0);
     }
     return part;
 }
 
 namespace {
 
-// Takes the largest values of several parts, one after the other.
+// Takes the largest values of several parts, one after the other; 0 when none is left.
 class LargestFirst {
   public:
-    LargestFirst(std::span<const CoverPart* const> parts, std::size_t price)
-        : parts_(parts), price_(price), taken_(parts.size()) {}
+    explicit LargestFirst(std::span<const CoverPart* const> parts)
+        : parts_(parts), heads_(parts.size()) {}
+
+    void start(std::size_t price) {
+        for (std::size_t p = 0; p < parts_.size(); ++p) {
+            heads_[p] = parts_[p]->values[price].data();
+        }
+    }
 
     std::uint32_t next() {
-        std::uint32_t largest = 0;
-        std::size_t of = 0;
-        for (std::size_t p = 0; p < parts_.size(); ++p) {
-            const auto& values = parts_[p]->values[price_];
-            if (taken_[p] < values.size() && values[taken_[p]] >= largest) {
-                largest = values[taken_[p]];
-                of = p;
-            }
+        const std::uint32_t** largest = heads_.data();
+        for (const std::uint32_t*& head : heads_) {
+            largest = *head > **largest ? &head : largest;
         }
-        ++taken_[of];
-        return largest;
+        // The 0 at the end stays.
+        const std::uint32_t value = **largest;
+        *largest += value != 0 ? 1 : 0;
+        return value;
     }
 
   private:
     std::span<const CoverPart* const> parts_;
-    std::size_t price_;
-    std::vector<std::size_t> taken_;
+    std::vector<const std::uint32_t*> heads_;
 };
 
 }  // namespace
@@ -98,12 +101,13 @@ CoverBound cover_bound(const CoverPrices& prices,
                        std::span<const CoverPart* const> parts,
                        std::uint32_t pods) {
     CoverBound bound;
-    LargestFirst all(parts, 0);
+    LargestFirst largest(parts);
+    largest.start(0);
     for (std::uint64_t sum = 0; sum < pods; ++bound.leaves) {
-        sum += all.next();
+        sum += largest.next();
     }
     for (std::size_t c = 1; c < prices.prices().size(); ++c) {
-        LargestFirst largest(parts, c);
+        largest.start(c);
         std::int64_t left = pods;
         for (std::int64_t i = 0; i < bound.leaves; ++i) {
             left -= largest.next();
@@ -183,11 +187,7 @@ std::uint32_t CountedCover::last_of(std::uint32_t leaf) const {
 }
 
 void CountedCover::lay_out() {
-    for (Sums* sums : {&all_, &open_, &new_}) {
-        sums->resize(prices_.prices().size(),
-                     leaves_.size(),
-                     static_cast<std::uint32_t>(bound_.leaves));
-    }
+    all_.resize(prices_.prices().size(), leaves_.size(), most_leaves());
     opens_.resize(leaves_.size());
     failed_.resize(leaves_.size());
     behind_.resize(leaves_.size());
@@ -197,10 +197,23 @@ void CountedCover::lay_out() {
         const std::vector<std::uint32_t> values = prices_.values(leaves_[leaf]);
         for (std::size_t c = 0; c < values.size(); ++c) {
             all_.add(c, leaf, values[c]);
+        }
+        behind_[leaf] = behind(leaf);
+    }
+}
+
+// The same of open leaves and of others apart, from when their number is limited.
+void CountedCover::limit_opened() {
+    limits_opened_ = true;
+    for (Sums* sums : {&open_, &new_}) {
+        sums->resize(prices_.prices().size(), leaves_.size(), most_leaves());
+    }
+    for (auto leaf = static_cast<std::uint32_t>(leaves_.size()); leaf-- > 0;) {
+        const std::vector<std::uint32_t> values = prices_.values(leaves_[leaf]);
+        for (std::size_t c = 0; c < values.size(); ++c) {
             (opens_[leaf] == 0 ? open_ : new_).add(c, leaf, values[c]);
             (opens_[leaf] == 0 ? new_ : open_).copy(c, leaf);
         }
-        behind_[leaf] = behind(leaf);
     }
 }
 
@@ -227,19 +240,20 @@ std::optional<SparsePods> CountedCover::run() {
     }
     lay_out();
     left_ = most_looks;
-    const auto most_new = static_cast<std::uint32_t>(bound_.leaves);
     auto nodes = static_cast<std::uint32_t>(bound_.nodes);
-    std::optional<SparsePods> best = find(nodes, most_new);
+    std::optional<SparsePods> best = find(nodes, most_leaves());
     while (!best && left_ != 0) {
-        best = find(++nodes, most_new);
+        best = find(++nodes, most_leaves());
     }
     if (!best) {
         return std::nullopt;
     }
-    limits_opened_ = true;
     const auto open = std::ranges::count(opens_, 0U);
     while (std::cmp_greater(opened_by(*best),
                             std::max<std::int64_t>(0, bound_.leaves - open))) {
+        if (!limits_opened_) {
+            limit_opened();
+        }
         auto better = find(nodes, opened_by(*best) - 1);
         if (!better) {
             return left_ == 0 ? std::nullopt : best;

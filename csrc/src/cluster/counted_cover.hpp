@@ -46,7 +46,8 @@ struct CoverBound {
 struct CoverPart {
     std::uint32_t vertex = 0;
     std::vector<std::uint32_t> leaves;               ///< vertices in node order
-    std::vector<std::vector<std::uint32_t>> values;  ///< by price: descending
+    std::vector<std::vector<std::uint32_t>> values;  ///< by price: descending, then 0
+    std::int64_t open_leaves = 0;                    ///< that hold pods
 };
 [[nodiscard]] CoverPart cover_part(const CoverPrices& prices,
                                    std::uint32_t vertex,
@@ -102,7 +103,11 @@ class CountedCover {
         std::vector<std::uint32_t> top_, sums_;
     };
 
+    [[nodiscard]] std::uint32_t most_leaves() const {
+        return static_cast<std::uint32_t>(bound_.leaves);
+    }
     void lay_out();
+    void limit_opened();
     [[nodiscard]] std::vector<std::uint64_t> behind(std::uint32_t leaf) const;
     [[nodiscard]] std::optional<SparsePods> find(std::uint32_t nodes,
                                                  std::uint32_t opened);

@@ -334,18 +334,17 @@ std::optional<SparsePlan> CountedPlanner::take_best_leaf() {
 
 std::optional<SparsePlan> CountedPlanner::take_best_set() {
     SparsePlan best;
-    const std::vector<CountedSet>& sets = sets_.sorted();
     best.is_proved = sets_.are_all();
-    for (const CountedSet& set : sets) {
-        const std::span<const std::uint32_t> vertices(set.region.parts);
-        if (best.found && best.cost < set.bound) {
+    while (const auto set = sets_.next()) {
+        const std::span<const std::uint32_t> vertices(set->region.parts);
+        if (best.found && best.cost < set->bound) {
             break;
         }
-        if (best.found && set.bound == best.cost &&
+        if (best.found && set->bound == best.cost &&
             !may_be_better(vertices, best.pods)) {
             continue;
         }
-        auto pods = plan_in(set);
+        auto pods = plan_in(*set);
         if (!pods) {
             give_up(vertices, best);
             break;

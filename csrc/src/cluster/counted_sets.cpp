@@ -2,6 +2,7 @@
 #include "cluster/counted_sets.hpp"
 
 #include <algorithm>
+#include <numeric>
 #include <tuple>
 #include <unordered_map>
 #include <utility>
@@ -128,43 +129,47 @@ std::optional<CoverLevels> CountedSets::cover_levels(std::uint32_t vertex) const
                : std::nullopt;
 }
 
-// A set of these Domains with what it costs at least.
-void CountedSets::add_cover(std::uint32_t vertex,
-                            const CoverLevels& levels,
-                            const std::vector<const CoverPart*>& parts) {
-    CountedSet choice;
-    choice.region.vertex = vertex;
+// A part of covers: what plans in it cost is known from now on.
+void CountedSets::add_part(std::uint32_t vertex, const CoverLevels& levels) {
+    CoverPart part = cover_part(*prices_, vertex, leaves_of(vertex));
+    part.open_leaves = std::ranges::count_if(part.leaves, [&](std::uint32_t leaf) {
+        return rooms_.pods_of(leaf) != 0 && rooms_.is_open(leaf, levels.leaf.front());
+    });
+    parts_.emplace(vertex, std::move(part));
+}
+
+std::vector<const CoverPart*> CountedSets::parts_of(const Region& region) const {
+    std::vector<const CoverPart*> parts;
+    for (const std::uint32_t vertex : region.parts) {
+        parts.push_back(&parts_.at(vertex));
+    }
+    return parts;
+}
+
+// What a plan in the leaves of a cover costs at least.
+void CountedSets::add_cover_bound(CountedSet& set) const {
+    const std::vector<const CoverPart*> parts = parts_of(set.region);
     std::int64_t open = 0;
     for (const CoverPart* part : parts) {
-        choice.region.parts.push_back(part->vertex);
-        open += std::ranges::count_if(part->leaves, [&](std::uint32_t leaf) {
-            return rooms_.pods_of(leaf) != 0 &&
-                   rooms_.is_open(leaf, levels.leaf.front());
-        });
+        open += part->open_leaves;
     }
-    std::ranges::sort(choice.region.parts);
-    choice.cover = cover_bound(*prices_, parts, rooms_.plan_pods());
-    choice.bound = rooms_.bound(
-        choice.region, levels, {choice.cover->leaves, choice.cover->nodes, open});
-    sets_.push_back(std::move(choice));
+    set.cover = cover_bound(*prices_, parts, rooms_.plan_pods());
+    set.bound = rooms_.bound(set.region,
+                             levels_.at(set.region.vertex),
+                             {set.cover->leaves, set.cover->nodes, open});
 }
 
 // A set that holds all pods.
 void CountedSets::add_set(const SetSearch& sets) {
-    if (sets.cover) {
-        std::vector<const CoverPart*> parts;
-        for (const std::uint32_t vertex : sets.chosen) {
-            parts.push_back(
-                &*std::ranges::find(sets.parts, vertex, &CoverPart::vertex));
-        }
-        add_cover(sets.vertex, *sets.cover, parts);
+    CountedSet choice;
+    choice.region = {sets.vertex, sets.chosen};
+    std::ranges::sort(choice.region.parts);
+    if (sets.is_cover) {
+        add_cover_bound(choice);
     } else {
-        CountedSet choice;
-        choice.region = {sets.vertex, sets.chosen};
-        std::ranges::sort(choice.region.parts);
         choice.bound = rooms_.bound(choice.region);
-        sets_.push_back(std::move(choice));
     }
+    sets_.push_back(std::move(choice));
     are_few_ = are_few_ && sets_.size() <= most_sets;
 }
 
@@ -204,13 +209,18 @@ void CountedSets::extend(SetSearch& sets, std::size_t c, std::uint64_t sum) {
 void CountedSets::add(std::uint32_t vertex) {
     SetSearch sets;
     sets.vertex = vertex;
-    sets.cover = cover_levels(vertex);
-    if (sets.cover && !prices_) {
-        prices_.emplace(problem_, rooms_);
+    const std::optional<CoverLevels> levels = cover_levels(vertex);
+    sets.is_cover = levels.has_value();
+    if (levels) {
+        levels_.emplace(vertex, *levels);
+        if (!prices_) {
+            prices_.emplace(problem_, rooms_);
+        }
     }
-    if (sets.cover && sets.cover->part == tree_[vertex].levels) {
-        const CoverPart part = cover_part(*prices_, vertex, leaves_of(vertex));
-        add_cover(vertex, *sets.cover, {&part});
+    if (levels && levels->part == tree_[vertex].levels) {
+        add_part(vertex, *levels);
+        sets.chosen = {vertex};
+        add_set(sets);
         return;
     }
     sets.classes = classes_below(vertex);
@@ -218,8 +228,8 @@ void CountedSets::add(std::uint32_t vertex) {
     for (const auto& members : sets.classes) {
         for (const std::uint32_t member : members) {
             tally.add(rooms_.pods_of(member));
-            if (sets.cover) {
-                sets.parts.push_back(cover_part(*prices_, member, leaves_of(member)));
+            if (levels) {
+                add_part(member, *levels);
             }
         }
     }
@@ -227,16 +237,34 @@ void CountedSets::add(std::uint32_t vertex) {
     extend(sets, 0, 0);
 }
 
-// By bound; of equal ones the first in node order first.
-const std::vector<CountedSet>& CountedSets::sorted() {
-    std::ranges::sort(sets_, [&](const CountedSet& a, const CountedSet& b) {
-        if (a.bound != b.bound) {
-            return a.bound < b.bound;
-        }
-        return std::tuple(tree_[a.region.parts.front()].first, a.region.parts) <
-               std::tuple(tree_[b.region.parts.front()].first, b.region.parts);
-    });
-    return sets_;
+// By bound; of equal ones by node order.
+bool CountedSets::is_before(std::uint32_t a, std::uint32_t b) const {
+    const CountedSet& one = sets_[a];
+    const CountedSet& other = sets_[b];
+    if (const auto order = one.bound <=> other.bound; order != 0) {
+        return order < 0;
+    }
+    return std::tie(tree_[one.region.parts.front()].first, one.region.parts) <
+           std::tie(tree_[other.region.parts.front()].first, other.region.parts);
+}
+
+// Few of many are asked for: a heap, not a sort.
+std::optional<CountedSet> CountedSets::next() {
+    const auto is_behind = [this](std::uint32_t a, std::uint32_t b) {
+        return is_before(b, a);
+    };
+    if (!order_) {
+        order_.emplace(sets_.size());
+        std::iota(order_->begin(), order_->end(), 0U);
+        std::ranges::make_heap(*order_, is_behind);
+    }
+    if (order_->empty()) {
+        return std::nullopt;
+    }
+    std::ranges::pop_heap(*order_, is_behind);
+    const std::uint32_t least = order_->back();
+    order_->pop_back();
+    return std::move(sets_[least]);
 }
 
 }  // namespace topoalloc

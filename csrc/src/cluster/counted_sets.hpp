@@ -10,6 +10,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <unordered_map>
 #include <vector>
 
 namespace topoalloc {
@@ -30,8 +31,8 @@ class CountedSets {
 
     /// Adds the sets below a vertex that holds all pods, while no child of it does.
     void add(std::uint32_t vertex);
-    /// By bound; of equal ones the first in node order first.
-    [[nodiscard]] const std::vector<CountedSet>& sorted();
+    /// Takes out the one with the least bound; of equal ones the first in node order.
+    [[nodiscard]] std::optional<CountedSet> next();
     /// False: they were too many, or the budget ended.
     [[nodiscard]] bool are_all() const { return are_few_; }
 
@@ -44,8 +45,7 @@ class CountedSets {
     // Sets of Domains below one.
     struct SetSearch {
         std::uint32_t vertex = 0;
-        std::optional<CoverLevels> cover;
-        std::vector<CoverPart> parts;  ///< as the classes; only for a cover
+        bool is_cover = false;
         /// Domains in which the same pods cost the same, in node order.
         std::vector<std::vector<std::uint32_t>> classes;
         std::vector<std::uint32_t> chosen;
@@ -58,9 +58,10 @@ class CountedSets {
         std::uint32_t vertex) const;
     [[nodiscard]] bool is_part(std::uint32_t vertex, const CoverLevels& levels) const;
     [[nodiscard]] std::optional<CoverLevels> cover_levels(std::uint32_t vertex) const;
-    void add_cover(std::uint32_t vertex,
-                   const CoverLevels& levels,
-                   const std::vector<const CoverPart*>& parts);
+    void add_part(std::uint32_t vertex, const CoverLevels& levels);
+    [[nodiscard]] std::vector<const CoverPart*> parts_of(const Region& region) const;
+    void add_cover_bound(CountedSet& set) const;
+    [[nodiscard]] bool is_before(std::uint32_t a, std::uint32_t b) const;
     void add_set(const SetSearch& sets);
     void extend(SetSearch& sets, std::size_t c, std::uint64_t sum);
 
@@ -69,8 +70,12 @@ class CountedSets {
     const CountedRooms& rooms_;
     StepBudget& budget_;
     std::vector<CountedSet> sets_;
+    /// A heap of those that are left; nullopt: none was asked for yet.
+    std::optional<std::vector<std::uint32_t>> order_;
     bool are_few_ = true;
     std::optional<CoverPrices> prices_;
+    std::unordered_map<std::uint32_t, CoverPart> parts_;     ///< by vertex
+    std::unordered_map<std::uint32_t, CoverLevels> levels_;  ///< by vertex of a region
 };
 
 }  // namespace topoalloc

@@ -58,10 +58,20 @@ bool NodeHoldings::contains(const std::string& owner) const {
     return is_pod || (others_ && others_->contains(owner));
 }
 
+bool holds_pod(const Holdings& holdings,
+               const Gang& gang,
+               std::uint32_t podset,
+               std::uint32_t index) {
+    // The names of its pods begin with that of the Gang, and mostly none does.
+    const auto first = holdings.lower_bound(gang.name);
+    return first != holdings.end() && first->first.starts_with(gang.name) &&
+           holdings.contains(pod_owner(gang, podset, index));
+}
+
 bool NodeHoldings::is_other(const Gang& gang,
                             std::uint32_t podset,
                             std::uint32_t index) const {
-    return others_ && others_->contains(pod_owner(gang, podset, index));
+    return others_ && holds_pod(*others_, gang, podset, index);
 }
 
 const std::shared_ptr<const Holdings>& NodeHoldings::all() const {

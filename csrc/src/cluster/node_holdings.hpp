@@ -83,6 +83,12 @@ using NodeHoldingsPtr = std::shared_ptr<const NodeHoldings>;
                             std::uint32_t podset,
                             std::uint32_t index);
 
+/// An owner has the name of the pod.
+[[nodiscard]] bool holds_pod(const Holdings& holdings,
+                             const Gang& gang,
+                             std::uint32_t podset,
+                             std::uint32_t index);
+
 /// What an Allocator made of the holdings: pods that hold what they held stay pods.
 [[nodiscard]] NodeHoldingsPtr fold_holdings(const NodeHoldings& before,
                                             const Holdings& now);

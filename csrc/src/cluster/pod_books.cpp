@@ -156,8 +156,8 @@ void PodBooks::take(const std::shared_ptr<const Gang>& gang, const PodPlace& pod
     const bool is_pod = std::ranges::any_of(change.pods, [&](const HeldPod& other) {
         return other.gang && is_owner(other, *gang, pod.podset, pod.index);
     });
-    if (is_pod || (change.others &&
-                   change.others->contains(pod_owner(*gang, pod.podset, pod.index)))) {
+    if (is_pod ||
+        (change.others && holds_pod(*change.others, *gang, pod.podset, pod.index))) {
         refuse_owner(pod_owner(*gang, pod.podset, pod.index), pod.node);
     }
     change.pods.push_back({gang, pod.podset, pod.index, pod.placement});
