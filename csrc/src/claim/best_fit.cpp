@@ -2,6 +2,8 @@
 //
 // The allocation of least cost: first the entries of firstAvailable, each by asking
 // whether an allocation with it exists; then the devices.
+#include "claim/best_fit.hpp"
+
 #include "claim/best_search.hpp"
 #include "claim/claim_problem.hpp"
 #include "claim/device_sites.hpp"
@@ -158,11 +160,7 @@ class BestFit {
 
 }  // namespace
 
-ClaimAnswer best_fit(const ClaimWorld& world,
-                     const ClaimQuestion& question,
-                     SearchLimits limits) {
-    const NodeDevices node = view_node(world);
-    CompiledClaims compiled = compile_claims(node, question, world.semantics);
+ClaimAnswer best_fit_of(CompiledClaims compiled, SearchLimits limits) {
     ClaimAnswer answer;
     if (compiled.fault) {
         answer.fault = std::move(compiled.fault);
@@ -175,6 +173,15 @@ ClaimAnswer best_fit(const ClaimWorld& world,
         answer.fault = std::move(left_out);
     }
     return answer;
+}
+
+ClaimAnswer best_fit(const ClaimWorld& world,
+                     const ClaimQuestion& question,
+                     SearchLimits limits) {
+    const NodeDevices node = view_node(sources_of(world));
+    return best_fit_of(
+        compile_claims(node, question.claims, question.outcomes, world.semantics),
+        limits);
 }
 
 }  // namespace topoalloc

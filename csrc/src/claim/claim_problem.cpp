@@ -81,12 +81,13 @@ class CapacityRequests {
 class ClaimCompiler {
   public:
     ClaimCompiler(const NodeDevices& node,
-                  const ClaimQuestion& question,
+                  const std::vector<ResourceClaimSpec>& claims,
+                  const SelectorOutcomes& outcomes,
                   const ClaimSemantics& semantics)
-        : node_(node), question_(question), semantics_(semantics) {
+        : node_(node), claims_(claims), outcomes_(outcomes), semantics_(semantics) {
         ClaimProblem& problem = out_.problem;
         problem.node = &node;
-        problem.claims = static_cast<std::uint32_t>(question.claims.size());
+        problem.claims = static_cast<std::uint32_t>(claims.size());
         for (const NodeDevice& device : node.devices) {
             problem.is_shared.push_back(semantics.consumable_capacity &&
                                         device.device->is_shared);
@@ -97,7 +98,7 @@ class ClaimCompiler {
     }
 
     CompiledClaims run() {
-        for (std::uint32_t c = 0; c < question_.claims.size() && !out_.fault; ++c) {
+        for (std::uint32_t c = 0; c < claims_.size() && !out_.fault; ++c) {
             add_claim(c);
         }
         return std::move(out_);
@@ -114,7 +115,7 @@ class ClaimCompiler {
     }
 
     void add_claim(std::uint32_t claim) {
-        const ResourceClaimSpec& spec = question_.claims[claim];
+        const ResourceClaimSpec& spec = claims_[claim];
         const auto first = static_cast<std::uint32_t>(out_.problem.constraints.size());
         for (const ClaimConstraint& constraint : spec.constraints) {
             out_.problem.constraints.push_back(
@@ -135,7 +136,7 @@ class ClaimCompiler {
     std::uint64_t add_request(std::uint32_t claim,
                               std::uint32_t request,
                               std::uint32_t first_constraint) {
-        const ResourceClaimSpec& spec = question_.claims[claim];
+        const ResourceClaimSpec& spec = claims_[claim];
         const ClaimRequest& asked = spec.requests[request];
         ProblemRequest made{claim, {}};
         std::uint64_t fewest = std::numeric_limits<std::uint32_t>::max();
@@ -227,7 +228,7 @@ class ClaimCompiler {
     [[nodiscard]] SelectorOutcome outcome_of(const ClaimDemand& asked,
                                              std::size_t device) const {
         for (const std::size_t selector : asked.selectors) {
-            const SelectorOutcome outcome = question_.outcomes[selector][device];
+            const SelectorOutcome outcome = outcomes_[selector][device];
             if (outcome != SelectorOutcome::yes) {
                 return outcome;
             }
@@ -361,7 +362,8 @@ class ClaimCompiler {
     }
 
     const NodeDevices& node_;
-    const ClaimQuestion& question_;
+    const std::vector<ResourceClaimSpec>& claims_;
+    const SelectorOutcomes& outcomes_;
     const ClaimSemantics& semantics_;
     CompiledClaims out_;
     std::map<std::string_view, std::uint32_t> attributes_;
@@ -370,9 +372,10 @@ class ClaimCompiler {
 }  // namespace
 
 CompiledClaims compile_claims(const NodeDevices& node,
-                              const ClaimQuestion& question,
+                              const std::vector<ResourceClaimSpec>& claims,
+                              const SelectorOutcomes& outcomes,
                               const ClaimSemantics& semantics) {
-    return ClaimCompiler(node, question, semantics).run();
+    return ClaimCompiler(node, claims, outcomes, semantics).run();
 }
 
 ClaimAllocation allocation_of(const ClaimProblem& problem,

@@ -69,9 +69,14 @@ struct CompiledClaims {
     std::optional<ClaimFault> fault;  ///< whatever is searched
 };
 
-[[nodiscard]] CompiledClaims compile_claims(const NodeDevices& node,
-                                            const ClaimQuestion& question,
-                                            const ClaimSemantics& semantics);
+/// By selector of the claims, then position.
+using SelectorOutcomes = std::vector<std::vector<SelectorOutcome>>;
+
+[[nodiscard]] CompiledClaims compile_claims(
+    const NodeDevices& node,
+    const std::vector<ResourceClaimSpec>& claims,
+    const SelectorOutcomes& outcomes,
+    const ClaimSemantics& semantics);
 
 /// @param demands  by request: the one that was chosen
 /// @param chosen   by request: candidates of that demand

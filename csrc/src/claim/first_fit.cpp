@@ -253,17 +253,22 @@ ClaimAnswer search_first_fit(const ClaimProblem& problem, SearchLimits limits) {
     return FirstFit(problem, limits).run();
 }
 
-ClaimAnswer first_fit(const ClaimWorld& world,
-                      const ClaimQuestion& question,
-                      SearchLimits limits) {
-    const NodeDevices node = view_node(world);
-    CompiledClaims compiled = compile_claims(node, question, world.semantics);
+ClaimAnswer first_fit_of(CompiledClaims compiled, SearchLimits limits) {
     if (compiled.fault) {
         ClaimAnswer answer;
         answer.fault = std::move(compiled.fault);
         return answer;
     }
     return search_first_fit(compiled.problem, limits);
+}
+
+ClaimAnswer first_fit(const ClaimWorld& world,
+                      const ClaimQuestion& question,
+                      SearchLimits limits) {
+    const NodeDevices node = view_node(sources_of(world));
+    return first_fit_of(
+        compile_claims(node, question.claims, question.outcomes, world.semantics),
+        limits);
 }
 
 }  // namespace topoalloc

@@ -10,4 +10,7 @@ namespace topoalloc {
 [[nodiscard]] ClaimAnswer search_first_fit(const ClaimProblem& problem,
                                            SearchLimits limits);
 
+/// The answer, errors of the claims among them.
+[[nodiscard]] ClaimAnswer first_fit_of(CompiledClaims compiled, SearchLimits limits);
+
 }  // namespace topoalloc

@@ -124,20 +124,20 @@ struct PoolSlices {
 
 class Viewer {
   public:
-    explicit Viewer(const ClaimWorld& world) : world_(world) {
-        for (const TakenDevice& taken : world.taken) {
-            taken_[taken.id].push_back(&taken);
+    explicit Viewer(const NodeSources& sources) : sources_(sources) {
+        for (const TakenDevice* taken : sources.taken) {
+            taken_[taken->id].push_back(taken);
         }
     }
 
     NodeDevices run() {
         std::map<PoolName, Slices> by_pool;
         std::map<PoolName, Slices> on_node;
-        for (const DeviceSlice& slice : world_.slices) {
-            by_pool[pool_of(slice)].push_back(&slice);
-            if (is_read(slice) &&
-                (has_counter_sets(slice) || targets(slice, world_.node))) {
-                on_node[pool_of(slice)].push_back(&slice);
+        for (const DeviceSlice* slice : sources_.slices) {
+            by_pool[pool_of(*slice)].push_back(slice);
+            if (is_read(*slice) &&
+                (has_counter_sets(*slice) || targets(*slice, sources_.node))) {
+                on_node[pool_of(*slice)].push_back(slice);
             }
         }
         std::vector<PoolSlices> pools;
@@ -155,7 +155,7 @@ class Viewer {
     // Without counters, slices that speak of them or of nodes by device are as if they
     // were not there, but for their number.
     [[nodiscard]] bool is_read(const DeviceSlice& slice) const {
-        return world_.semantics.counters ||
+        return sources_.semantics.counters ||
                (!slice.targets_by_device && !has_counter_sets(slice));
     }
 
@@ -198,7 +198,7 @@ class Viewer {
 
     [[nodiscard]] std::string fault_of(PoolSlices& pool) const {
         std::string fault = repeated_device(pool.on_node);
-        if (!fault.empty() || !world_.semantics.counters) {
+        if (!fault.empty() || !sources_.semantics.counters) {
             return fault;
         }
         fault = read_counter_sets(pool.on_node, pool.counter_sets);
@@ -249,7 +249,7 @@ class Viewer {
         out.slice = &slice;
         out.pool = pool;
         out.is_for_node =
-            !slice.targets_by_device || is_for(device.target, world_.node);
+            !slice.targets_by_device || is_for(device.target, sources_.node);
         const auto* takers = taken_of(device, slice);
         out.is_taken = takers != nullptr;
         out.is_taken_whole =
@@ -266,7 +266,7 @@ class Viewer {
             }
             out.capacities.push_back(std::move(left));
         }
-        if (world_.semantics.counters) {
+        if (sources_.semantics.counters) {
             for (const CounterDraw& draw : device.draws) {
                 out.draws.push_back(make_draw(draw));
             }
@@ -285,7 +285,7 @@ class Viewer {
 
     // What the taken devices of the pool draw, on whatever node they are.
     void draw_of_taken(const PoolSlices& pool) {
-        if (!world_.semantics.counters) {
+        if (!sources_.semantics.counters) {
             return;
         }
         for (const DeviceSlice* slice : pool.all) {
@@ -306,7 +306,7 @@ class Viewer {
         }
     }
 
-    const ClaimWorld& world_;
+    const NodeSources& sources_;
     std::map<DeviceId, std::vector<const TakenDevice*>> taken_;
     NodeDevices out_;
     // Of the pool at hand.
@@ -351,8 +351,19 @@ const DeviceValues* find_attribute(const NodeDevice& device, const std::string& 
     return it == attributes.end() ? nullptr : &it->second;
 }
 
-NodeDevices view_node(const ClaimWorld& world) {
-    return Viewer(world).run();
+NodeSources sources_of(const ClaimWorld& world) {
+    NodeSources sources{{}, {}, world.node, world.semantics};
+    for (const DeviceSlice& slice : world.slices) {
+        sources.slices.push_back(&slice);
+    }
+    for (const TakenDevice& taken : world.taken) {
+        sources.taken.push_back(&taken);
+    }
+    return sources;
+}
+
+NodeDevices view_node(const NodeSources& sources) {
+    return Viewer(sources).run();
 }
 
 }  // namespace topoalloc

@@ -69,7 +69,17 @@ struct NodeDevices {
 [[nodiscard]] const DeviceValues* find_attribute(const NodeDevice& device,
                                                  const std::string& name);
 
-/// The view keeps pointers into the world.
-[[nodiscard]] NodeDevices view_node(const ClaimWorld& world);
+/// What a node's devices are read from: all slices of each pool of which one may target
+/// the node, and what is taken of these pools.
+struct NodeSources {
+    std::vector<const DeviceSlice*> slices;
+    std::vector<const TakenDevice*> taken;
+    const ClaimNode& node;
+    const ClaimSemantics& semantics;
+};
+[[nodiscard]] NodeSources sources_of(const ClaimWorld& world);
+
+/// The view keeps pointers into the slices.
+[[nodiscard]] NodeDevices view_node(const NodeSources& sources);
 
 }  // namespace topoalloc

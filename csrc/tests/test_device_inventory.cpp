@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A DeviceInventory answers as the world does that it holds, however it came about.
+#include "claim/node_devices.hpp"
+#include "claim_builder.hpp"
+#include "topoalloc/device_inventory.hpp"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <random>
+
+namespace topoalloc::oracle {
+namespace {
+
+constexpr auto first = ClaimChoice::first_fit;
+constexpr auto best = ClaimChoice::optimal;
+
+// Selectors can tell each device from all others, as outcomes are given by position.
+void tell_apart(ClaimInstance& instance) {
+    std::int64_t number = 0;
+    for (DeviceSlice& slice : instance.world.slices) {
+        for (SliceDevice& device : slice.devices) {
+            device.attributes["number.io/n"] = {
+                AttributeKind::integer, {++number}, false};
+        }
+    }
+}
+
+PreparedClaims prepared(const ClaimQuestion& question) {
+    PreparedClaims out{question.claims, {}};
+    for (std::size_t s = 0; s < question.outcomes.size(); ++s) {
+        out.selectors.push_back(10 + 3 * s);
+    }
+    return out;
+}
+
+std::map<SlicePlace, std::size_t> positions_of(const ClaimWorld& world) {
+    std::map<SlicePlace, std::size_t> out;
+    const NodeDevices node = view_node(sources_of(world));
+    for (std::size_t d = 0; d < node.devices.size(); ++d) {
+        const DeviceSlice& slice = *node.devices[d].slice;
+        const auto index =
+            static_cast<std::size_t>(node.devices[d].device - slice.devices.data());
+        out[{slice.name, index}] = d;
+    }
+    return out;
+}
+
+// Asks, and says what selectors say until there is an answer.
+ClaimAnswer answer_of(DeviceInventory& inventory,
+                      const ClaimInstance& instance,
+                      ClaimChoice choice) {
+    const PreparedClaims claims = prepared(instance.question);
+    const auto positions = positions_of(instance.world);
+    for (int round = 0; round < 40; ++round) {
+        InventoryAnswer out =
+            inventory.ask(instance.world.node.name, claims, choice, {});
+        if (out.gaps.empty()) {
+            return std::move(out.answer);
+        }
+        for (const SelectorGap& gap : out.gaps) {
+            const std::size_t selector = (gap.selector - 10) / 3;
+            const std::size_t position = positions.at(gap.place);
+            EXPECT_EQ(place_of(*out.view, position), gap.place);
+            inventory.set_outcome(gap, instance.question.outcomes[selector][position]);
+        }
+    }
+    ADD_FAILURE() << "the gaps never end";
+    return {};
+}
+
+void expect_equal(const ClaimAnswer& ours, const ClaimAnswer& theirs) {
+    EXPECT_EQ(ours.status, theirs.status);
+    EXPECT_EQ(ours.allocation, theirs.allocation);
+    EXPECT_EQ(ours.fault, theirs.fault);
+    EXPECT_EQ(ours.steps, theirs.steps);
+    EXPECT_EQ(ours.cost, theirs.cost);
+}
+
+using Random = std::mt19937_64;
+
+std::size_t below(Random& random, std::size_t end) {
+    return random() % end;
+}
+
+// Fills an inventory with the world in some order, with much that comes and goes.
+class Churn {
+  public:
+    Churn(DeviceInventory& inventory, const ClaimWorld& world, Random& random)
+        : inventory_(inventory), world_(world), random_(random) {}
+
+    void run() {
+        inventory_.set_node(world_.node);
+        std::vector<DeviceSlice> slices = world_.slices;
+        std::ranges::shuffle(slices, random_);
+        for (const DeviceSlice& slice : slices) {
+            add(slice);
+        }
+        add_claims();
+    }
+
+  private:
+    void add(const DeviceSlice& slice) {
+        if (below(random_, 3) == 0) {
+            DeviceSlice other = slice;
+            other.pool = "another";
+            other.generation += 7;
+            inventory_.set_slice(other);
+        }
+        if (below(random_, 4) == 0) {
+            DeviceSlice other = slice;
+            other.target = {NodeTarget::Kind::all, {}, {}};
+            other.devices.clear();
+            inventory_.set_slice(other);
+        }
+        inventory_.set_slice(slice);
+        if (below(random_, 4) == 0) {
+            std::ignore = inventory_.ask(world_.node.name, PreparedClaims{}, first, {});
+            EXPECT_TRUE(inventory_.remove_slice(slice.name));
+            EXPECT_FALSE(inventory_.remove_slice(slice.name));
+            inventory_.set_slice(slice);
+        }
+    }
+
+    void add_claims() {
+        std::map<std::string, std::vector<TakenDevice>> taken;
+        for (const TakenDevice& device : world_.taken) {
+            taken["claim" + std::to_string(below(random_, 3))].push_back(device);
+        }
+        if (!world_.taken.empty()) {
+            inventory_.set_taken("claim0", world_.taken);
+            inventory_.set_taken("gone", world_.taken);
+        }
+        std::ignore = inventory_.ask(world_.node.name, PreparedClaims{}, first, {});
+        inventory_.set_taken("gone", {});
+        inventory_.set_taken("claim0", {});
+        for (const auto& [claim, devices] : taken) {
+            inventory_.set_taken(claim, devices);
+        }
+    }
+
+    DeviceInventory& inventory_;
+    const ClaimWorld& world_;
+    Random& random_;
+};
+
+TEST(DeviceInventory, AnswersAsTheWorldThatItHolds) {
+    std::size_t found = 0;
+    std::size_t faults = 0;
+    for (std::uint64_t seed = 1; seed <= 1500; ++seed) {
+        ClaimInstance instance =
+            seed % 4 == 0 ? make_structured_claim(seed) : make_claim_instance(seed);
+        tell_apart(instance);
+        Random random(seed);
+        DeviceInventory inventory(instance.world.semantics);
+        Churn(inventory, instance.world, random).run();
+        const ClaimAnswer expected = first_fit(instance.world, instance.question, {});
+        expect_equal(answer_of(inventory, instance, first), expected);
+        expect_equal(answer_of(inventory, instance, best),
+                     best_fit(instance.world, instance.question, {}));
+        found += expected.status == Status::optimal ? 1 : 0;
+        faults += expected.fault ? 1 : 0;
+        ASSERT_FALSE(testing::Test::HasFailure()) << "seed " << seed << "\n"
+                                                  << dump(instance);
+    }
+    EXPECT_GT(found, 500U);
+    EXPECT_GT(faults, 60U);
+}
+
+ClaimInstance two_nodes() {
+    ClaimInstance instance;
+    instance.world.node.name = "n0";
+    add_slice(instance, "s0", devices(2));
+    DeviceSlice& other = add_slice(instance, "s1", devices(2));
+    other.pool = "q";
+    other.target = on("n1");
+    ResourceClaimSpec& claim = instance.question.claims.emplace_back();
+    claim.name = "ns/c";
+    ClaimRequest& request = claim.requests.emplace_back();
+    request.name = "r";
+    request.demands.emplace_back().selectors = {0};
+    instance.question.outcomes = {{yes, yes}};
+    return instance;
+}
+
+TEST(DeviceInventory, AsksASelectorOnceOfWhatIsEqualToIt) {
+    const ClaimInstance instance = two_nodes();
+    DeviceInventory inventory;
+    for (const DeviceSlice& slice : instance.world.slices) {
+        inventory.set_slice(slice);
+    }
+    const PreparedClaims claims = prepared(instance.question);
+    const InventoryAnswer before = inventory.ask("n0", claims, first, {});
+    ASSERT_EQ(before.gaps.size(), 1U);  // Both devices of the slice are equal to it.
+    inventory.set_outcome(before.gaps[0], yes);
+    EXPECT_EQ(inventory.ask("n0", claims, first, {}).answer.status, Status::optimal);
+    EXPECT_TRUE(inventory.ask("n1", claims, first, {}).gaps.empty());
+    inventory.forget_outcomes();
+    EXPECT_EQ(inventory.ask("n1", claims, first, {}).gaps.size(), 1U);
+}
+
+TEST(DeviceInventory, KnowsNodesByNameAndBySlice) {
+    const ClaimInstance instance = two_nodes();
+    DeviceInventory inventory;
+    inventory.set_node({"bare", {}});
+    inventory.set_slice(instance.world.slices[1]);
+    EXPECT_EQ(inventory.node_names(), (std::vector<std::string>{"bare", "n1"}));
+    EXPECT_TRUE(inventory.remove_node("bare"));
+    EXPECT_FALSE(inventory.remove_node("bare"));
+    EXPECT_EQ(inventory.node_names(), std::vector<std::string>{"n1"});
+}
+
+TEST(DeviceInventory, LeavesAnAnswerWithTheViewThatItIsOf) {
+    const ClaimInstance instance = two_nodes();
+    DeviceInventory inventory;
+    inventory.set_slice(instance.world.slices[0]);
+    const PreparedClaims claims = prepared(instance.question);
+    inventory.set_outcome(inventory.ask("n0", claims, first, {}).gaps[0], yes);
+    const InventoryAnswer answer = inventory.ask("n0", claims, first, {});
+    EXPECT_TRUE(inventory.remove_slice("s0"));
+    EXPECT_EQ(device_of(*answer.view, 1), (DeviceId{"a.io", "p", "d1"}));
+    EXPECT_EQ(inventory.ask("n0", claims, first, {}).answer.status, Status::infeasible);
+}
+
+}  // namespace
+}  // namespace topoalloc::oracle
