@@ -31,6 +31,7 @@ namespace topoalloc::bindings {
 namespace py = pybind11;
 
 void bind_allocator(py::module_& m);
+void bind_claim(py::module_& m);
 void bind_cluster(py::module_& m);
 void bind_errors(py::module_& m);
 void bind_explanation(py::module_& m);

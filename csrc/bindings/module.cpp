@@ -16,6 +16,7 @@ PYBIND11_MODULE(_core, m, py::mod_gil_not_used()) {
     bind_gang(m);
     bind_gang_explanation(m);
     bind_cluster(m);
+    bind_claim(m);
 }
 
 }  // namespace topoalloc::bindings

@@ -36,13 +36,25 @@ std::string text_of(const SliceDevice& device, const std::string& driver) {
     return text;
 }
 
+std::size_t number_of(const std::pair<std::size_t, SelectorOutcome>& entry) {
+    return entry.first;
+}
+
 }  // namespace
 
+std::optional<SelectorOutcome> OutcomeRecord::of(std::size_t selector) const {
+    const auto it = std::ranges::lower_bound(outcomes_, selector, {}, number_of);
+    return it == outcomes_.end() || it->first != selector ? std::nullopt
+                                                          : std::optional(it->second);
+}
+
 void OutcomeRecord::set(std::size_t selector, SelectorOutcome outcome) {
-    if (selector >= outcomes_.size()) {
-        outcomes_.resize(selector + 1);
+    const auto it = std::ranges::lower_bound(outcomes_, selector, {}, number_of);
+    if (it != outcomes_.end() && it->first == selector) {
+        it->second = outcome;
+    } else {
+        outcomes_.emplace(it, selector, outcome);
     }
-    outcomes_[selector] = outcome;
 }
 
 OutcomeRecordPtr OutcomeRecords::of(const SliceDevice& device,

@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 namespace topoalloc {
@@ -19,14 +20,13 @@ namespace topoalloc {
 class OutcomeRecord {
   public:
     /// Nullopt: it was not asked yet.
-    [[nodiscard]] std::optional<SelectorOutcome> of(std::size_t selector) const {
-        return selector < outcomes_.size() ? outcomes_[selector] : std::nullopt;
-    }
+    [[nodiscard]] std::optional<SelectorOutcome> of(std::size_t selector) const;
     void set(std::size_t selector, SelectorOutcome outcome);
     void clear() { outcomes_.clear(); }
 
   private:
-    std::vector<std::optional<SelectorOutcome>> outcomes_;
+    /// Ascending by selector: a device meets few of all that there are.
+    std::vector<std::pair<std::size_t, SelectorOutcome>> outcomes_;
 };
 using OutcomeRecordPtr = std::shared_ptr<OutcomeRecord>;
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Kubernetes' objects: selectors of devices; wants the extra `kubernetes`.
+"""Kubernetes' objects: devices, claims and selectors; wants the extra `kubernetes`.
 
 >>> from topoalloc import kubernetes as tk
 >>> selector = tk.Selector('device.attributes["gpu.example.com"].cores >= 64')
@@ -17,10 +17,17 @@ from topoalloc.kubernetes._cel import (
 )
 from topoalloc.kubernetes._cel_device import Device, Version
 from topoalloc.kubernetes._cel_library import MissingExtraError
+from topoalloc.kubernetes._claim_verdict import ClaimCost, ClaimVerdict
+from topoalloc.kubernetes._inventory import Inventory
+from topoalloc.kubernetes._objects_values import ObjectError
 
 __all__ = [
+    "ClaimCost",
+    "ClaimVerdict",
     "Device",
+    "Inventory",
     "MissingExtraError",
+    "ObjectError",
     "Reads",
     "Selector",
     "SelectorError",

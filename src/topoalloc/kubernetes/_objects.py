@@ -22,6 +22,7 @@ __all__ = [
     "ClaimConstraint",
     "ClaimDemand",
     "ClaimRequest",
+    "ClusterNode",
     "CounterDraw",
     "DeviceCapacity",
     "DeviceClass",
@@ -30,6 +31,7 @@ __all__ = [
     "DeviceSlice",
     "DeviceTaint",
     "DeviceTaintEffect",
+    "DeviceTaintRule",
     "DeviceToleration",
     "DeviceValues",
     "NodeOperator",
@@ -272,3 +274,34 @@ class DeviceClass:
     selectors: tuple[Selector, ...] = ()
     configs: tuple[DeviceConfig, ...] = ()
     extended_resource_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterNode:
+    """A Node: what selectors of nodes can see of it."""
+
+    name: str
+    labels: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceTaintRule:
+    """A taint for every device that has all that is given here."""
+
+    name: str
+    taint: DeviceTaint
+    driver: str | None = None
+    pool: str | None = None
+    device: str | None = None
+    is_for_none: bool = False
+
+    def is_for(self, device: DeviceId) -> bool:
+        """Tell whether the device gets the taint."""
+        return not self.is_for_none and all(
+            wanted is None or wanted == own
+            for wanted, own in (
+                (self.driver, device.driver),
+                (self.pool, device.pool),
+                (self.device, device.device),
+            )
+        )

@@ -7,8 +7,15 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from topoalloc.kubernetes._objects import DeviceClass, DeviceSlice, ResourceClaim
+from topoalloc.kubernetes._objects import (
+    ClusterNode,
+    DeviceClass,
+    DeviceSlice,
+    DeviceTaintRule,
+    ResourceClaim,
+)
 from topoalloc.kubernetes._objects_claim import read_claim, read_class
+from topoalloc.kubernetes._objects_node import read_node, read_taint_rule
 from topoalloc.kubernetes._objects_slice import read_slice
 from topoalloc.kubernetes._objects_values import (
     dns_subdomain,
@@ -20,21 +27,30 @@ from topoalloc.kubernetes._objects_values import (
 )
 from topoalloc.kubernetes._yaml import YamlError, read_yaml
 
-__all__ = ["MAX_BYTES", "read_object"]
+__all__ = ["MAX_BYTES", "KubernetesObject", "plain", "read_document", "read_object"]
 
 MAX_BYTES = 3 * 1024 * 1024
 """Longest text of an object; an API server takes no larger ones."""
 
+KubernetesObject = (
+    DeviceSlice | ResourceClaim | DeviceClass | DeviceTaintRule | ClusterNode
+)
+
 _GROUP = "resource.k8s.io/"
-_VERSIONS = ("v1", "v1beta2", "v1beta1")
-_KINDS = ("ResourceSlice", "ResourceClaim", "DeviceClass")
+_VERSIONS = tuple(_GROUP + version for version in ("v1", "v1beta2", "v1beta1"))
+_RULE_VERSIONS = tuple(_GROUP + version for version in ("v1beta2", "v1alpha3"))
+_KINDS = {
+    "ResourceSlice": _VERSIONS,
+    "ResourceClaim": _VERSIONS,
+    "DeviceClass": _VERSIONS,
+    "DeviceTaintRule": _RULE_VERSIONS,
+    "Node": ("v1",),
+}
 _MAX_DEPTH = 100
 
 
-def read_object(
-    source: object, semantics: str = "1.37"
-) -> DeviceSlice | ResourceClaim | DeviceClass:
-    """Read a ResourceSlice, ResourceClaim or DeviceClass.
+def read_object(source: object, semantics: str = "1.37") -> KubernetesObject:
+    """Read a ResourceSlice, ResourceClaim, DeviceClass, DeviceTaintRule or Node.
 
     Parameters
     ----------
@@ -46,7 +62,7 @@ def read_object(
 
     Returns
     -------
-    DeviceSlice, ResourceClaim or DeviceClass
+    DeviceSlice, ResourceClaim, DeviceClass, DeviceTaintRule or ClusterNode
 
     Raises
     ------
@@ -57,21 +73,31 @@ def read_object(
     MissingExtraError
         It has a selector or is YAML, and a package of the extra is not installed.
     """
-    document = mapping(_plain(source), "")
+    return read_document(mapping(plain(source), ""), semantics)
+
+
+def read_document(
+    document: Mapping[str, Any], semantics: str = "1.37"
+) -> KubernetesObject:
+    """Read an object from what `plain` made of it; the rest is as in `read_object`."""
     version = text(required(document, "apiVersion", ""), "apiVersion")
-    if version not in {_GROUP + known for known in _VERSIONS}:
-        wants = ", ".join(_GROUP + known for known in _VERSIONS)
-        raise fail("apiVersion", f"{shown(version)}, want one of {wants}")
-    version = version.removeprefix(_GROUP)
     kind = text(required(document, "kind", ""), "kind")
     if kind not in _KINDS:
         raise fail("kind", f"{shown(kind)}, want one of {', '.join(_KINDS)}")
+    if version not in _KINDS[kind]:
+        wants = ", ".join(_KINDS[kind])
+        raise fail("apiVersion", f"{shown(version)}, want one of {wants}")
+    version = version.removeprefix(_GROUP)
     metadata = mapping(required(document, "metadata", ""), "metadata")
     name = text(required(metadata, "name", "metadata"), "metadata.name", dns_subdomain)
     if kind == "ResourceSlice":
         return read_slice(required(document, "spec", ""), name, version)
     if kind == "DeviceClass":
         return read_class(document, name, semantics)
+    if kind == "DeviceTaintRule":
+        return read_taint_rule(required(document, "spec", ""), name)
+    if kind == "Node":
+        return read_node(metadata, name)
     names = (
         text(metadata.get("namespace", "default"), "metadata.namespace", dns_subdomain),
         name,
@@ -80,7 +106,7 @@ def read_object(
     return read_claim(document, names, version, semantics)
 
 
-def _plain(source: object) -> object:
+def plain(source: object) -> object:
     """Return what the API would say of the source."""
     if isinstance(source, (str, bytes, bytearray)):
         return _parsed(source)

@@ -49,7 +49,7 @@ from topoalloc.kubernetes._objects_values import (
     text,
 )
 
-__all__ = ["pool_name", "read_slice"]
+__all__ = ["pool_name", "read_slice", "read_taint"]
 
 _MAX_DEVICES, _MAX_ADVANCED_DEVICES = 128, 64
 _MAX_ENTRIES, _MAX_VALUES, _MAX_TEXT = 32, 48, 64
@@ -260,7 +260,7 @@ def _device(value: object, path: str, version: str, *, by_device: bool) -> Slice
         is_shared,
         draws,
         tuple(
-            _taint(item, where)
+            read_taint(item, where)
             for item, where in listed(
                 found.get("taints"), f"{path}.taints", _MAX_TAINTS
             )
@@ -425,7 +425,7 @@ def _counter_sets(value: object) -> dict[str, dict[str, int]]:
     }
 
 
-def _taint(value: object, path: str) -> DeviceTaint:
+def read_taint(value: object, path: str) -> DeviceTaint:
     found = fields(value, path, {"key", "value", "effect", "timeAdded"})
     effect = text(required(found, "effect", path), f"{path}.effect")
     known = {member.value: member for member in DeviceTaintEffect}
