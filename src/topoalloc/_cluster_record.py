@@ -20,7 +20,13 @@ from topoalloc._policy import Policy
 from topoalloc._quantity import shown
 from topoalloc._records import Status
 from topoalloc._request import API_VERSION
-from topoalloc._snapshot import Replay, _field, _number, _require
+from topoalloc._snapshot import (
+    Replay,
+    _field,
+    _number,
+    _require,
+    is_of_this_library,
+)
 from topoalloc._version import library_version
 
 if TYPE_CHECKING:
@@ -113,7 +119,8 @@ def replay(document: Mapping[str, Any]) -> Replay:
     except (InvalidRequestError, StateError) as error:
         raise FormatError(f"{path}: {error}") from None
     lines = []
-    for key in sorted(ours.keys() - {"versions"}):
+    left_out = {"versions"} if is_of_this_library(document) else {"versions", "steps"}
+    for key in sorted(ours.keys() - left_out):
         theirs = document.get(key)
         try:
             is_equal = digest_of(ours[key]) == digest_of(theirs)

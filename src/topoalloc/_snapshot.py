@@ -26,6 +26,7 @@ from topoalloc._policy import Cost, Policy
 from topoalloc._quantity import shown
 from topoalloc._records import SEMANTICS, state_document
 from topoalloc._request import API_VERSION, Request, check_header
+from topoalloc._version import library_version
 
 if TYPE_CHECKING:
     from topoalloc._allocator import Allocator
@@ -33,7 +34,16 @@ if TYPE_CHECKING:
     from topoalloc._gang_answer import GangPlan, GangVerdict
     from topoalloc._records import BatchVerdict, Verdict
 
-__all__ = ["Replay", "build", "decode", "encode", "rebuild", "replay", "seal"]
+__all__ = [
+    "Replay",
+    "build",
+    "decode",
+    "encode",
+    "is_of_this_library",
+    "rebuild",
+    "replay",
+    "seal",
+]
 
 FORMAT_VERSION = 1
 _MAGIC = "topoalloc-snapshot"
@@ -293,7 +303,8 @@ def replay(record: Mapping[str, Any]) -> Replay:
     Returns
     -------
     Replay
-        With what differs, field by field.
+        With what differs, field by field; steps only in a record of this version of
+        the library, as another one may need fewer.
 
     Raises
     ------
@@ -338,6 +349,12 @@ def replay(record: Mapping[str, Any]) -> Replay:
         recorded = shown(document.get("status"))
         return Replay(None, (f"status: OPTIMAL or FEASIBLE, recorded {recorded}",))
     return Replay(verdict, tuple(_differences(document, verdict)))
+
+
+def is_of_this_library(document: Mapping[str, Any]) -> bool:
+    """Tell whether steps compare: another version may need fewer."""
+    versions = document.get("versions")
+    return isinstance(versions, dict) and versions.get("library") == library_version()
 
 
 def _is_of_a_cluster(document: Mapping[str, Any]) -> bool:
@@ -390,7 +407,8 @@ def _differences(
     answer = "placements" if "placements" in found else "placement"
     lines = []
     document = {**document, "policy": _policy(document, "Decision").to_dict()}
-    for key in ("status", "reason", "steps", "cost", answer, "policy", "digests"):
+    steps = ("steps",) if is_of_this_library(document) else ()
+    for key in ("status", "reason", *steps, "cost", answer, "policy", "digests"):
         ours, theirs = (_without_owner(d.get(key)) for d in (found, document))
         try:
             is_equal = digest_of(ours) == digest_of(theirs)

@@ -52,7 +52,9 @@ def answers(
         yield cluster.place(wanted)
         yield cluster.preempt(wanted)
         yield cluster.defragment(wanted)
-    yield cluster.place(gang("c", 2, 1), max_steps=0)
+    # Of a Request with bytes no count tells what a node holds.
+    unknown = ta.PodSet("w", ta.Request(memory="1Mi", devices={"gpu": 2}), 1)
+    yield cluster.place(ta.Gang("c", [unknown]), max_steps=0)
     yield cluster.replace("a", ["n0"])
     yield cluster.grow("b")
     yield cluster.drain("n0")

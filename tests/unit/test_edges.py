@@ -253,8 +253,10 @@ def test_placement_says_its_status(small: ta.Allocator, repository: Path) -> Non
 
 
 def test_headroom_says_whether_it_was_proved(small: ta.Allocator) -> None:
-    proved = small.headroom(ta.Request(cores=3))
-    cut = small.headroom(ta.Request(cores=3), max_steps=1)
+    # Of a Request with bytes no count tells how many copies fit.
+    request = ta.Request(cores=3, memory="1Mi")
+    proved = small.headroom(request)
+    cut = small.headroom(request, max_steps=1)
     assert (proved.complete, str(proved)) == (
         True,
         "2 copies fit at once, and no more",
