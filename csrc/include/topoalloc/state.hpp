@@ -101,14 +101,20 @@ class NodeState {
     void refresh_core(std::uint32_t core);
     void refresh_cores_of_word(std::size_t pu_word);
     void refresh_root(std::uint32_t root);
-    void refresh_device(std::uint32_t device);
+    void set_available(std::uint32_t device, bool available);
     [[nodiscard]] bool can_be_held(std::uint32_t device) const;
+    [[nodiscard]] bool can_hold_root(std::uint32_t root) const {
+        // Held whole it has a holder.
+        return device_holds()[root] == 0 && !cordoned_devices_.test(root);
+    }
     [[nodiscard]] std::span<const std::uint32_t> holds_of(std::size_t first,
                                                           std::size_t end) const {
         return {holds_.data() + first, end - first};
     }
     class Touched;
-    void touch(const Placement& placement, Touched& touched) const;
+    struct TouchedWord;
+    template <class Domains>
+    void touch(const Placement& placement, Domains& touched) const;
     void count_holds(const Placement& placement, bool add);
 
     std::shared_ptr<const Machine> machine_;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <limits>
+#include <utility>
 #include <vector>
 
 namespace topoalloc {
@@ -240,6 +241,35 @@ class NestedMatching {
     std::array<std::array<std::uint64_t, level_count>, max_size> near_;
 };
 
+// Gives each of `many` in turn the first of the nearest ones that is left. True when
+// all of them got one at the least level that they have to any: no sum is less then,
+// and no list of that sum either, since each had to be at its least level.
+bool match_nearest(const Machine& machine,
+                   const MatchingSides& sides,
+                   Level within,
+                   std::span<std::uint32_t> chosen) {
+    for (std::size_t i = 0; i < chosen.size(); ++i) {
+        const auto before = chosen.first(i);
+        Level least = within;
+        std::uint32_t first = no_index;
+        for (std::uint32_t j = 0; j < sides.one.size(); ++j) {
+            const Level level = machine.level(sides.many[i], sides.one[j]);
+            if (level > least || (level == least && first != no_index)) {
+                continue;
+            }
+            least = level;
+            first = std::cmp_less(std::ranges::count(before, j), sides.ratio)
+                        ? j
+                        : no_index;
+        }
+        if (first == no_index) {
+            return false;
+        }
+        chosen[i] = first;
+    }
+    return true;
+}
+
 }  // namespace
 
 std::size_t largest_matching(const Machine& machine,
@@ -278,6 +308,9 @@ void least_matching(const Machine& machine,
                     const MatchingSides& sides,
                     Level within,
                     std::span<std::uint32_t> chosen) {
+    if (match_nearest(machine, sides, within, chosen)) {
+        return;
+    }
     if (NestedMatching::applies(machine, sides)) {
         NestedMatching(machine, sides, within).least_list(chosen);
         return;

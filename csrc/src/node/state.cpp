@@ -238,6 +238,12 @@ class NodeState::Touched {
     std::uint64_t* words_ = inline_.data();
 };
 
+// The same where there are at most 64 domains, as on most machines.
+struct NodeState::TouchedWord {
+    std::uint64_t word = 0;
+    void set(std::size_t domain) { word |= bit(domain); }
+};
+
 NodeState::NodeState(std::shared_ptr<const Machine> machine)
     : machine_(std::move(machine)),
       page_sizes_(machine_->page_sizes().size()),
@@ -357,8 +363,7 @@ bool NodeState::can_take(const Placement& placement, bool ignore_cordons) const 
 bool NodeState::can_be_held(std::uint32_t device) const {
     const Device& entry = machine_->devices()[device];
     if (entry.root == device) {
-        // Held whole it has a holder.
-        return device_holds()[device] == 0 && !cordoned_devices_.test(device);
+        return can_hold_root(device);
     }
     return !is_cordoned(device) && !held_whole_.test(entry.root) &&
            !held_parts_.test(device) &&
@@ -368,19 +373,16 @@ bool NodeState::can_be_held(std::uint32_t device) const {
                [](std::uint64_t draw, std::uint64_t left) { return draw <= left; });
 }
 
-void NodeState::refresh_device(std::uint32_t device) {
-    if (can_be_held(device)) {
-        available_devices_.set(device);
-    } else {
-        available_devices_.reset(device);
-    }
+inline void NodeState::set_available(std::uint32_t device, bool available) {
+    std::uint64_t& word = available_devices_.words()[device / 64];
+    word = (word & ~bit(device % 64)) | (std::uint64_t{available} << (device % 64));
 }
 
 // Brings available_devices_ up to date for a root and its parts.
-void NodeState::refresh_root(std::uint32_t root) {
-    refresh_device(root);
+inline void NodeState::refresh_root(std::uint32_t root) {
+    set_available(root, can_hold_root(root));
     for (const std::uint32_t part : machine_->devices()[root].parts) {
-        refresh_device(part);
+        set_available(part, can_be_held(part));
     }
 }
 
@@ -463,7 +465,9 @@ void NodeState::refresh_core(std::uint32_t core) {
     }
 }
 
-void NodeState::touch(const Placement& placement, Touched& touched) const {
+// Calls touched.set(domain) for the domains in which a Placement holds something.
+template <class Domains>
+void NodeState::touch(const Placement& placement, Domains& touched) const {
     const Machine& machine = *machine_;
     const DomainNumbers& numbers = machine.domain_numbers();
     for (std::size_t pu = placement.pus.first(); pu != Bitmap::npos;) {
@@ -491,10 +495,17 @@ void NodeState::touch(const Placement& placement, Touched& touched) const {
 
 // Adds or takes away one holder in each domain that the Placement touches.
 void NodeState::count_holds(const Placement& placement, bool add) {
-    Touched touched(holds_.size());
-    touch(placement, touched);
     const std::uint32_t one = add ? 1U : ~0U;  // modulo 2^32
-    touched.for_each([&](std::size_t domain) { holds_[domain] += one; });
+    const auto count = [this, one](std::size_t domain) { holds_[domain] += one; };
+    if (holds_.size() <= 64) {
+        TouchedWord touched;
+        touch(placement, touched);
+        for_each_bit(touched.word, count);
+    } else {
+        Touched touched(holds_.size());
+        touch(placement, touched);
+        touched.for_each(count);
+    }
     std::uint32_t last = no_index;
     for (const DeviceGrant& grant : placement.devices) {
         if (const std::uint32_t root = machine_->devices()[grant.device].root;

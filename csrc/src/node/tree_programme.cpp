@@ -380,8 +380,7 @@ TreeCell TreeProgramme::best_with(const Table& table,
     return best;
 }
 
-// Adds a child: from the highest offset down, so that each cell is still as it was when
-// a higher one reads it. `only_all`: no cell but that of all counts is read after it.
+// Adds a child. `only_all`: no cell but that of all counts is read after it.
 void TreeProgramme::merge(Table& table, Parts parts, bool only_all) {
     if (parts.begin == parts.end) {
         return;
@@ -397,11 +396,35 @@ void TreeProgramme::merge(Table& table, Parts parts, bool only_all) {
         merged_ += count;
         return;
     }
-    for (std::uint32_t offset = last; offset != 0; --offset) {
-        table.cells[offset] = best_with(table, parts, offset);
+    std::fill(
+        table.cells + table.last + 1, table.cells + last + 1, TreeCell{unreachable, 0});
+    // A part leads to higher offsets alone: from the highest down, each cell is still
+    // as it was when it is read.
+    for (std::uint32_t offset = table.last + 1; offset-- != 0;) {
+        if (table.cells[offset].cost < unreachable / 2) {
+            extend(table, parts, offset);
+        }
     }
     merged_ += last * count;
     table.last = last;
+}
+
+// Betters the cells that a cell and one of the parts lead to.
+void TreeProgramme::extend(Table& table, Parts parts, std::uint32_t offset) const {
+    const TreeCell from = table.cells[offset];
+    const std::uint32_t packed = tables_.packed_[offset];
+    const std::uint32_t most = tables_.packed_.back();
+    for (const TreePart* part = parts.begin; part != parts.end; ++part) {
+        if (is_within(packed + part->packed, most)) {
+            const TreeCell with{from.cost + part->cell.cost + parts.opened +
+                                    parts.per_device * part->devices,
+                                from.mirrored | part->cell.mirrored};
+            TreeCell& to = table.cells[offset + part->offset];
+            if (is_better(with, to)) {
+                to = with;
+            }
+        }
+    }
 }
 
 void TreeProgramme::price_node(std::uint32_t index, Table& table, bool only_all) const {

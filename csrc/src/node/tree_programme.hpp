@@ -161,6 +161,7 @@ class TreeProgramme {
                                const TreePart* begin,
                                const TreePart* end) const;
     void merge(Table& table, Parts parts, bool only_all);
+    void extend(Table& table, Parts parts, std::uint32_t offset) const;
     void price_node(std::uint32_t index, Table& table, bool only_all) const;
     [[nodiscard]] TreeCell best_with(const Table& table,
                                      Parts parts,
