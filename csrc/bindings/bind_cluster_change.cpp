@@ -6,6 +6,7 @@
 
 #include <pybind11/stl.h>
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <string>
@@ -128,6 +129,21 @@ py::list move_rows(const ChangeObject& self) {
     return rows;
 }
 
+// (Gang, its lists), by name of the Gang
+py::list rail_rows(const ChangeObject& self) {
+    py::list rows;
+    for (const auto& [name, rails] : self.change.rails) {
+        const auto move = std::ranges::find_if(
+            self.change.moves,
+            [&](const PodMove& of) { return of.gang->name == name; });
+        if (move != self.change.moves.end()) {
+            rows.append(
+                py::make_tuple(std::const_pointer_cast<Gang>(move->gang), rails));
+        }
+    }
+    return rows;
+}
+
 py::dict explain_rows(const ChangeObject& self, std::uint64_t max_steps) {
     return change_explanation_rows(self.change, self.trees, {max_steps});
 }
@@ -146,6 +162,7 @@ void bind_change(py::module_& m) {
             "cost_row",
             [](const ChangeObject& self) { return cost_row(self.change.cost); })
         .def_property_readonly("move_rows", &move_rows)
+        .def_property_readonly("rail_rows", &rail_rows)
         .def_property_readonly(
             "members", [](const ChangeObject& self) { return self.change.members; })
         .def("explain_rows", &explain_rows, py::arg("max_steps"))

@@ -13,6 +13,7 @@ from topoalloc._gang import Gang
 from topoalloc._gang_answer import GangCost, PodPlace
 from topoalloc._gang_explanation import GangExplanation, gang_explanation
 from topoalloc._quantity import counted
+from topoalloc._rails import RailLists, lists_of, rail_document
 from topoalloc._records import Status
 from topoalloc._request import API_VERSION
 
@@ -206,6 +207,21 @@ class ClusterChange:
         return [move.after for move in self._all_moves() if move.after is not None]
 
     @property
+    def rails(self) -> dict[str, RailLists]:
+        """What the pods of Gangs with `Rails` are to hold, by name of the Gang.
+
+        Of each Gang that pods move of: as in `GangPlan.rails`. Empty where no such Gang
+        has `Rails`.
+        """
+        return {
+            gang.name: lists_of(gang, rows)
+            for gang, rows in (
+                (Gang._of(compiled), rows)
+                for compiled, rows in self._compiled.rail_rows
+            )
+        }
+
+    @property
     def victims(self) -> tuple[str, ...]:
         """Names of the Gangs that stop, ascending; of `Cluster.preempt`."""
         return tuple(self._compiled.victims)
@@ -318,7 +334,7 @@ class ClusterChange:
         dict
             Plain values; ``schemas/cluster_change.json`` describes it.
         """
-        cost = self.cost
+        cost, rails = self.cost, self.rails
         return {
             "apiVersion": API_VERSION,
             "kind": "ClusterChange",
@@ -336,7 +352,11 @@ class ClusterChange:
             "is_least": self.is_least,
             "left": [{"node": node, "owner": owner} for node, owner in self.left],
             "cordoned": [*self.cordoned],
-        }
+        } | (
+            {"rails": {name: rail_document(lists) for name, lists in rails.items()}}
+            if rails
+            else {}
+        )
 
     def __copy__(self) -> Self:
         """Return the ClusterChange itself: it cannot change."""

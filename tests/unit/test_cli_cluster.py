@@ -549,6 +549,19 @@ def test_what_if_changes_a_copy_in_order(shell: Shell) -> None:
     assert "worker  0      b0/r0       n2     1\n" in result.out
 
 
+def test_what_if_says_the_rails(shell: Shell) -> None:
+    request = ta.Request(devices={"gpu": 2})
+    pods = ta.PodSet("worker", request, 4, require=[ta.Rails("gpu")])
+    write("rails.json", ta.Gang("train", [pods]).to_dict())
+    result = shell("what-if", "c.json", "place:rails.json", "drain:n0")
+    assert result.code == 0, result.err
+    assert "train: rails of worker: gpu 0+1, 2+3" in result.out
+    found = shell.json("what-if", "c.json", "place:rails.json", "drain:n0")
+    validate(found, "what_if")
+    (plan,) = found["changes"][1]["plans"]
+    assert plan["rails"]["train"]["worker"]["gpu"][:2] == [[0, 1], [2, 3]]
+
+
 def test_what_if_adds_and_removes_nodes(shell: Shell) -> None:
     words = ("remove:n0,n[2-3]", "add:m[1-3]=n1", "--gang", "train.json", "--place")
     result = shell("what-if", "c.json", *words)

@@ -272,7 +272,9 @@ def test_damaged_constraints_are_refused(body: object, message: str) -> None:
 
 
 def test_a_shape_with_rails_has_no_sums() -> None:
-    with pytest.raises(ta.InvalidRequestError):
+    with pytest.raises(
+        ta.InvalidRequestError, match=r"^gang: 'train' has .* Rails .*, want one PodSet"
+    ):
         cluster_of(1).register(workers(1))
 
 
@@ -306,9 +308,65 @@ def test_a_change_keeps_the_lists() -> None:
     cluster.commit(cluster.place(workers(4, require=require)))
     before = cluster.gangs["train"].rails
     assert before == {"worker": {"nic": [(3,), (4,)]}}
-    cluster.commit(cluster.replace("train", ["n0"]))
+    change = cluster.replace("train", ["n0"])
+    assert change.rails == {"train": before}
+    document = json.loads(json.dumps(change.to_dict()))
+    validator("cluster_change.json").validate(document)
+    assert document["rails"] == {"train": {"worker": {"nic": [[3], [4]]}}}
+    record = cluster.record(change)
+    assert record["rails"] == document["rails"]
+    assert ta.replay(record).is_equal
+    cluster.commit(change)
     after = cluster.gangs["train"]
     # nic0 is free on both nodes now; the lists stay as they were.
     assert after.rails == before
     assert nics_of(after.pods) == {"n1": [(3,), (4,)], "n2": [(3,), (4,)]}
     assert cluster.fork().gangs["train"].rails == before
+
+
+def test_a_change_that_is_refused_names_the_rails() -> None:
+    taken = {"n0": ("nic3",), "n1": ("nic3",), "n2": ("nic4",)}
+    cluster = cluster_of(3, taken)
+    require = [ta.Rails("nic"), ta.Spread("node", 2)]
+    cluster.commit(cluster.place(workers(4, require=require)))
+    for change, who in (
+        (cluster.replace("train", ["n0"]), "worker"),
+        (cluster.drain("n0"), "train/worker"),
+    ):
+        assert (change.status, change.rails) == (ta.Status.INFEASIBLE, {})
+        why = change.explanation
+        assert why.given[1] == "2 pods of train stay"
+        assert [item.text for item in why.conflict] == [
+            f"{who}: the same nic indices on every node",
+            f"{who}: at most 2 pods in a node",
+            f"{who}: 4 pods, 2 of which stay",
+        ]
+        assert [item.text for item in why.relaxations] == [
+            f"fits without {who}: the same nic indices on every node",
+            f"fits with 3 pods of {who} in a node",
+            f"fits with 3 pods of {who} instead of 4",
+        ]
+    # Each member of the conflict is needed: where one is away there is a change.
+    for rules, nodes in (
+        ([ta.Spread("node", 2)], taken),
+        ([ta.Rails("nic")], taken),
+        (require, {"n0": ("nic3",), "n1": ("nic3",)}),
+    ):
+        other = cluster_of(3, nodes)
+        other.commit(other.place(workers(4, require=rules)))
+        assert other.replace("train", ["n0"])
+
+
+def test_room_is_made_for_a_gang_with_rails() -> None:
+    cluster = cluster_of(2)
+    for name in ("a", "b"):
+        low = workers(6, require=[ta.Spread("node", 3)])
+        cluster.commit(cluster.place(ta.Gang(name, low.podsets)))
+    wanted = workers(8, require=[ta.Rails("nic"), ta.Spread("node", 4)])
+    change = cluster.preempt(ta.Gang("urgent", wanted.podsets, priority=9))
+    assert (change.status, len(change.victims)) == (ta.Status.OPTIMAL, 1)
+    lists = change.rails["urgent"]["worker"]["nic"]
+    assert len(lists) == 4
+    assert nics_of(change.pods) == dict.fromkeys(("n0", "n1"), lists)
+    cluster.commit(change)
+    assert cluster.gangs["urgent"].rails == change.rails["urgent"]

@@ -15,6 +15,7 @@ from topoalloc._node_names import ranges_of
 from topoalloc._quantity import counted, shown
 from topoalloc.cli import EXIT_YES
 from topoalloc.cli._cluster_check import explained
+from topoalloc.cli._cluster_output import rail_lines
 from topoalloc.cli._cluster_place import complaint
 from topoalloc.cli._cluster_source import node_names, read_gang
 from topoalloc.cli._plan import exit_code
@@ -169,7 +170,8 @@ def _place(what: str) -> _Apply:
         cluster.commit(plan)
         pods = counted(len(plan.pods), "pod")
         line = f"{gang.name}: {pods} on {_nodes_text(plan.nodes)}"
-        return Outcome(text, plan.status.name, [line], facts=_facts_of(gang))
+        rails = [f"{gang.name}: {lists}" for lists in rail_lines(plan.rails)]
+        return Outcome(text, plan.status.name, [line, *rails], facts=_facts_of(gang))
 
     return apply
 
@@ -224,6 +226,8 @@ def _lines_of(change: ClusterChange) -> list[str]:
             lines.append(f"{gang}: {pods} to other places: {', '.join(named + more)}")
         if ended:
             lines.append(f"{gang}: {counted(len(ended), 'pod')} stopped")
+        rails = rail_lines(change.rails.get(gang, {}))
+        lines += [f"{gang}: {line}" for line in rails]
     lines += [f"{left.owner} stays on {left.node}" for left in change.left]
     return lines
 

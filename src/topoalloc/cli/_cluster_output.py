@@ -16,6 +16,7 @@ from topoalloc._gang_explanation import GangExplanation
 from topoalloc._machine import Machine
 from topoalloc._node_names import ranges_of
 from topoalloc._quantity import counted
+from topoalloc._rails import RailLists
 from topoalloc._request import API_VERSION
 from topoalloc.cli._output import memory_text, print_table
 
@@ -217,12 +218,17 @@ def print_plan(cluster: Cluster, plan: GangPlan, *, is_full: bool) -> None:
         f"\n{plan.status.name}: {pods} on {nodes}, {proof}; "
         f"{counted(plan.steps, 'step')}\n"
     )
-    for podset, lists in plan.rails.items():
-        for name, sets in lists.items():
-            texts = ("+".join(map(str, entry)) for entry in sets)
-            sys.stdout.write(f"rails of {podset}: {name} {', '.join(texts)}\n")
+    sys.stdout.write("".join(f"{line}\n" for line in rail_lines(plan.rails)))
     if plan.cost is not None:
         sys.stdout.write(f"cost: {gang_cost_text(plan.cost)}\n")
+
+
+def rail_lines(rails: RailLists) -> Iterator[str]:
+    """Say what pods with `Rails` hold: ``"rails of worker: nic 0+1, 2+3"``."""
+    for podset, lists in rails.items():
+        for name, sets in lists.items():
+            texts = ("+".join(map(str, entry)) for entry in sets)
+            yield f"rails of {podset}: {name} {', '.join(texts)}"
 
 
 def _levels_shown(cluster: Cluster, gang: Gang) -> tuple[str, ...]:
