@@ -240,7 +240,7 @@ def _require_encodable(path: str, value: object) -> None:
 
 def _field(document: Mapping[str, Any], path: str, key: str, kind: type[T]) -> T:
     if key not in document:
-        raise FormatError(f"{path}.{key}: absent")
+        raise FormatError(f"{path}.{key}: absent, want it given")
     return _require(f"{path}.{key}", document[key], kind)
 
 
