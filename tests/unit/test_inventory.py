@@ -585,6 +585,14 @@ def test_what_is_handed_in_or_out_is_not_shared() -> None:
     claim["spec"]["devices"]["requests"].clear()
     (allocated,) = inventory.allocate(["ml/pair"], node="n1")
     assert len(results_of(allocated)) == 2
+    tolerant = claim_of(
+        "t", request_of("g", count=2, tolerations=[{"operator": "Exists"}])
+    )
+    inventory.update(tolerant)
+    for _ in range(2):
+        (found,) = inventory.check(["ml/t"], node="n1").allocations
+        for result in found["devices"]["results"]:
+            assert result["tolerations"].pop() == {"operator": "Exists"}
     allocated["status"]["allocation"]["devices"]["results"].clear()
     with pytest.raises(ta.StateError):
         inventory.check(["ml/pair"], node="n1")

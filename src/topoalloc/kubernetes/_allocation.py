@@ -6,7 +6,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from topoalloc.kubernetes._objects import (
     ClaimDemand,
@@ -14,43 +14,19 @@ from topoalloc.kubernetes._objects import (
     DeviceClass,
     DeviceConfig,
     DeviceSlice,
-    NodeTarget,
     ResourceClaim,
     SliceDevice,
     TargetKind,
 )
 
-__all__ = ["ChosenDevice", "ChosenRequest", "quantity_text", "write_allocation"]
+__all__ = ["AllocationWriter", "quantity_text"]
+
+Row: TypeAlias = tuple[int, Sequence[tuple[str, int, Mapping[str, int]]]]
 
 _NANO = 10**9
 _BINARY = ("Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
 _DECIMAL = ("k", "M", "G", "T", "P", "E")
 _FRACTIONS = (("m", 10**6), ("u", 10**3), ("n", 1))
-
-
-@dataclass(frozen=True, slots=True)
-class ChosenDevice:
-    """A device of a slice, and what is consumed of each capacity if it is shared."""
-
-    slice: DeviceSlice
-    device: SliceDevice
-    consumed: Mapping[str, int]
-
-
-@dataclass(frozen=True, slots=True)
-class ChosenRequest:
-    """The entry of a request that was chosen, and its devices."""
-
-    request: ClaimRequest
-    demand: ClaimDemand
-    devices: Sequence[ChosenDevice]
-
-    @property
-    def name(self) -> str:
-        """`request`, or `request/entry`."""
-        if self.request.is_prioritized:
-            return f"{self.request.name}/{self.demand.name}"
-        return self.request.name
 
 
 def quantity_text(nanos: int) -> str:
@@ -74,16 +50,17 @@ def quantity_text(nanos: int) -> str:
     return str(whole)
 
 
-def write_allocation(
-    claim: ResourceClaim,
-    spec: Mapping[str, Any],
-    chosen: Sequence[ChosenRequest],
-    *,
-    classes: Mapping[str, DeviceClass],
-    node: str,
-    share_id: Callable[[], str],
-) -> dict[str, Any]:
-    """Return `status.allocation`.
+@dataclass(frozen=True, slots=True)
+class _Demand:
+    """What the results of a demand have in common."""
+
+    name: str
+    device_class: str
+    extras: dict[str, Any]
+
+
+class AllocationWriter:
+    """Writes `status.allocation` of one claim, again and again.
 
     Parameters
     ----------
@@ -91,88 +68,159 @@ def write_allocation(
         What was read of the claim.
     spec : mapping
         The claim's `spec`, as it was given.
-    chosen : sequence of ChosenRequest
-        By request of the claim.
     classes : mapping of str to DeviceClass
         Those that the claim names.
-    node : str
-        Where the devices are.
-    share_id : callable
-        Called for each share of a device, in the order of results; a UUID.
     """
-    results = [
-        _result(found, device, _tolerations(spec, index, found), share_id)
-        for index, found in enumerate(chosen)
-        for device in found.devices
-    ]
-    devices: dict[str, Any] = {"results": results} if results else {}
-    configs = _class_configs(claim, chosen, classes) + _claim_configs(claim, chosen)
-    if configs:
-        devices["config"] = configs
-    allocation: dict[str, Any] = {"devices": devices}
-    selector = _node_selector(chosen, node)
-    if selector is not None:
-        allocation["nodeSelector"] = selector
-    return allocation
+
+    def __init__(
+        self,
+        claim: ResourceClaim,
+        spec: Mapping[str, Any],
+        classes: Mapping[str, DeviceClass],
+    ) -> None:
+        self._claim = claim
+        self._classes = classes
+        self._demands = [
+            [
+                _Demand(
+                    f"{request.name}/{demand.name}"
+                    if request.is_prioritized
+                    else request.name,
+                    demand.device_class,
+                    _extras(demand, _written(spec, index, request, entry)),
+                )
+                for entry, demand in enumerate(request.demands)
+            ]
+            for index, request in enumerate(claim.requests)
+        ]
+        used = {demand.device_class for row in self._demands for demand in row}
+        self._has_configs = bool(claim.configs) or any(
+            classes[name].configs for name in used
+        )
+
+    def write(
+        self,
+        rows: Sequence[Row],
+        slices: Mapping[str, DeviceSlice],
+        node: str,
+        share_id: Callable[[], str],
+    ) -> dict[str, Any]:
+        """Return `status.allocation`.
+
+        Parameters
+        ----------
+        rows : sequence
+            By request: the entry that was chosen, and by device its slice, its place in
+            it, and what it consumes of each capacity if it is shared.
+        slices : mapping of str to DeviceSlice
+            By name.
+        node : str
+            Where the devices are.
+        share_id : callable
+            Called for each share of a device, in the order of results; a UUID.
+        """
+        results: list[dict[str, Any]] = []
+        chosen: list[_Demand] = []
+        places: list[tuple[DeviceSlice, SliceDevice]] = []
+        for demands, (entry, devices) in zip(self._demands, rows, strict=True):
+            demand = demands[entry]
+            chosen.append(demand)
+            for name, index, consumed in devices:
+                of = slices[name]
+                device = of.devices[index]
+                places.append((of, device))
+                result: dict[str, Any] = {
+                    "request": demand.name,
+                    "driver": of.driver,
+                    "pool": of.pool,
+                    "device": device.name,
+                }
+                if demand.extras:
+                    # Each result has its own.
+                    result |= copy.deepcopy(demand.extras)
+                if consumed:
+                    result["shareID"] = share_id()
+                    result["consumedCapacity"] = _consumed(of, device, consumed)
+                if device.binding_conditions or device.draws:
+                    result |= _conditions(device)
+                results.append(result)
+        devices_written: dict[str, Any] = {"results": results} if results else {}
+        if self._has_configs:
+            configs = self._configs(chosen)
+            if configs:
+                devices_written["config"] = configs
+        allocation: dict[str, Any] = {"devices": devices_written}
+        selector = _node_selector(places, node)
+        if selector is not None:
+            allocation["nodeSelector"] = selector
+        return allocation
+
+    def _configs(self, chosen: Sequence[_Demand]) -> list[dict[str, Any]]:
+        """Write those of each class once, with its requests, then the claim's own."""
+        users: dict[str, list[str]] = {}
+        for demand in chosen:
+            users.setdefault(demand.device_class, []).append(demand.name)
+        names = {demand.name for demand in chosen}
+        names |= {name.partition("/")[0] for name in names}
+        return [
+            _config("FromClass", () if len(of) == len(chosen) else of, config)
+            for name, of in users.items()
+            for config in self._classes[name].configs
+        ] + [
+            _config("FromClaim", config.requests, config)
+            for config in self._claim.configs
+            if not config.requests or not names.isdisjoint(config.requests)
+        ]
 
 
-def _tolerations(
-    spec: Mapping[str, Any], index: int, found: ChosenRequest
-) -> list[Any] | None:
-    """Return the tolerations of a demand as the claim writes them."""
-    request = spec["devices"]["requests"][index]
-    if found.request.is_prioritized:
-        entry = found.request.demands.index(found.demand)
-        written = request["firstAvailable"][entry]
-    else:
-        written = request.get("exactly") or request
-    tolerations: list[Any] | None = written.get("tolerations")
-    return copy.deepcopy(tolerations)
+def _written(
+    spec: Mapping[str, Any], index: int, request: ClaimRequest, entry: int
+) -> Mapping[str, Any]:
+    """Return a demand as the claim writes it."""
+    written: Mapping[str, Any] = spec["devices"]["requests"][index]
+    if request.is_prioritized:
+        found: Mapping[str, Any] = written["firstAvailable"][entry]
+        return found
+    return written.get("exactly") or written
 
 
-def _result(
-    found: ChosenRequest,
-    chosen: ChosenDevice,
-    tolerations: list[Any] | None,
-    share_id: Callable[[], str],
-) -> dict[str, Any]:
-    device = chosen.device
-    result: dict[str, Any] = {
-        "request": found.name,
-        "driver": chosen.slice.driver,
-        "pool": chosen.slice.pool,
-        "device": device.name,
+def _extras(demand: ClaimDemand, written: Mapping[str, Any]) -> dict[str, Any]:
+    extras: dict[str, Any] = {}
+    if demand.admin_access:
+        extras["adminAccess"] = True
+    if demand.tolerations:
+        extras["tolerations"] = copy.deepcopy(written["tolerations"])
+    return extras
+
+
+def _consumed(
+    of: DeviceSlice, device: SliceDevice, consumed: Mapping[str, int]
+) -> dict[str, str]:
+    """Write what is consumed, by the device's own names of its capacities."""
+    own = {
+        name if "/" in name else f"{of.driver}/{name}": name
+        for name in device.capacities
     }
-    if found.demand.admin_access:
-        result["adminAccess"] = True
-    if tolerations:
-        result["tolerations"] = tolerations
+    return {
+        name if name in device.capacities else own[name]: quantity_text(amount)
+        for name, amount in consumed.items()
+    }
+
+
+def _conditions(device: SliceDevice) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     if device.binding_conditions:
-        result["bindingConditions"] = list(device.binding_conditions)
+        found["bindingConditions"] = list(device.binding_conditions)
     if device.binding_failure_conditions:
-        result["bindingFailureConditions"] = list(device.binding_failure_conditions)
-    if chosen.consumed:
-        result["shareID"] = share_id()
-        # By the device's own names of them.
-        own = {
-            _with_domain(name, chosen.slice.driver): name for name in device.capacities
-        }
-        result["consumedCapacity"] = {
-            own[name] if name not in device.capacities else name: quantity_text(amount)
-            for name, amount in chosen.consumed.items()
-        }
+        found["bindingFailureConditions"] = list(device.binding_failure_conditions)
     groups = {
         draw.counter_set: list(draw.compatibility_groups)
         for draw in device.draws
         if draw.compatibility_groups
     }
     if groups:
-        result["compatibilityGroups"] = groups
-    return result
-
-
-def _with_domain(name: str, driver: str) -> str:
-    return name if "/" in name else f"{driver}/{name}"
+        found["compatibilityGroups"] = groups
+    return found
 
 
 def _config(
@@ -188,59 +236,24 @@ def _config(
     return written
 
 
-def _class_configs(
-    claim: ResourceClaim,
-    chosen: Sequence[ChosenRequest],
-    classes: Mapping[str, DeviceClass],
-) -> list[dict[str, Any]]:
-    """Write those of each class once, with the requests that are of it."""
-    users: dict[str, list[str]] = {}
-    for found in chosen:
-        users.setdefault(found.demand.device_class, []).append(found.name)
-    return [
-        _config("FromClass", () if len(names) == len(claim.requests) else names, config)
-        for name, names in users.items()
-        for config in classes[name].configs
-    ]
-
-
-def _claim_configs(
-    claim: ResourceClaim, chosen: Sequence[ChosenRequest]
-) -> list[dict[str, Any]]:
-    """Write those that are for all requests, or for one that is there."""
-    names = {found.name for found in chosen} | {found.request.name for found in chosen}
-    return [
-        _config("FromClaim", config.requests, config)
-        for config in claim.configs
-        if not config.requests or not names.isdisjoint(config.requests)
-    ]
-
-
-def _node_selector(chosen: Sequence[ChosenRequest], node: str) -> dict[str, Any] | None:
+def _node_selector(
+    places: Sequence[tuple[DeviceSlice, SliceDevice]], node: str
+) -> dict[str, Any] | None:
     """Write where the devices can be used; None for everywhere."""
-    expressions: list[dict[str, Any]] = []
-    for found in chosen:
-        for item in found.devices:
-            target: NodeTarget = (
-                item.device.target
-                if item.slice.targets_by_device
-                else item.slice.target
-            )
-            if item.device.binds_to_node or target.kind == TargetKind.NAME:
-                field = {"key": "metadata.name", "operator": "In", "values": [node]}
-                return {"nodeSelectorTerms": [{"matchFields": [field]}]}
-            for requirement in target.requirements:
-                written: dict[str, Any] = {
-                    "key": requirement.key,
-                    "operator": requirement.operator.value,
-                }
-                if requirement.values:
-                    written["values"] = list(requirement.values)
-                written["is_field"] = requirement.is_field
-                if written not in expressions:
-                    expressions.append(written)
-    term: dict[str, Any] = {}
-    for written in expressions:
-        name = "matchFields" if written.pop("is_field") else "matchExpressions"
-        term.setdefault(name, []).append(written)
-    return {"nodeSelectorTerms": [term]} if term else None
+    terms: dict[str, list[dict[str, Any]]] = {}
+    for of, device in places:
+        target = device.target if of.targets_by_device else of.target
+        if device.binds_to_node or target.kind == TargetKind.NAME:
+            field = {"key": "metadata.name", "operator": "In", "values": [node]}
+            return {"nodeSelectorTerms": [{"matchFields": [field]}]}
+        for requirement in target.requirements:
+            kind = "matchFields" if requirement.is_field else "matchExpressions"
+            written: dict[str, Any] = {
+                "key": requirement.key,
+                "operator": requirement.operator.value,
+            }
+            if requirement.values:
+                written["values"] = list(requirement.values)
+            if written not in terms.setdefault(kind, []):
+                terms[kind].append(written)
+    return {"nodeSelectorTerms": [terms]} if terms else None

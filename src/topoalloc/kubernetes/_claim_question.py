@@ -9,6 +9,7 @@ from typing import Any
 
 from topoalloc import _core
 from topoalloc._errors import TopoallocError
+from topoalloc.kubernetes._allocation import AllocationWriter
 from topoalloc.kubernetes._cel import Selector, SelectorRuntimeError
 from topoalloc.kubernetes._device_view import device_view
 from topoalloc.kubernetes._objects import (
@@ -49,7 +50,9 @@ class ClaimQuestion:
     """Claims that are asked about together, ready for the core."""
 
     claims: tuple[AskedClaim, ...]
+    names: tuple[str, ...]
     classes: Mapping[str, DeviceClass]
+    writers: tuple[AllocationWriter, ...]
     selectors: Mapping[int, Selector]  # by the number that the core knows
     prepared: _core.PreparedClaims
 
@@ -103,7 +106,17 @@ class QuestionMaker:
             return places.setdefault(number, len(places))
 
         prepared = _core.PreparedClaims(specs, number_of, places)
-        return ClaimQuestion(claims, classes, selectors, prepared)
+        return ClaimQuestion(
+            claims,
+            tuple(item.key for item in claims),
+            classes,
+            tuple(
+                AllocationWriter(item.claim, item.document["spec"], classes)
+                for item in claims
+            ),
+            selectors,
+            prepared,
+        )
 
 
 def _with_class(

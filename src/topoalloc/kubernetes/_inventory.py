@@ -21,11 +21,6 @@ from topoalloc._errors import (
     UndecidedError,
 )
 from topoalloc._records import Status
-from topoalloc.kubernetes._allocation import (
-    ChosenDevice,
-    ChosenRequest,
-    write_allocation,
-)
 from topoalloc.kubernetes._cel import SEMANTICS, Selector, SelectorRuntimeError
 from topoalloc.kubernetes._claim_question import (
     AskedClaim,
@@ -498,8 +493,11 @@ class Inventory:
         return ClaimVerdict(
             status,
             node,
-            tuple(item.key for item in question.claims),
-            self._written(question, allocation, node, share_id or _random_id),
+            question.names,
+            tuple(
+                writer.write(rows, self._slices, node, share_id or _random_id)
+                for writer, rows in zip(question.writers, allocation, strict=False)
+            ),
             None if cost is None else ClaimCost(*cost),
             choose,
             self._semantics,
@@ -514,46 +512,6 @@ class Inventory:
         with contextlib.suppress(SelectorRuntimeError):
             outcome = selector.matches(device_view(found, found.devices[index]))
         self._core.set_outcome(number, name, index, outcome)
-
-    def _written(
-        self,
-        question: ClaimQuestion,
-        allocation: Sequence[Any],
-        node: str,
-        share_id: Callable[[], str],
-    ) -> tuple[dict[str, Any], ...]:
-        """Return the allocations as the API has them."""
-        written = []
-        for item, rows in zip(question.claims, allocation, strict=False):
-            chosen = [
-                ChosenRequest(
-                    request,
-                    request.demands[entry],
-                    [
-                        ChosenDevice(
-                            self._slices[name],
-                            self._slices[name].devices[index],
-                            consumed,
-                        )
-                        for name, index, consumed in devices
-                    ],
-                )
-                for request, (entry, devices) in zip(
-                    item.claim.requests, rows, strict=True
-                )
-            ]
-            spec = item.document["spec"]
-            written.append(
-                write_allocation(
-                    item.claim,
-                    spec,
-                    chosen,
-                    classes=question.classes,
-                    node=node,
-                    share_id=share_id,
-                )
-            )
-        return tuple(written)
 
 
 def _documents(obj: object) -> list[tuple[Mapping[str, Any], str]]:
