@@ -4,6 +4,7 @@
 // of topoalloc/claim.hpp: they are read field by field, and what the core answers comes
 // back as tuples.
 #include "bindings.hpp"
+#include "topoalloc/claim_explanation.hpp"
 #include "topoalloc/device_inventory.hpp"
 
 #include <pybind11/stl.h>
@@ -323,7 +324,58 @@ py::object cost_object(const ClaimAnswer& answer) {
                           cost.shares);
 }
 
-// (gaps, status, steps, allocation, cost, fault)
+/// An answer that can be explained, with what was asked.
+struct AnswerObject {
+    InventoryAnswer answer;
+    std::shared_ptr<PreparedClaims> claims;
+};
+
+py::tuple item_row(const ClaimItem& item) {
+    constexpr std::array<const char*, 4> names{
+        "holder", "taints", "constraint", "request"};
+    return py::make_tuple(names.at(static_cast<std::size_t>(item.kind)),
+                          item.claim,
+                          item.index,
+                          item.holder);
+}
+
+// (conflict, counts, relaxations, is_complete, steps)
+py::tuple explain_rows(const AnswerObject& self, const py::object& max_steps) {
+    const SearchLimits limits = limits_from(max_steps.ptr());
+    ClaimExplanation found;
+    {
+        const py::gil_scoped_release release;
+        found = explain(self.answer, *self.claims, limits);
+    }
+    py::list conflict;
+    for (const ClaimItem& item : found.conflict) {
+        conflict.append(item_row(item));
+    }
+    py::list counts;
+    for (const DemandCounts& of : found.counts) {
+        counts.append(py::make_tuple(of.claim,
+                                     of.request,
+                                     of.demand,
+                                     of.wanted,
+                                     of.devices,
+                                     of.match,
+                                     of.suit,
+                                     of.free,
+                                     of.tolerated,
+                                     of.open));
+    }
+    py::list relaxations;
+    for (const ClaimRelaxation& change : found.relaxations) {
+        const bool is_count = change.kind == ClaimRelaxation::Kind::count;
+        relaxations.append(
+            py::make_tuple(item_row(change.item),
+                           is_count ? py::object(py::int_(change.count)) : py::none()));
+    }
+    return py::make_tuple(
+        conflict, counts, relaxations, found.is_complete, found.steps);
+}
+
+// (gaps, status, steps, allocation, cost, fault); ask() adds the answer itself.
 py::tuple answer_object(const InventoryAnswer& answer) {
     py::list gaps;
     for (const SelectorGap& gap : answer.gaps) {
@@ -369,7 +421,8 @@ py::tuple ask(const DeviceInventory& inventory,
         const py::gil_scoped_release release;
         answer = inventory.ask(node, *claims, choice, limits);
     }
-    return answer_object(answer);
+    const py::tuple rows = answer_object(answer);
+    return rows + py::make_tuple(AnswerObject{std::move(answer), claims});
 }
 
 }  // namespace
@@ -385,6 +438,8 @@ void bind_claim(py::module_& m) {
              py::arg("claims"),
              py::arg("number_of"),
              py::arg("selectors"));
+    py::class_<AnswerObject>(m, "ClaimAnswer")
+        .def("explain_rows", &explain_rows, py::arg("max_steps"));
     py::class_<DeviceInventory>(m, "DeviceInventory")
         .def(py::init([](const py::dict& features) {
                  return std::make_unique<DeviceInventory>(semantics_from(features));

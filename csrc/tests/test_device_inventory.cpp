@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A DeviceInventory answers as the world does that it holds, however it came about.
-#include "claim/node_devices.hpp"
-#include "claim_builder.hpp"
-#include "topoalloc/device_inventory.hpp"
+#include "inventory_builder.hpp"
 
 #include <gtest/gtest.h>
 
@@ -16,60 +14,6 @@ namespace {
 
 constexpr auto first = ClaimChoice::first_fit;
 constexpr auto best = ClaimChoice::optimal;
-
-// Selectors can tell each device from all others, as outcomes are given by position.
-void tell_apart(ClaimInstance& instance) {
-    std::int64_t number = 0;
-    for (DeviceSlice& slice : instance.world.slices) {
-        for (SliceDevice& device : slice.devices) {
-            device.attributes["number.io/n"] = {
-                AttributeKind::integer, {++number}, false};
-        }
-    }
-}
-
-PreparedClaims prepared(const ClaimQuestion& question) {
-    PreparedClaims out{question.claims, {}};
-    for (std::size_t s = 0; s < question.outcomes.size(); ++s) {
-        out.selectors.push_back(10 + 3 * s);
-    }
-    return out;
-}
-
-std::map<SlicePlace, std::size_t> positions_of(const ClaimWorld& world) {
-    std::map<SlicePlace, std::size_t> out;
-    const NodeDevices node = view_node(sources_of(world));
-    for (std::size_t d = 0; d < node.devices.size(); ++d) {
-        const DeviceSlice& slice = *node.devices[d].slice;
-        const auto index =
-            static_cast<std::size_t>(node.devices[d].device - slice.devices.data());
-        out[{slice.name, index}] = d;
-    }
-    return out;
-}
-
-// Asks, and says what selectors say until there is an answer.
-ClaimAnswer answer_of(DeviceInventory& inventory,
-                      const ClaimInstance& instance,
-                      ClaimChoice choice) {
-    const PreparedClaims claims = prepared(instance.question);
-    const auto positions = positions_of(instance.world);
-    for (int round = 0; round < 40; ++round) {
-        InventoryAnswer out =
-            inventory.ask(instance.world.node.name, claims, choice, {});
-        if (out.gaps.empty()) {
-            return std::move(out.answer);
-        }
-        for (const SelectorGap& gap : out.gaps) {
-            const std::size_t selector = (gap.selector - 10) / 3;
-            const std::size_t position = positions.at(gap.place);
-            EXPECT_EQ(place_of(*out.view, position), gap.place);
-            inventory.set_outcome(gap, instance.question.outcomes[selector][position]);
-        }
-    }
-    ADD_FAILURE() << "the gaps never end";
-    return {};
-}
 
 void expect_equal(const ClaimAnswer& ours, const ClaimAnswer& theirs) {
     EXPECT_EQ(ours.status, theirs.status);
@@ -157,8 +101,8 @@ TEST(DeviceInventory, AnswersAsTheWorldThatItHolds) {
         DeviceInventory inventory(instance.world.semantics);
         Churn(inventory, instance.world, random).run();
         const ClaimAnswer expected = first_fit(instance.world, instance.question, {});
-        expect_equal(answer_of(inventory, instance, first), expected);
-        expect_equal(answer_of(inventory, instance, best),
+        expect_equal(ask(inventory, instance, first).answer, expected);
+        expect_equal(ask(inventory, instance, best).answer,
                      best_fit(instance.world, instance.question, {}));
         found += expected.status == Status::optimal ? 1 : 0;
         faults += expected.fault ? 1 : 0;

@@ -417,6 +417,18 @@ class PreparedClaims:
         selectors: Iterable[int],
     ) -> None: ...
 
+class ClaimAnswer:
+    def __init__(self, *args: object, **kwargs: object) -> None: ...
+    def explain_rows(
+        self, max_steps: int
+    ) -> tuple[
+        list[tuple[str, int, int, str]],
+        list[tuple[int, int, int, int, int, int, int, int, int, int]],
+        list[tuple[tuple[str, int, int, str], int | None]],
+        bool,
+        int,
+    ]: ...
+
 class DeviceInventory:
     def __init__(self, features: dict[str, bool]) -> None: ...
     def set_slice(self, item: object, /) -> None: ...
@@ -438,6 +450,7 @@ class DeviceInventory:
         tuple[Any, ...],
         tuple[Any, ...] | None,
         tuple[Any, ...] | None,
+        ClaimAnswer,
     ]: ...
 
 def cost_term_names() -> list[str]: ...

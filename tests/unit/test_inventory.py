@@ -667,3 +667,80 @@ def test_many_selectors_are_forgotten_and_asked_again() -> None:
     assert inventory.check([claim_of("b", request_of("n", "nic"))], node="n1")
     assert len(inventory._maker._numbers) < 10
     assert inventory._ask(question, "n1", "optimal", 1000).status == ta.Status.OPTIMAL
+
+
+def test_a_no_is_explained_against_the_state_that_was_asked() -> None:
+    inventory = inventory_of(*node_of(2))
+    inventory.allocate([claim_of("other", request_of("g"))], node="n1")
+    wanted = claim_of(
+        "w",
+        request_of("g", count=2),
+        request_of("nic", "nic"),
+        constraints=[{"requests": ["g", "nic"], "matchAttribute": ROOT}],
+    )
+    verdict = inventory.check([wanted], node="n1")
+    assert inventory.remove(claim_of("other"))
+    why = verdict.explanation
+    assert why is verdict.explanation
+    assert [(item.path, item.text) for item in why.conflict] == [
+        (
+            "claims[0].spec.devices.constraints[0]",
+            f"ml/w: g and nic share one {ROOT}",
+        ),
+        ("claims[0].spec.devices.requests[0]", "ml/w: g, 2 devices of class gpu"),
+    ]
+    assert [str(counts) for counts in why.counts] == [
+        "ml/w: g wants 2: 4 devices, 2 match, 1 free",
+        "ml/w: nic wants 1: 4 devices, 2 match",
+    ]
+    assert [(change.change, change.text) for change in why.relaxations] == [
+        ("count=1", "ml/w: fits with 1 device for g instead of 2"),
+        ("drop", "fits without ml/w: g, 2 devices of class gpu"),
+    ]
+    assert why.complete
+    assert json.loads(json.dumps(why.to_dict()))["counts"][0]["free"] == 1
+    assert str(why).splitlines()[:2] == [
+        "These cannot hold together, any one less can:",
+        f"- ml/w: g and nic share one {ROOT}",
+    ]
+    short = verdict.explain(max_steps=0)
+    assert str(short).endswith("want a larger max_steps.") != short.complete
+    with pytest.raises(ta.InvalidRequestError, match=r"^max_steps: -1"):
+        verdict.explain(max_steps=-1)
+
+
+def test_explanations_name_holders_and_taints() -> None:
+    devices = gpus(2)
+    devices[1]["taints"] = [{"key": "a.io/bad", "effect": "NoSchedule"}]
+    inventory = inventory_of(slice_of("gpus", devices))
+    inventory.allocate([claim_of("other", request_of("g"))], node="n1")
+    request = {
+        "name": "g",
+        "firstAvailable": [{"name": "a", "deviceClassName": "gpu"}],
+    }
+    why = inventory.check([claim_of("w", request)], node="n1").explanation
+    assert [item.text for item in why.conflict] == [
+        "what ml/other holds",
+        "taints of devices that are not tolerated",
+        "ml/w: g, the first there is of a",
+    ]
+    assert [(change.change, change.text) for change in why.relaxations] == [
+        ("release", "fits if ml/other is released"),
+        ("tolerate", "fits if all taints are tolerated"),
+        ("drop", "fits without ml/w: g, the first there is of a"),
+    ]
+    (counts,) = why.counts
+    assert (counts.request, str(counts)) == (
+        "g/a",
+        "ml/w: g/a wants 1: 2 devices, 1 free, 0 without other taints",
+    )
+    every = claim_of(
+        "e",
+        request_of("g", allocationMode="All"),
+        constraints=[{"distinctAttribute": NUMA}, {"distinctAttribute": "a.io/none"}],
+    )
+    why = inventory.check([every], node="n1").explanation
+    assert [item.text for item in why.conflict] == [
+        "ml/e: all requests differ in a.io/none",
+        "ml/e: g, all devices of class gpu",
+    ]

@@ -45,6 +45,8 @@ struct InventoryAnswer {
     std::vector<SelectorGap> gaps;
     ClaimAnswer answer;
     std::shared_ptr<const NodeView> view;  ///< that its positions are of
+    /// What selectors said: by selector of the claims, then position.
+    std::vector<std::vector<SelectorOutcome>> outcomes;
 };
 
 /// Thread-safe.

@@ -243,6 +243,7 @@ class ClaimCompiler {
         const NodeDevice& device = node_.devices[d];
         const SelectorOutcome outcome = outcome_of(asked, d);
         const bool is_left = is_left_by_others(asked, device, d);
+        demand.counts.devices += device.is_for_node ? 1 : 0;
         if (outcome == SelectorOutcome::error) {
             demand.first_failing = std::min(demand.first_failing, d);
             if (is_left) {
@@ -254,6 +255,7 @@ class ClaimCompiler {
         if (outcome == SelectorOutcome::no || !device.is_for_node) {
             return;
         }
+        ++demand.counts.match;
         std::optional<Consumption> consumes = Consumption{};
         if (semantics_.consumable_capacity) {
             consumes = requests.on(device);
@@ -261,9 +263,8 @@ class ClaimCompiler {
         if (!consumes) {
             return;
         }
-        const bool is_open = is_left && may_be_chosen(asked, device) &&
-                             has_values(demand, d) &&
-                             (asked.admin_access || has_room(device, d, *consumes));
+        ++demand.counts.suit;
+        const bool is_open = is_open_to(asked, demand, d, *consumes, is_left);
         if (demand.is_all) {
             demand.is_blocked = demand.is_blocked || !is_open;
         } else if (!is_open) {
@@ -272,6 +273,23 @@ class ClaimCompiler {
         demand.candidates.push_back(d);
         demand.consumes.push_back(out_.problem.is_shared[d] ? std::move(*consumes)
                                                             : Consumption{});
+    }
+
+    // May the device be chosen, by itself? Counts the tests that it passes.
+    bool is_open_to(const ClaimDemand& asked,
+                    ProblemDemand& demand,
+                    std::uint32_t d,
+                    const Consumption& consumes,
+                    bool is_left) const {
+        const NodeDevice& device = node_.devices[d];
+        const bool has_left =
+            is_left && (asked.admin_access || has_room(device, d, consumes));
+        const bool is_tolerated = has_left && may_be_chosen(asked, device);
+        const bool is_open = is_tolerated && has_values(demand, d);
+        demand.counts.free += has_left ? 1 : 0;
+        demand.counts.tolerated += is_tolerated ? 1 : 0;
+        demand.counts.open += is_open ? 1 : 0;
+        return is_open;
     }
 
     // Rule 2, of what is taken.

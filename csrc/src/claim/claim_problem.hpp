@@ -17,8 +17,15 @@ namespace topoalloc {
 /// Amounts by capacity of a device, in its order.
 using Consumption = std::vector<Nanos>;
 
+/// Devices for the node that are left after each test of docs/claim-objective.md, one
+/// after the other.
+struct CandidateCounts {
+    std::uint64_t devices = 0, match = 0, suit = 0, free = 0, tolerated = 0, open = 0;
+};
+
 struct ProblemDemand {
     std::uint32_t claim = 0, request = 0, entry = 0;
+    CandidateCounts counts;
     bool is_all = false;
     bool has_admin_access = false;
     std::uint64_t need = 0;  ///< devices

@@ -4,7 +4,7 @@
 #include "claim/best_fit.hpp"
 #include "claim/first_fit.hpp"
 #include "claim/node_devices.hpp"
-#include "claim/selector_outcomes.hpp"
+#include "claim/node_view.hpp"
 
 #include <algorithm>
 #include <map>
@@ -16,12 +16,6 @@
 namespace topoalloc {
 namespace {
 
-struct StoredSlice {
-    DeviceSlice slice;
-    std::vector<OutcomeRecordPtr> outcomes;  ///< by device
-};
-using StoredSlicePtr = std::shared_ptr<const StoredSlice>;
-
 using PoolKey = std::pair<std::string, std::string>;  // driver, pool
 
 PoolKey key_of(const DeviceSlice& slice) {
@@ -30,9 +24,9 @@ PoolKey key_of(const DeviceSlice& slice) {
 
 struct StoredPool {
     std::map<std::string, StoredSlicePtr> slices;
-    std::map<std::string, std::vector<TakenDevice>> taken;  ///< by claim
-    std::set<std::string> nodes;                            ///< that its slices name
-    bool is_wide = false;  ///< it may matter on other nodes, too
+    std::map<std::string, TakenDevices> taken;  ///< by claim
+    std::set<std::string> nodes;                ///< that its slices name
+    bool is_wide = false;                       ///< it may matter on other nodes, too
 };
 
 // No node has it.
@@ -42,14 +36,6 @@ const ClaimNode& other_node() {
 }
 
 }  // namespace
-
-struct NodeView {
-    std::vector<StoredSlicePtr> slices;  ///< kept, as `node` points into them
-    NodeDevices node;
-    std::vector<const StoredSlice*> slice_of;  ///< by position
-    std::vector<OutcomeRecordPtr> outcomes;    ///< by position
-};
-using NodeViewPtr = std::shared_ptr<const NodeView>;
 
 struct DeviceInventory::Impl {
     explicit Impl(ClaimSemantics of) : semantics(of) {}
@@ -106,27 +92,11 @@ struct DeviceInventory::Impl {
         // Counter sets are for every node. Where no device is, all that can come of
         // them is that the pool is incomplete or invalid.
         if (!pool.is_wide) {
-            const NodeDevices elsewhere = devices_of({&pool}, other_node());
+            const NodeViewPtr elsewhere = view_of_pools({&pool}, other_node());
             pool.is_wide = std::ranges::any_of(
-                elsewhere.pools,
+                elsewhere->node.pools,
                 [](const NodePool& seen) { return seen.state != PoolState::usable; });
         }
-    }
-
-    [[nodiscard]] NodeDevices devices_of(const std::vector<const StoredPool*>& from,
-                                         const ClaimNode& node) const {
-        NodeSources sources{{}, {}, node, semantics};
-        for (const StoredPool* pool : from) {
-            for (const auto& [name, stored] : pool->slices) {
-                sources.slices.push_back(&stored->slice);
-            }
-            for (const auto& [claim, devices] : pool->taken) {
-                for (const TakenDevice& taken : devices) {
-                    sources.taken.push_back(&taken);
-                }
-            }
-        }
-        return view_node(sources);
     }
 
     [[nodiscard]] NodeViewPtr view_of(const std::string& name) {
@@ -143,18 +113,29 @@ struct DeviceInventory::Impl {
             keys.insert(it->second.begin(), it->second.end());
         }
         std::vector<const StoredPool*> from;
-        auto view = std::make_shared<NodeView>();
-        std::unordered_map<const DeviceSlice*, const StoredSlice*> stored_of;
         for (const PoolKey& key : keys) {
             from.push_back(&pools.at(key));
-            for (const auto& [slice, stored] : from.back()->slices) {
+        }
+        const auto node = nodes.find(name);
+        return view_of_pools(from,
+                             node == nodes.end() ? ClaimNode{name, {}} : node->second);
+    }
+
+    [[nodiscard]] NodeViewPtr view_of_pools(const std::vector<const StoredPool*>& from,
+                                            const ClaimNode& node) const {
+        auto view = std::make_shared<NodeView>();
+        view->name = node;
+        view->semantics = semantics;
+        std::unordered_map<const DeviceSlice*, const StoredSlice*> stored_of;
+        for (const StoredPool* pool : from) {
+            view->taken.insert(
+                view->taken.end(), pool->taken.begin(), pool->taken.end());
+            for (const auto& [name, stored] : pool->slices) {
                 view->slices.push_back(stored);
                 stored_of.emplace(&stored->slice, stored.get());
             }
         }
-        const auto node = nodes.find(name);
-        view->node =
-            devices_of(from, node == nodes.end() ? ClaimNode{name, {}} : node->second);
+        view->node = devices_without(*view, {});
         for (const NodeDevice& device : view->node.devices) {
             const StoredSlice* stored = stored_of.at(device.slice);
             const auto index =
@@ -288,18 +269,22 @@ void DeviceInventory::set_taken(const std::string& claim,
     for (const PoolKey& key : keys) {
         impl_->pools.at(key).taken.erase(claim);
     }
-    std::set<PoolKey> now;
+    std::map<PoolKey, std::vector<TakenDevice>> now;
     for (TakenDevice& device : devices) {
-        const PoolKey key{device.id.driver, device.id.pool};
-        impl_->pools[key].taken[claim].push_back(std::move(device));
-        now.insert(key);
+        now[{device.id.driver, device.id.pool}].push_back(std::move(device));
     }
-    keys.insert(now.begin(), now.end());
+    std::set<PoolKey>& held = impl_->pools_of_claim[claim];
+    for (auto& [key, taken] : now) {
+        impl_->pools[key].taken[claim] =
+            std::make_shared<const std::vector<TakenDevice>>(std::move(taken));
+        held.insert(key);
+        keys.insert(key);
+    }
     for (const PoolKey& key : keys) {
         impl_->refresh(key);
     }
-    if (!now.empty()) {
-        impl_->pools_of_claim.emplace(claim, std::move(now));
+    if (held.empty()) {
+        impl_->pools_of_claim.erase(claim);
     }
 }
 
@@ -344,20 +329,36 @@ InventoryAnswer DeviceInventory::ask(const std::string& node,
                                      ClaimChoice choice,
                                      SearchLimits limits) const {
     InventoryAnswer out;
-    SelectorOutcomes outcomes;
     {
         const std::scoped_lock lock(impl_->mutex);
         out.view = impl_->view_of(node);
-        outcomes = OutcomeReader(*out.view, claims).run(out.gaps);
+        out.outcomes = OutcomeReader(*out.view, claims).run(out.gaps);
     }
-    if (out.gaps.empty()) {
-        CompiledClaims compiled =
-            compile_claims(out.view->node, claims.claims, outcomes, impl_->semantics);
-        out.answer = choice == ClaimChoice::first_fit
-                         ? first_fit_of(std::move(compiled), limits)
-                         : best_fit_of(std::move(compiled), limits);
+    if (!out.gaps.empty()) {
+        return out;
     }
+    CompiledClaims compiled =
+        compile_claims(out.view->node, claims.claims, out.outcomes, impl_->semantics);
+    out.answer = choice == ClaimChoice::first_fit
+                     ? first_fit_of(std::move(compiled), limits)
+                     : best_fit_of(std::move(compiled), limits);
     return out;
+}
+
+NodeDevices devices_without(const NodeView& view,
+                            const std::vector<std::string>& claims) {
+    NodeSources sources{{}, {}, view.name, view.semantics};
+    for (const StoredSlicePtr& stored : view.slices) {
+        sources.slices.push_back(&stored->slice);
+    }
+    for (const auto& [claim, devices] : view.taken) {
+        if (std::ranges::find(claims, claim) == claims.end()) {
+            for (const TakenDevice& taken : *devices) {
+                sources.taken.push_back(&taken);
+            }
+        }
+    }
+    return view_node(sources);
 }
 
 SlicePlace place_of(const NodeView& view, std::size_t position) {

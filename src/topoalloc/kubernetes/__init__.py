@@ -17,12 +17,22 @@ from topoalloc.kubernetes._cel import (
 )
 from topoalloc.kubernetes._cel_device import Device, Version
 from topoalloc.kubernetes._cel_library import MissingExtraError
+from topoalloc.kubernetes._claim_explanation import (
+    ClaimConflictItem,
+    ClaimCounts,
+    ClaimExplanation,
+    ClaimRelaxation,
+)
 from topoalloc.kubernetes._claim_verdict import ClaimCost, ClaimVerdict
 from topoalloc.kubernetes._inventory import Inventory
 from topoalloc.kubernetes._objects_values import ObjectError
 
 __all__ = [
+    "ClaimConflictItem",
     "ClaimCost",
+    "ClaimCounts",
+    "ClaimExplanation",
+    "ClaimRelaxation",
     "ClaimVerdict",
     "Device",
     "Inventory",

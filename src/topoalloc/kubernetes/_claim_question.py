@@ -50,6 +50,7 @@ class ClaimQuestion:
     """Claims that are asked about together, ready for the core."""
 
     claims: tuple[AskedClaim, ...]
+    asked: tuple[ResourceClaim, ...]
     names: tuple[str, ...]
     classes: Mapping[str, DeviceClass]
     writers: tuple[AllocationWriter, ...]
@@ -108,6 +109,7 @@ class QuestionMaker:
         prepared = _core.PreparedClaims(specs, number_of, places)
         return ClaimQuestion(
             claims,
+            tuple(item.claim for item in claims),
             tuple(item.key for item in claims),
             classes,
             tuple(

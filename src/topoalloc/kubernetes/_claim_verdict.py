@@ -3,11 +3,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
+from topoalloc import _core
+from topoalloc._constraints import check_steps
 from topoalloc._errors import UndecidedError
 from topoalloc._records import Status
+from topoalloc.kubernetes._claim_explanation import (
+    ClaimExplanation,
+    claim_explanation,
+)
+from topoalloc.kubernetes._objects import ResourceClaim
 
 __all__ = ["ClaimCost", "ClaimVerdict"]
 
@@ -79,6 +87,41 @@ class ClaimVerdict:
     semantics: str
     steps: int
     max_steps: int
+    _answer: _core.ClaimAnswer = field(repr=False, compare=False)
+    _asked: Sequence[ResourceClaim] = field(repr=False, compare=False)
+    _explained: ClaimExplanation | None = field(default=None, repr=False, compare=False)
+
+    @property
+    def explanation(self) -> ClaimExplanation:
+        """Why: computed when first read, against the state that was asked."""
+        if self._explained is None:
+            # Two threads may both compute it; either result serves.
+            found = self.explain()
+            object.__setattr__(self, "_explained", found)
+            return found
+        return self._explained
+
+    def explain(
+        self, *, max_steps: int = _core.EXPLANATION_MAX_STEPS
+    ) -> ClaimExplanation:
+        """Compute the explanation with a step limit of one's own.
+
+        Parameters
+        ----------
+        max_steps : int, default 2_000_000
+            For the whole of it.
+
+        Returns
+        -------
+        ClaimExplanation
+            ``complete`` is False when the limit came first.
+
+        Raises
+        ------
+        InvalidRequestError
+            The limit is no int of 0 to 2^64 - 1.
+        """
+        return claim_explanation(self._answer, self._asked, check_steps(max_steps))
 
     def __bool__(self) -> bool:
         """Tell whether the claims have their devices."""

@@ -481,7 +481,7 @@ class Inventory:
         share_id: Callable[[], str] | None,
     ) -> ClaimVerdict:
         while True:
-            gaps, status, steps, allocation, cost, fault = self._core.ask(
+            gaps, status, steps, allocation, cost, fault, answer = self._core.ask(
                 node, question.prepared, choose == "optimal", max_steps
             )
             if not gaps:
@@ -503,6 +503,8 @@ class Inventory:
             self._semantics,
             steps,
             max_steps,
+            answer,
+            question.asked,
         )
 
     def _fill(self, selector: Selector, number: int, name: str, index: int) -> None:
