@@ -26,6 +26,8 @@ from topoalloc.kubernetes._claim_explanation import (
 from topoalloc.kubernetes._claim_verdict import ClaimCost, ClaimVerdict
 from topoalloc.kubernetes._inventory import Inventory
 from topoalloc.kubernetes._objects_values import ObjectError
+from topoalloc.kubernetes._validate import validate
+from topoalloc.kubernetes._violation import Violation, ViolationRule
 
 __all__ = [
     "ClaimConflictItem",
@@ -43,4 +45,7 @@ __all__ = [
     "SelectorError",
     "SelectorRuntimeError",
     "Version",
+    "Violation",
+    "ViolationRule",
+    "validate",
 ]

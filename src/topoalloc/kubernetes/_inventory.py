@@ -42,6 +42,7 @@ from topoalloc.kubernetes._objects import (
 )
 from topoalloc.kubernetes._objects_read import KubernetesObject, plain, read_document
 from topoalloc.kubernetes._objects_values import ObjectError, fail, mapping, shown
+from topoalloc.kubernetes._pool_view import InventoryContents
 
 __all__ = ["DEFAULT_MAX_STEPS", "Inventory"]
 
@@ -114,6 +115,7 @@ class Inventory:
         self._classes: dict[str, DeviceClass] = {}
         self._claims: dict[str, AskedClaim] = {}
         self._rules: dict[str, DeviceTaintRule] = {}
+        self._nodes: dict[str, ClusterNode] = {}
         self._maker = QuestionMaker()
         self._questions: dict[tuple[str, ...], ClaimQuestion] = {}
 
@@ -187,6 +189,7 @@ class Inventory:
                 self._slices.pop(name, None)
                 return self._core.remove_slice(name)
             if kind == "Node":
+                self._nodes.pop(name, None)
                 return self._core.remove_node(name)
             self._questions.clear()
             if kind == "DeviceClass":
@@ -348,6 +351,18 @@ class Inventory:
                 self._put(claim, document)
         return copy.deepcopy(written)
 
+    def _contents(self) -> tuple[InventoryContents, dict[str, AskedClaim]]:
+        """Return what is in it now, and the claims."""
+        with self._lock:
+            slices = {name: self._tainted(item) for name, item in self._slices.items()}
+            nodes = {
+                name: self._nodes.get(name, ClusterNode(name)) for name in self.nodes
+            }
+            contents = InventoryContents(
+                slices, dict(self._classes), nodes, self._features
+            )
+            return contents, dict(self._claims)
+
     def _read(self, document: Mapping[str, Any], path: str) -> KubernetesObject:
         try:
             return read_document(document, self._semantics)
@@ -362,6 +377,7 @@ class Inventory:
             self._slices[item.name] = item
             self._core.set_slice(self._tainted(item))
         elif isinstance(item, ClusterNode):
+            self._nodes[item.name] = item
             self._core.set_node(item.name, dict(item.labels))
         elif isinstance(item, DeviceTaintRule):
             before = self._rules.get(item.name)

@@ -49,7 +49,7 @@ from topoalloc.kubernetes._objects_values import (
     text,
 )
 
-__all__ = ["pool_name", "read_slice", "read_taint"]
+__all__ = ["node_terms", "pool_name", "read_slice", "read_taint"]
 
 _MAX_DEVICES, _MAX_ADVANCED_DEVICES = 128, 64
 _MAX_ENTRIES, _MAX_VALUES, _MAX_TEXT = 32, 48, 64
@@ -166,19 +166,29 @@ def _target(found: Mapping[str, Any], path: str, version: str) -> NodeTarget:
 
 
 def _node_selector(value: object, path: str) -> tuple[NodeRequirement, ...]:
+    terms = node_terms(value, path)
+    if len(terms) != 1:
+        raise fail(f"{path}.nodeSelectorTerms", f"{len(terms)} items, want one")
+    return terms[0]
+
+
+def node_terms(value: object, path: str) -> list[tuple[NodeRequirement, ...]]:
+    """Read a selector of nodes: its terms, of which one is to be met as a whole."""
     found = fields(value, path, {"nodeSelectorTerms"})
     path += ".nodeSelectorTerms"
-    terms = listed(found.get("nodeSelectorTerms"), path, _MAX_REQUIREMENTS)
-    if len(terms) != 1:
-        raise fail(path, f"{len(terms)} items, want one")
-    term = fields(*terms[0], {"matchExpressions", "matchFields"})
-    return tuple(
-        _requirement(item, where, is_field=name == "matchFields")
-        for name in ("matchExpressions", "matchFields")
-        for item, where in listed(
-            term.get(name), f"{terms[0][1]}.{name}", _MAX_REQUIREMENTS
+    terms = []
+    for item, where in listed(found.get("nodeSelectorTerms"), path, _MAX_REQUIREMENTS):
+        term = fields(item, where, {"matchExpressions", "matchFields"})
+        terms.append(
+            tuple(
+                _requirement(inner, at, is_field=name == "matchFields")
+                for name in ("matchExpressions", "matchFields")
+                for inner, at in listed(
+                    term.get(name), f"{where}.{name}", _MAX_REQUIREMENTS
+                )
+            )
         )
-    )
+    return terms
 
 
 def _requirement(value: object, path: str, *, is_field: bool) -> NodeRequirement:
