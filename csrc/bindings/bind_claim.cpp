@@ -375,13 +375,17 @@ py::tuple explain_rows(const AnswerObject& self, const py::object& max_steps) {
         conflict, counts, relaxations, found.is_complete, found.steps);
 }
 
+py::tuple gap_rows(const std::vector<SelectorGap>& gaps) {
+    py::list rows;
+    for (const SelectorGap& gap : gaps) {
+        rows.append(py::make_tuple(gap.selector, gap.place.slice, gap.place.device));
+    }
+    return {rows};
+}
+
 // (gaps, status, steps, allocation, cost, fault); ask() adds the answer itself.
 py::tuple answer_object(const InventoryAnswer& answer) {
-    py::list gaps;
-    for (const SelectorGap& gap : answer.gaps) {
-        gaps.append(py::make_tuple(gap.selector, gap.place.slice, gap.place.device));
-    }
-    return py::make_tuple(py::tuple(gaps),
+    return py::make_tuple(gap_rows(answer.gaps),
                           status_object(answer.answer.status),
                           answer.answer.steps,
                           allocation_object(answer),
@@ -425,21 +429,55 @@ py::tuple ask(const DeviceInventory& inventory,
     return rows + py::make_tuple(AnswerObject{std::move(answer), claims});
 }
 
-}  // namespace
+/// Answers of many nodes, that can be taken one by one.
+struct SweepObject {
+    SweepAnswer answer;
+    std::shared_ptr<PreparedClaims> claims;
+};
 
-void bind_claim(py::module_& m) {
-    py::class_<PreparedClaims, std::shared_ptr<PreparedClaims>>(m, "PreparedClaims")
-        .def(py::init([](const py::object& claims,
-                         const py::object& number_of,
-                         const py::object& selectors) {
-                 return std::const_pointer_cast<PreparedClaims>(
-                     prepare(claims, number_of, selectors));
-             }),
-             py::arg("claims"),
-             py::arg("number_of"),
-             py::arg("selectors"));
-    py::class_<AnswerObject>(m, "ClaimAnswer")
-        .def("explain_rows", &explain_rows, py::arg("max_steps"));
+// (gaps, sweep)
+py::tuple ask_nodes(const DeviceInventory& inventory,
+                    const std::vector<std::string>& nodes,
+                    const std::shared_ptr<PreparedClaims>& claims,
+                    bool optimal,
+                    const py::object& max_steps) {
+    const SearchLimits limits =
+        limits_from(max_steps.is_none() ? nullptr : max_steps.ptr());
+    const ClaimChoice choice = optimal ? ClaimChoice::optimal : ClaimChoice::first_fit;
+    SweepAnswer answer;
+    {
+        const py::gil_scoped_release release;
+        answer = inventory.ask_nodes(nodes, *claims, choice, limits);
+    }
+    const py::tuple gaps = gap_rows(answer.gaps);
+    return py::make_tuple(gaps, SweepObject{std::move(answer), claims});
+}
+
+// By node; None for an error.
+py::list sweep_statuses(const SweepObject& self) {
+    std::vector<py::object> of;
+    for (const InventoryAnswer& each : self.answer.answers) {
+        of.push_back(each.answer.fault ? py::none()
+                                       : py::object(status_object(each.answer.status)));
+    }
+    py::list out(self.answer.answer_of.size());
+    for (std::size_t i = 0; i < self.answer.answer_of.size(); ++i) {
+        out[i] = of[self.answer.answer_of[i]];
+    }
+    return out;
+}
+
+// What ask() gives for the node.
+py::tuple sweep_row(const SweepObject& self, std::size_t node) {
+    if (node >= self.answer.answer_of.size()) {
+        throw py::index_error("node: out of range");
+    }
+    InventoryAnswer answer = self.answer.at(node);
+    const py::tuple rows = answer_object(answer);
+    return rows + py::make_tuple(AnswerObject{std::move(answer), self.claims});
+}
+
+void bind_inventory(py::module_& m) {
     py::class_<DeviceInventory>(m, "DeviceInventory")
         .def(py::init([](const py::dict& features) {
                  return std::make_unique<DeviceInventory>(semantics_from(features));
@@ -474,12 +512,39 @@ void bind_claim(py::module_& m) {
              })
         .def("forget_outcomes", &DeviceInventory::forget_outcomes)
         .def("node_names", &DeviceInventory::node_names)
+        .def("ask_nodes",
+             &ask_nodes,
+             py::arg("nodes"),
+             py::arg("claims"),
+             py::arg("optimal"),
+             py::arg("max_steps"))
         .def("ask",
              &ask,
              py::arg("node"),
              py::arg("claims"),
              py::arg("optimal"),
              py::arg("max_steps"));
+}
+
+}  // namespace
+
+void bind_claim(py::module_& m) {
+    py::class_<PreparedClaims, std::shared_ptr<PreparedClaims>>(m, "PreparedClaims")
+        .def(py::init([](const py::object& claims,
+                         const py::object& number_of,
+                         const py::object& selectors) {
+                 return std::const_pointer_cast<PreparedClaims>(
+                     prepare(claims, number_of, selectors));
+             }),
+             py::arg("claims"),
+             py::arg("number_of"),
+             py::arg("selectors"));
+    py::class_<AnswerObject>(m, "ClaimAnswer")
+        .def("explain_rows", &explain_rows, py::arg("max_steps"));
+    py::class_<SweepObject>(m, "ClaimSweep")
+        .def("statuses", &sweep_statuses)
+        .def("row", &sweep_row, py::arg("node"));
+    bind_inventory(m);
 }
 
 }  // namespace topoalloc::bindings

@@ -129,6 +129,81 @@ ClaimInstance two_nodes() {
     return instance;
 }
 
+// Asks nodes, and says something of what selectors say until there are answers.
+SweepAnswer sweep(DeviceInventory& inventory,
+                  const std::vector<std::string>& nodes,
+                  const PreparedClaims& claims,
+                  ClaimChoice choice) {
+    while (true) {
+        SweepAnswer out = inventory.ask_nodes(nodes, claims, choice, {});
+        if (out.gaps.empty()) {
+            return out;
+        }
+        for (const SelectorGap& gap : out.gaps) {
+            const std::size_t outcome = (gap.selector + 2 * gap.place.device) % 7;
+            auto said = outcome == 1 ? SelectorOutcome::no : SelectorOutcome::yes;
+            said = outcome == 0 ? SelectorOutcome::error : said;
+            inventory.set_outcome(gap, said);
+        }
+    }
+}
+
+TEST(DeviceInventory, SweepsNodesAsItAsksEach) {
+    std::size_t nodes_asked = 0;
+    std::size_t answers = 0;
+    for (std::uint64_t seed = 1; seed <= 400; ++seed) {
+        const ClaimInstance instance = make_claim_instance(seed);
+        Random random(seed);
+        DeviceInventory inventory(instance.world.semantics);
+        Churn(inventory, instance.world, random).run();
+        // Some are as the first node is, some have been added to.
+        std::vector<std::string> nodes{instance.world.node.name, "unknown"};
+        for (int number = 0; number < 4; ++number) {
+            nodes.push_back("copy" + std::to_string(number));
+            ClaimNode copy = instance.world.node;
+            copy.name = nodes.back();
+            inventory.set_node(copy);
+            for (DeviceSlice slice : instance.world.slices) {
+                if (slice.target.kind != NodeTarget::Kind::name) {
+                    continue;
+                }
+                slice.name += copy.name;
+                slice.pool += copy.name;
+                slice.target.name = copy.name;
+                if (number == 3 && !slice.devices.empty()) {
+                    slice.devices.pop_back();
+                }
+                inventory.set_slice(slice);
+            }
+        }
+        const PreparedClaims claims = prepared(instance.question);
+        for (const ClaimChoice choice : {first, best}) {
+            const SweepAnswer found = sweep(inventory, nodes, claims, choice);
+            nodes_asked += nodes.size();
+            answers += found.answers.size();
+            for (std::size_t n = 0; n < nodes.size(); ++n) {
+                const InventoryAnswer alone =
+                    inventory.ask(nodes[n], claims, choice, {});
+                const InventoryAnswer swept = found.at(n);
+                expect_equal(swept.answer, alone.answer);
+                EXPECT_EQ(swept.outcomes, alone.outcomes);
+                for (const auto& claim : swept.answer.allocation) {
+                    for (const ChosenRequest& request : claim) {
+                        for (const ChosenDevice& device : request.devices) {
+                            EXPECT_EQ(device_of(*swept.view, device.position),
+                                      device_of(*alone.view, device.position));
+                        }
+                    }
+                }
+            }
+        }
+        ASSERT_FALSE(testing::Test::HasFailure()) << "seed " << seed << "\n"
+                                                  << dump(instance);
+    }
+    EXPECT_LT(2 * answers, nodes_asked);
+    EXPECT_GT(8 * answers, nodes_asked);
+}
+
 TEST(DeviceInventory, AsksASelectorOnceOfWhatIsEqualToIt) {
     const ClaimInstance instance = two_nodes();
     DeviceInventory inventory;

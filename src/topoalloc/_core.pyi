@@ -409,6 +409,16 @@ class Cluster:
     ) -> list[tuple[tuple[str, ...], int, int]]: ...
     def check_consistency(self) -> None: ...
 
+_ClaimRow: TypeAlias = tuple[
+    tuple[tuple[int, str, int], ...],
+    Status,
+    int,
+    tuple[Any, ...],
+    tuple[Any, ...] | None,
+    tuple[Any, ...] | None,
+    ClaimAnswer,
+]
+
 class PreparedClaims:
     def __init__(
         self,
@@ -429,6 +439,11 @@ class ClaimAnswer:
         int,
     ]: ...
 
+class ClaimSweep:
+    def __init__(self, *args: object, **kwargs: object) -> None: ...
+    def statuses(self) -> list[Status | None]: ...
+    def row(self, node: int) -> _ClaimRow: ...
+
 class DeviceInventory:
     def __init__(self, features: dict[str, bool]) -> None: ...
     def set_slice(self, item: object, /) -> None: ...
@@ -441,17 +456,16 @@ class DeviceInventory:
     ) -> None: ...
     def forget_outcomes(self) -> None: ...
     def node_names(self) -> list[str]: ...
+    def ask_nodes(
+        self,
+        nodes: Sequence[str],
+        claims: PreparedClaims,
+        optimal: bool,
+        max_steps: int | None,
+    ) -> tuple[tuple[tuple[int, str, int], ...], ClaimSweep]: ...
     def ask(
         self, node: str, claims: PreparedClaims, optimal: bool, max_steps: int | None
-    ) -> tuple[
-        tuple[tuple[int, str, int], ...],
-        Status,
-        int,
-        tuple[Any, ...],
-        tuple[Any, ...] | None,
-        tuple[Any, ...] | None,
-        ClaimAnswer,
-    ]: ...
+    ) -> _ClaimRow: ...
 
 def cost_term_names() -> list[str]: ...
 def describe_amounts(amounts: Sequence[int]) -> list[str]: ...

@@ -49,6 +49,18 @@ struct InventoryAnswer {
     std::vector<std::vector<SelectorOutcome>> outcomes;
 };
 
+/// Answers for many nodes. Nodes that the claims can not tell apart share one.
+struct SweepAnswer {
+    /// Where there are some there is no answer yet: set their outcomes, and ask again.
+    std::vector<SelectorGap> gaps;
+    std::vector<InventoryAnswer> answers;  ///< with the view of the first such node
+    std::vector<std::size_t> answer_of;    ///< by node, into `answers`
+    std::vector<std::shared_ptr<const NodeView>> views;  ///< by node
+
+    /// The answer of a node, with its own view. Requires: no gaps.
+    [[nodiscard]] InventoryAnswer at(std::size_t node) const;
+};
+
 /// Thread-safe.
 class DeviceInventory {
   public:
@@ -82,6 +94,12 @@ class DeviceInventory {
                                       const PreparedClaims& claims,
                                       ClaimChoice choice,
                                       SearchLimits limits) const;
+
+    /// What `ask` says of each node, one of its kind asked.
+    [[nodiscard]] SweepAnswer ask_nodes(const std::vector<std::string>& nodes,
+                                        const PreparedClaims& claims,
+                                        ClaimChoice choice,
+                                        SearchLimits limits) const;
 
   private:
     struct Impl;

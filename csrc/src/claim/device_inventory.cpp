@@ -1,211 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "topoalloc/device_inventory.hpp"
 
-#include "claim/best_fit.hpp"
-#include "claim/first_fit.hpp"
-#include "claim/node_devices.hpp"
-#include "claim/node_view.hpp"
+#include "claim/inventory_store.hpp"
+#include "claim/outcome_reader.hpp"
+#include "claim/view_answer.hpp"
 
 #include <algorithm>
-#include <map>
-#include <mutex>
 #include <set>
-#include <unordered_map>
 #include <utility>
 
 namespace topoalloc {
-namespace {
-
-using PoolKey = std::pair<std::string, std::string>;  // driver, pool
-
-PoolKey key_of(const DeviceSlice& slice) {
-    return {slice.driver, slice.pool};
-}
-
-struct StoredPool {
-    std::map<std::string, StoredSlicePtr> slices;
-    std::map<std::string, TakenDevices> taken;  ///< by claim
-    std::set<std::string> nodes;                ///< that its slices name
-    bool is_wide = false;                       ///< it may matter on other nodes, too
-};
-
-// No node has it.
-const ClaimNode& other_node() {
-    static const ClaimNode node{" ", {}};
-    return node;
-}
-
-}  // namespace
-
-struct DeviceInventory::Impl {
-    explicit Impl(ClaimSemantics of) : semantics(of) {}
-
-    // What a pool is to nodes has changed: those that see it look anew.
-    void refresh(const PoolKey& key) {
-        const auto it = pools.find(key);
-        if (it == pools.end()) {
-            return;
-        }
-        StoredPool& pool = it->second;
-        forget_views(pool);
-        for (const std::string& node : pool.nodes) {
-            const auto of = pools_of.find(node);
-            of->second.erase(key);
-            if (of->second.empty()) {
-                pools_of.erase(of);
-            }
-        }
-        wide.erase(key);
-        read_targets(pool);
-        forget_views(pool);
-        for (const std::string& node : pool.nodes) {
-            pools_of[node].insert(key);
-        }
-        if (pool.is_wide) {
-            wide.insert(key);
-        }
-        if (pool.slices.empty() && pool.taken.empty()) {
-            pools.erase(it);
-        }
-    }
-
-    void forget_views(const StoredPool& pool) {
-        if (pool.is_wide) {
-            views.clear();
-        }
-        for (const std::string& node : pool.nodes) {
-            views.erase(node);
-        }
-    }
-
-    void read_targets(StoredPool& pool) const {
-        pool.nodes.clear();
-        pool.is_wide = false;
-        for (const auto& [name, stored] : pool.slices) {
-            const NodeTarget& target = stored->slice.target;
-            if (target.kind == NodeTarget::Kind::name) {
-                pool.nodes.insert(target.name);
-            } else {
-                pool.is_wide = true;
-            }
-        }
-        // Counter sets are for every node. Where no device is, all that can come of
-        // them is that the pool is incomplete or invalid.
-        if (!pool.is_wide) {
-            const NodeViewPtr elsewhere = view_of_pools({&pool}, other_node());
-            pool.is_wide = std::ranges::any_of(
-                elsewhere->node.pools,
-                [](const NodePool& seen) { return seen.state != PoolState::usable; });
-        }
-    }
-
-    [[nodiscard]] NodeViewPtr view_of(const std::string& name) {
-        NodeViewPtr& known = views[name];
-        if (!known) {
-            known = make_view(name);
-        }
-        return known;
-    }
-
-    [[nodiscard]] NodeViewPtr make_view(const std::string& name) const {
-        std::set<PoolKey> keys = wide;
-        if (const auto it = pools_of.find(name); it != pools_of.end()) {
-            keys.insert(it->second.begin(), it->second.end());
-        }
-        std::vector<const StoredPool*> from;
-        for (const PoolKey& key : keys) {
-            from.push_back(&pools.at(key));
-        }
-        const auto node = nodes.find(name);
-        return view_of_pools(from,
-                             node == nodes.end() ? ClaimNode{name, {}} : node->second);
-    }
-
-    [[nodiscard]] NodeViewPtr view_of_pools(const std::vector<const StoredPool*>& from,
-                                            const ClaimNode& node) const {
-        auto view = std::make_shared<NodeView>();
-        view->name = node;
-        view->semantics = semantics;
-        std::unordered_map<const DeviceSlice*, const StoredSlice*> stored_of;
-        for (const StoredPool* pool : from) {
-            view->taken.insert(
-                view->taken.end(), pool->taken.begin(), pool->taken.end());
-            for (const auto& [name, stored] : pool->slices) {
-                view->slices.push_back(stored);
-                stored_of.emplace(&stored->slice, stored.get());
-            }
-        }
-        view->node = devices_without(*view, {});
-        for (const NodeDevice& device : view->node.devices) {
-            const StoredSlice* stored = stored_of.at(device.slice);
-            const auto index =
-                static_cast<std::size_t>(device.device - stored->slice.devices.data());
-            view->slice_of.push_back(stored);
-            view->outcomes.push_back(stored->outcomes[index]);
-        }
-        return view;
-    }
-
-    ClaimSemantics semantics;
-    std::mutex mutex;
-    std::map<std::string, PoolKey> pool_of_slice;
-    std::map<PoolKey, StoredPool> pools;
-    std::unordered_map<std::string, std::set<PoolKey>> pools_of;  // by node
-    std::set<PoolKey> wide;
-    std::map<std::string, std::set<PoolKey>> pools_of_claim;
-    std::map<std::string, ClaimNode> nodes;
-    std::unordered_map<std::string, NodeViewPtr> views;
-    OutcomeRecords records;
-};
-
-namespace {
-
-// What the selectors of claims say of the devices of a node, in the order in which they
-// are asked: after one that is not true the next ones are not.
-class OutcomeReader {
-  public:
-    OutcomeReader(const NodeView& view, const PreparedClaims& claims)
-        : view_(view),
-          claims_(claims),
-          outcomes_(claims.selectors.size(),
-                    std::vector<SelectorOutcome>(view.outcomes.size())) {}
-
-    SelectorOutcomes run(std::vector<SelectorGap>& gaps) {
-        for (const ResourceClaimSpec& claim : claims_.claims) {
-            for (const ClaimRequest& request : claim.requests) {
-                for (const ClaimDemand& demand : request.demands) {
-                    read(demand, gaps);
-                }
-            }
-        }
-        return std::move(outcomes_);
-    }
-
-  private:
-    void read(const ClaimDemand& demand, std::vector<SelectorGap>& gaps) {
-        for (std::size_t d = 0; d < view_.outcomes.size(); ++d) {
-            for (const std::size_t selector : demand.selectors) {
-                const std::size_t number = claims_.selectors[selector];
-                const auto outcome = view_.outcomes[d]->of(number);
-                if (!outcome &&
-                    asked_.insert({number, view_.outcomes[d].get()}).second) {
-                    gaps.push_back({number, place_of(view_, d)});
-                }
-                outcomes_[selector][d] = outcome.value_or(SelectorOutcome::no);
-                if (outcome != SelectorOutcome::yes) {
-                    break;
-                }
-            }
-        }
-    }
-
-    const NodeView& view_;
-    const PreparedClaims& claims_;
-    SelectorOutcomes outcomes_;
-    std::set<std::pair<std::size_t, const OutcomeRecord*>> asked_;
-};
-
-}  // namespace
 
 DeviceInventory::DeviceInventory(ClaimSemantics semantics)
     : impl_(std::make_unique<Impl>(semantics)) {}
@@ -297,12 +101,14 @@ void DeviceInventory::set_outcome(const SelectorGap& gap, SelectorOutcome outcom
     const StoredSlice& stored = *impl_->pools.at(it->second).slices.at(gap.place.slice);
     if (gap.place.device < stored.outcomes.size()) {
         stored.outcomes[gap.place.device]->set(gap.selector, outcome);
+        ++impl_->revision;
     }
 }
 
 void DeviceInventory::forget_outcomes() {
     const std::scoped_lock lock(impl_->mutex);
     impl_->records.clear();
+    ++impl_->revision;
 }
 
 std::vector<std::string> DeviceInventory::node_names() const {
@@ -331,17 +137,14 @@ InventoryAnswer DeviceInventory::ask(const std::string& node,
     InventoryAnswer out;
     {
         const std::scoped_lock lock(impl_->mutex);
-        out.view = impl_->view_of(node);
-        out.outcomes = OutcomeReader(*out.view, claims).run(out.gaps);
+        OutcomeReader reader(claims);
+        out.view = impl_->node_of(node).view;
+        out.outcomes = reader.of(*out.view);
+        out.gaps = reader.take_gaps();
     }
-    if (!out.gaps.empty()) {
-        return out;
+    if (out.gaps.empty()) {
+        out.answer = answer_of(out, claims, choice, limits);
     }
-    CompiledClaims compiled =
-        compile_claims(out.view->node, claims.claims, out.outcomes, impl_->semantics);
-    out.answer = choice == ClaimChoice::first_fit
-                     ? first_fit_of(std::move(compiled), limits)
-                     : best_fit_of(std::move(compiled), limits);
     return out;
 }
 

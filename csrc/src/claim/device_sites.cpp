@@ -89,6 +89,11 @@ bool meet(const ProblemAttribute& of, std::uint32_t a, std::uint32_t b) {
 
 }  // namespace
 
+const std::array<std::string, 3>& site_attributes() {
+    static const std::array<std::string, 3> names{numa_name, root_name, address_name};
+    return names;
+}
+
 DeviceSites find_sites(const NodeDevices& node) {
     Numbering own_numa("own NUMANode");
     Numbering numas(numa_name);

@@ -7,7 +7,9 @@
 #include "claim/claim_problem.hpp"
 #include "claim/node_devices.hpp"
 
+#include <array>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace topoalloc {
@@ -17,6 +19,9 @@ struct DeviceSites {
     /// domain:bus:device. No value where nothing is known.
     ProblemAttribute own_numa, numa, root, slot;
 };
+
+/// The attributes that tell.
+[[nodiscard]] const std::array<std::string, 3>& site_attributes();
 
 [[nodiscard]] DeviceSites find_sites(const NodeDevices& node);
 

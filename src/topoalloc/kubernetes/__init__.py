@@ -25,6 +25,7 @@ from topoalloc.kubernetes._claim_explanation import (
 )
 from topoalloc.kubernetes._claim_verdict import ClaimCost, ClaimVerdict
 from topoalloc.kubernetes._inventory import Inventory
+from topoalloc.kubernetes._node_verdicts import NodeVerdicts
 from topoalloc.kubernetes._objects_values import ObjectError
 from topoalloc.kubernetes._validate import validate
 from topoalloc.kubernetes._violation import Violation, ViolationRule
@@ -39,6 +40,7 @@ __all__ = [
     "Device",
     "Inventory",
     "MissingExtraError",
+    "NodeVerdicts",
     "ObjectError",
     "Reads",
     "Selector",

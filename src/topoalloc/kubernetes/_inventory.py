@@ -6,7 +6,6 @@ from __future__ import annotations
 import contextlib
 import copy
 import threading
-import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
@@ -21,17 +20,17 @@ from topoalloc._errors import (
     UndecidedError,
 )
 from topoalloc._records import Status
-from topoalloc.kubernetes._cel import SEMANTICS, Selector, SelectorRuntimeError
+from topoalloc.kubernetes._cel import SEMANTICS, SelectorRuntimeError
 from topoalloc.kubernetes._claim_question import (
     AskedClaim,
     ClaimQuestion,
     QuestionMaker,
-    error_of,
     refuse_consumable_capacity,
 )
-from topoalloc.kubernetes._claim_verdict import ClaimCost, ClaimVerdict
+from topoalloc.kubernetes._claim_verdict import ClaimVerdict
 from topoalloc.kubernetes._device_view import device_view
 from topoalloc.kubernetes._features import features_of
+from topoalloc.kubernetes._node_verdicts import Asked, NodeVerdicts
 from topoalloc.kubernetes._objects import (
     ClusterNode,
     DeviceClass,
@@ -112,6 +111,7 @@ class Inventory:
         self._core = _core.DeviceInventory(self._features)
         self._lock = threading.RLock()
         self._slices: dict[str, DeviceSlice] = {}
+        self._are_slices_lent = False
         self._classes: dict[str, DeviceClass] = {}
         self._claims: dict[str, AskedClaim] = {}
         self._rules: dict[str, DeviceTaintRule] = {}
@@ -186,7 +186,7 @@ class Inventory:
             raise fail("metadata.name", f"{shown(name)}, want text")
         with self._lock:
             if kind == "ResourceSlice":
-                self._slices.pop(name, None)
+                self._own_slices().pop(name, None)
                 return self._core.remove_slice(name)
             if kind == "Node":
                 self._nodes.pop(name, None)
@@ -255,8 +255,10 @@ class Inventory:
         nodes: Collection[str] | None = None,
         choose: str = "optimal",
         max_steps: int | None = None,
-    ) -> dict[str, ClaimVerdict | TopoallocError]:
+    ) -> NodeVerdicts:
         """Ask about many nodes, each by itself.
+
+        Nodes that the claims can not tell apart are answered together.
 
         Parameters
         ----------
@@ -267,8 +269,9 @@ class Inventory:
 
         Returns
         -------
-        dict of str to ClaimVerdict or TopoallocError
-            By node; an error that `check` would raise for that node alone.
+        NodeVerdicts
+            By node its ClaimVerdict, or the error that `check` would raise for that
+            node alone.
 
         Raises
         ------
@@ -277,13 +280,18 @@ class Inventory:
         """
         limit = self._limit(choose, max_steps)
         question = self._question(claims)
-        found: dict[str, ClaimVerdict | TopoallocError] = {}
-        for node in self.nodes if nodes is None else nodes:
-            try:
-                found[node] = self._ask(question, node, choose, limit)
-            except (ObjectError, SelectorRuntimeError) as error:
-                found[node] = error
-        return found
+        names = self.nodes if nodes is None else _node_names(nodes)
+        optimal = choose == "optimal"
+        with self._lock:
+            while True:
+                gaps, sweep = self._core.ask_nodes(
+                    names, question.prepared, optimal, limit
+                )
+                if not gaps:
+                    break
+                self._fill(question, gaps)
+            asked = self._asked(question, choose, limit)
+        return NodeVerdicts(names, asked, sweep)
 
     def allocate(
         self,
@@ -374,7 +382,7 @@ class Inventory:
 
     def _put(self, item: KubernetesObject, document: Mapping[str, Any]) -> None:
         if isinstance(item, DeviceSlice):
-            self._slices[item.name] = item
+            self._own_slices()[item.name] = item
             self._core.set_slice(self._tainted(item))
         elif isinstance(item, ClusterNode):
             self._nodes[item.name] = item
@@ -484,52 +492,56 @@ class Inventory:
         if not isinstance(node, str):
             message = f"node: {shown(node)}, want the name of a node"
             raise InvalidRequestError(message)
-        # What comes back speaks of the slices by place: they stay until it is written.
         with self._lock:
-            return self._answer(question, node, choose, max_steps, share_id)
+            while True:
+                row = self._core.ask(
+                    node, question.prepared, choose == "optimal", max_steps
+                )
+                if not row[0]:
+                    break
+                self._fill(question, row[0])
+            asked = self._asked(question, choose, max_steps, lend=False)
+            found = asked.verdict(node, row, share_id)
+        if isinstance(found, TopoallocError):
+            raise found
+        return found
 
-    def _answer(
-        self,
-        question: ClaimQuestion,
-        node: str,
-        choose: str,
-        max_steps: int,
-        share_id: Callable[[], str] | None,
-    ) -> ClaimVerdict:
-        while True:
-            gaps, status, steps, allocation, cost, fault, answer = self._core.ask(
-                node, question.prepared, choose == "optimal", max_steps
-            )
-            if not gaps:
-                break
-            for number, name, index in gaps:
-                self._fill(question.selectors[number], number, name, index)
-        if fault is not None:
-            raise error_of(question, fault, self._slices)
-        return ClaimVerdict(
-            status,
-            node,
-            question.names,
-            tuple(
-                writer.write(rows, self._slices, node, share_id or _random_id)
-                for writer, rows in zip(question.writers, allocation, strict=False)
-            ),
-            None if cost is None else ClaimCost(*cost),
-            choose,
-            self._semantics,
-            steps,
-            max_steps,
-            answer,
-            question.asked,
-        )
+    def _asked(
+        self, question: ClaimQuestion, choose: str, max_steps: int, *, lend: bool = True
+    ) -> Asked:
+        """Return what was asked; `lend`: the slices stay as they are in it."""
+        self._are_slices_lent |= lend
+        return Asked(question, self._slices, choose, self._semantics, max_steps)
 
-    def _fill(self, selector: Selector, number: int, name: str, index: int) -> None:
-        """Ask a selector about a device."""
-        found = self._slices[name]
-        outcome: bool | None = None
-        with contextlib.suppress(SelectorRuntimeError):
-            outcome = selector.matches(device_view(found, found.devices[index]))
-        self._core.set_outcome(number, name, index, outcome)
+    def _own_slices(self) -> dict[str, DeviceSlice]:
+        """Return the slices, to be changed."""
+        if self._are_slices_lent:
+            self._slices = dict(self._slices)
+            self._are_slices_lent = False
+        return self._slices
+
+    def _fill(
+        self, question: ClaimQuestion, gaps: Sequence[tuple[int, str, int]]
+    ) -> None:
+        """Ask selectors about devices that they were not asked about yet."""
+        for number, name, index in gaps:
+            found = self._slices[name]
+            outcome: bool | None = None
+            with contextlib.suppress(SelectorRuntimeError):
+                view = device_view(found, found.devices[index])
+                outcome = question.selectors[number].matches(view)
+            self._core.set_outcome(number, name, index, outcome)
+
+
+def _node_names(nodes: Collection[str]) -> tuple[str, ...]:
+    if isinstance(nodes, str) or not isinstance(nodes, Collection):
+        message = f"nodes: {shown(nodes)}, want names of nodes"
+        raise InvalidRequestError(message)
+    for node in nodes:
+        if not isinstance(node, str):
+            message = f"nodes: {shown(node)} among them, want the name of a node"
+            raise InvalidRequestError(message)
+    return tuple(dict.fromkeys(nodes))
 
 
 def _documents(obj: object) -> list[tuple[Mapping[str, Any], str]]:
@@ -562,7 +574,3 @@ def _refuse_repeated(items: Sequence[AskedClaim]) -> None:
 
 def _is_placed(verdict: ClaimVerdict) -> bool:
     return verdict.status in {Status.OPTIMAL, Status.FEASIBLE}
-
-
-def _random_id() -> str:
-    return str(uuid.uuid4())
