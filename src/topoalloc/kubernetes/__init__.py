@@ -27,6 +27,7 @@ from topoalloc.kubernetes._claim_verdict import ClaimCost, ClaimVerdict
 from topoalloc.kubernetes._inventory import Inventory
 from topoalloc.kubernetes._node_verdicts import NodeVerdicts
 from topoalloc.kubernetes._objects_values import ObjectError
+from topoalloc.kubernetes._publish import resource_slices
 from topoalloc.kubernetes._validate import validate
 from topoalloc.kubernetes._violation import Violation, ViolationRule
 
@@ -49,5 +50,6 @@ __all__ = [
     "Version",
     "Violation",
     "ViolationRule",
+    "resource_slices",
     "validate",
 ]
