@@ -27,6 +27,12 @@ from topoalloc.kubernetes._claim_verdict import ClaimCost, ClaimVerdict
 from topoalloc.kubernetes._inventory import Inventory
 from topoalloc.kubernetes._node_verdicts import NodeVerdicts
 from topoalloc.kubernetes._objects_values import ObjectError
+from topoalloc.kubernetes._prepare import (
+    Prepared,
+    PreparedDevice,
+    prepare,
+    unprepare,
+)
 from topoalloc.kubernetes._publish import resource_slices
 from topoalloc.kubernetes._validate import validate
 from topoalloc.kubernetes._violation import Violation, ViolationRule
@@ -43,6 +49,8 @@ __all__ = [
     "MissingExtraError",
     "NodeVerdicts",
     "ObjectError",
+    "Prepared",
+    "PreparedDevice",
     "Reads",
     "Selector",
     "SelectorError",
@@ -50,6 +58,8 @@ __all__ = [
     "Version",
     "Violation",
     "ViolationRule",
+    "prepare",
     "resource_slices",
+    "unprepare",
     "validate",
 ]
