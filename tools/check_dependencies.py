@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 TABLE = Path("docs/design/dependencies.md")
-OWN_MODULES = {"topoalloc", "_oracle", "benchmarks", "tests", "tools"}
+OWN_MODULES = {"topoalloc", "_oracle", "benchmarks", "examples", "tests", "tools"}
 PYTHON_FOLDERS = ("src", "tests", "tools", "docs", "benchmarks", "examples")
 CPP_FOLDERS = ("csrc", "src", "benchmarks")
 # Include folders of the system and of ours.
