@@ -12,7 +12,7 @@ from topoalloc._allocator import Allocator
 from topoalloc._errors import InvalidRequestError
 from topoalloc._machine import Machine
 from topoalloc.kubernetes._cel import SEMANTICS
-from topoalloc.kubernetes._features import features_of
+from topoalloc.kubernetes._features import published_features_of
 from topoalloc.kubernetes._objects_read import read_document
 from topoalloc.kubernetes._objects_values import dns_subdomain, driver_name, shown
 from topoalloc.kubernetes._publish_device import class_devices, counter_sets
@@ -64,8 +64,10 @@ def resource_slices(
         The version that the slices are for: 1.34 to 1.37. Fields that it lacks are left
         out; where that would change what a device is, the call is refused.
     features : collection of str, optional
-        Options of that version that are on, as for `Inventory`. With ``lists`` a device
-        names the NUMANodes beside its own, too, as KEP-6072 has it.
+        Options of that version that are on, as for `Inventory`, and in 1.37
+        ``node_allocatable``: PUs and memory of claims are those of the node. With
+        ``lists``, of which there are fields since 1.36, a device names the NUMANodes
+        beside its own, too, as KEP-6072 has it.
     reserved_pus : str or iterable of int, default ""
         PUs that are not published, as for `Allocator`: ``"0-1,112"``.
     previous : sequence of mapping, optional
@@ -109,7 +111,7 @@ def resource_slices(
     of = Publication(
         machine,
         driver,
-        features_of(kubernetes, features),
+        published_features_of(kubernetes, features),
         group_by,
         frozenset(_core.cpuset_members(free)),
     )

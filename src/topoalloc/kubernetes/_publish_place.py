@@ -9,7 +9,14 @@ from typing import Any
 
 from topoalloc._machine import Device, Machine
 
-__all__ = ["Publication", "amount", "fitting", "numa_attributes", "place_attributes"]
+__all__ = [
+    "Publication",
+    "amount",
+    "fitting",
+    "node_allocatable",
+    "numa_attributes",
+    "place_attributes",
+]
 
 STANDARD = "resource.kubernetes.io"
 OURS = "topoalloc.dev"
@@ -44,6 +51,20 @@ def amount(value: int) -> str:
             left, power = left // base, power + 1
         forms.append(f"{left}{suffixes[power]}")
     return min(forms, key=len)
+
+
+def node_allocatable(
+    of: Publication, resource: str, capacity: str | None = None
+) -> dict[str, Any]:
+    """Write what of a node a device is: itself, or as much as its capacity says."""
+    if not of.features["node_allocatable"]:
+        return {}
+    mapping = (
+        {"deviceMultiplier": "1"}
+        if capacity is None
+        else {"capacityKey": capacity, "capacityMultiplier": "1"}
+    )
+    return {"nodeAllocatableResources": {resource: {"mapping": mapping}}}
 
 
 def fitting(text: str) -> str:

@@ -12,6 +12,7 @@ from topoalloc.kubernetes._publish_place import (
     Attributes,
     Publication,
     amount,
+    node_allocatable,
     numa_attributes,
     root_attributes,
     root_of,
@@ -84,6 +85,9 @@ def memory_devices(of: Publication) -> Iterator[dict[str, Any]]:
                         },
                     }
                 },
+                **node_allocatable(
+                    of, f"hugepages-{amount(page)}" if is_huge else "memory", "size"
+                ),
             }
 
 
@@ -104,7 +108,11 @@ def _individual(of: Publication) -> Iterator[dict[str, Any]]:
             f"{OURS}/l3": {"int": pu.l3},
             **numa_attributes(of, numa[:1]),
         }
-        yield {"name": f"cpudev{pu.os_index:03}", "attributes": attributes}
+        yield {
+            "name": f"cpudev{pu.os_index:03}",
+            "attributes": attributes,
+            **node_allocatable(of, "cpu"),
+        }
 
 
 def _group(
@@ -133,7 +141,7 @@ def _group(
         if near & set(device.numa_nodes) and (root := root_of(device))
     }
     attributes |= root_attributes(of, roots)
-    device: dict[str, Any] = {
+    yield {
         "name": f"cpudev{name}",
         "attributes": attributes,
         "allowMultipleAllocations": True,
@@ -148,8 +156,8 @@ def _group(
                 },
             }
         },
+        **node_allocatable(of, "cpu", "cpu"),
     }
-    yield device
 
 
 def _numa_nodes(of: Publication, pus: Sequence[int]) -> list[int]:
