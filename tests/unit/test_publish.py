@@ -88,6 +88,8 @@ def test_pus_of_numa_nodes_are_an_amount() -> None:
             "smtEnabled": {"bool": True},
             NUMA: {"int": 0},
             "socketID": {"int": 0},
+            "topoalloc.dev/package": {"int": 0},
+            "topoalloc.dev/l3": {"int": 0},
         },
         "allowMultipleAllocations": True,
         "capacity": {
@@ -180,6 +182,7 @@ def test_devices_say_where_they_are() -> None:
         "resource.kubernetes.io/pciBusID": {"string": "0000:13:00.0"},
         ROOT: {"string": "pci0000:10"},
         "topoalloc.dev/switch": {"int": 0},
+        "topoalloc.dev/package": {"int": 0},
     }
     nic = devices_of(published(switched, "nic"))["nic-0"]
     assert nic["capacity"] == {"bandwidth": {"value": "400G"}}
@@ -237,7 +240,7 @@ def test_the_generation_follows_what_changes() -> None:
         ({"kubernetes": "1.33"}, r"kubernetes: '1.33', want one of 1.34"),
         ({"group_by": "core"}, r"group_by: 'core', want one of individual"),
         ({"kinds": ["fpga"]}, r"kinds: .*, want some of gpu, memory, nic, pu"),
-        ({"kinds": "pu"}, r"kinds: 'pu', want some of"),
+        ({"kinds": "pu"}, r"kinds: 'pu', want a list of words"),
         ({"kinds": []}, r"kinds: the machine has nothing"),
         (
             {"kubernetes": "1.34"},

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import copy
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from topoalloc.kubernetes._objects_read import read_document
 from topoalloc.kubernetes._objects_values import dns_subdomain, driver_name, shown
 from topoalloc.kubernetes._publish_device import class_devices, counter_sets
 from topoalloc.kubernetes._publish_place import Publication
+from topoalloc.kubernetes._publish_previous import content_of, previous_slices
 from topoalloc.kubernetes._publish_pu import GROUPS, memory_devices, pu_devices
 
 __all__ = ["resource_slices"]
@@ -38,7 +40,7 @@ def resource_slices(
     kubernetes: str = "1.37",
     features: Collection[str] = (),
     reserved_pus: str | Iterable[int] = "",
-    previous: Sequence[Mapping[str, Any]] = (),
+    previous: Iterable[object] = (),
 ) -> list[dict[str, Any]]:
     """Write a Machine as the ResourceSlices that a driver publishes.
 
@@ -70,9 +72,11 @@ def resource_slices(
         beside its own, too, as KEP-6072 has it.
     reserved_pus : str or iterable of int, default ""
         PUs that are not published, as for `Allocator`: ``"0-1,112"``.
-    previous : sequence of mapping, optional
-        The slices that are published now. When nothing has changed they are given back;
-        else the pool's generation is the next.
+    previous : iterable of mapping, str, bytes or object, optional
+        The slices that are published now, as for `Inventory.update`; those of other
+        pools are passed over. When nothing has changed copies of them are given back;
+        else the pool's generation is the next. Those whose name is not among the new
+        ones are over, and to be deleted.
 
     Returns
     -------
@@ -85,7 +89,7 @@ def resource_slices(
         An argument is none of those above, there is nothing to publish, or the version
         has no field for it.
     FormatError
-        `reserved_pus` is no list of PUs.
+        `reserved_pus` is no list of PUs, or one of `previous` no ResourceSlice.
 
     Notes
     -----
@@ -107,6 +111,8 @@ def resource_slices(
     '112'
     """
     _check_texts(driver, node_name, kubernetes, group_by)
+    _check_words("kinds", kinds)
+    _check_words("features", features)
     free = Allocator(machine, reserved_pus=reserved_pus).free_pus
     of = Publication(
         machine,
@@ -117,6 +123,7 @@ def resource_slices(
     )
     _refuse_what_has_no_field(of, kinds, kubernetes)
     specs = [part for kind in _kinds_of(of, kinds) for part in _parts_of(of, kind)]
+    _refuse_doubles(specs)
     if not specs:
         message = f"kinds: the machine has nothing of {', '.join(kinds)}"
         raise InvalidRequestError(message)
@@ -147,12 +154,33 @@ def _check_texts(
             raise InvalidRequestError(message)
 
 
+def _check_words(name: str, words: object) -> None:
+    if (
+        isinstance(words, (str, bytes))
+        or not isinstance(words, Collection)
+        or not all(isinstance(word, str) for word in words)
+    ):
+        raise InvalidRequestError(f"{name}: {shown(words)}, want a list of words")
+
+
+def _refuse_doubles(specs: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse devices of one name, as classes have that are written alike."""
+    found = [device["name"] for spec in specs for device in spec.get("devices", ())]
+    for name, count in Counter(found).items():
+        if count > 1:
+            message = (
+                f"kinds: {count} devices would be {name!r}, want names of their own"
+            )
+            raise InvalidRequestError(message)
+
+
 def _kinds_of(of: Publication, kinds: Collection[str]) -> tuple[str, ...]:
     classes = {device.device_class for device in of.machine.devices}
     known = {"pu", "memory", *classes}
-    if isinstance(kinds, str) or not all(kind in known for kind in kinds):
+    if not all(kind in known for kind in kinds):
         wants = ", ".join(sorted(known))
-        raise InvalidRequestError(f"kinds: {shown(kinds)}, want some of {wants}")
+        unknown = next(kind for kind in kinds if kind not in known)
+        raise InvalidRequestError(f"kinds: {shown(unknown)}, want some of {wants}")
     return tuple(dict.fromkeys(kinds))
 
 
@@ -198,7 +226,7 @@ def _slices(
     of: Publication,
     node_name: str,
     specs: Sequence[Mapping[str, Any]],
-    previous: Sequence[Mapping[str, Any]],
+    previous: Iterable[object],
     kubernetes: str,
 ) -> list[dict[str, Any]]:
     def written(generation: int) -> list[dict[str, Any]]:
@@ -211,7 +239,7 @@ def _slices(
             {
                 "apiVersion": "resource.k8s.io/v1",
                 "kind": "ResourceSlice",
-                "metadata": {"name": f"{node_name}-{of.driver}-{number:05}"},
+                "metadata": {"name": f"{node_name}-{of.driver.lower()}-{number:05}"},
                 "spec": {
                     "driver": of.driver,
                     "nodeName": node_name,
@@ -222,23 +250,11 @@ def _slices(
             for number, spec in enumerate(specs)
         ]
 
-    generation = max((_generation(item) for item in previous), default=0)
-    if previous and _contents(previous) == _contents(written(generation)):
-        return [copy.deepcopy(dict(item)) for item in previous]
+    before = previous_slices(previous, of.driver, node_name)
+    generation = max((item["spec"]["pool"]["generation"] for item in before), default=0)
+    if list(map(content_of, before)) == list(map(content_of, written(generation))):
+        return copy.deepcopy(before)
     slices = written(generation + 1)
     for item in slices:
         read_document(item, kubernetes)  # what breaks a rule of the API is our mistake
     return slices
-
-
-def _generation(item: Mapping[str, Any]) -> int:
-    found = item.get("spec", {}).get("pool", {}).get("generation", 0)
-    return found if isinstance(found, int) else 0
-
-
-def _contents(slices: Sequence[Mapping[str, Any]]) -> list[Any]:
-    """Return what slices say, by name, whatever else their metadata holds."""
-    return sorted(
-        ((item.get("metadata", {}).get("name"), item.get("spec")) for item in slices),
-        key=lambda entry: str(entry[0]),
-    )

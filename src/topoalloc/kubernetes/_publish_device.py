@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
+from topoalloc._errors import InvalidRequestError
 from topoalloc._machine import Device
 from topoalloc.kubernetes._publish_place import (
     Attributes,
@@ -38,10 +39,20 @@ def class_devices(of: Publication, device_class: str) -> Iterator[dict[str, Any]
         # A part that could be given beside the whole would be given twice.
         and (device.parent is None or _is_part(of, device))
     ]
-    for device in sorted(
-        devices, key=lambda each: (_share(of, each), each.parent is None)
-    ):
+    for device in sorted(devices, key=lambda each: _place(of, each)):
         yield _device(of, device)
+
+
+def _place(of: Publication, device: Device) -> tuple[Any, ...]:
+    """Return what sorts devices: by their part, then neighbours side by side."""
+    return (
+        _share(of, device),
+        device.parent is None,
+        not device.localities,  # unknown comes last
+        device.localities,
+        device.bridges[::-1],
+        device.logical_index,
+    )
 
 
 def counter_sets(of: Publication, device_class: str) -> Iterator[dict[str, Any]]:
@@ -55,8 +66,9 @@ def counter_sets(of: Publication, device_class: str) -> Iterator[dict[str, Any]]
 
 def _device(of: Publication, device: Device) -> dict[str, Any]:
     attributes: Attributes = {"type": {"string": _type(device)}}
-    if device.uuid is not None:
-        attributes["uuid"] = {"string": fitting(device.uuid)}
+    if device.uuid is not None and device.uuid == fitting(device.uuid):
+        # One that is cut could be another's.
+        attributes["uuid"] = {"string": device.uuid}
     for own, published in _TEXTS.items():
         value = device.attributes.get(own) or _root(device).attributes.get(own)
         if isinstance(value, str) and value:
@@ -144,7 +156,12 @@ def _set_name(device: Device) -> str:
 
 
 def _counters(amounts: Mapping[str, int]) -> dict[str, dict[str, str]]:
-    return {_label(name): {"value": amount(value)} for name, value in amounts.items()}
+    found = {_label(name): {"value": amount(value)} for name, value in amounts.items()}
+    if len(found) != len(amounts):
+        # With one of them lost, partitions would be given that do not fit together.
+        message = f"machine: two counters are one label in {', '.join(amounts)}"
+        raise InvalidRequestError(f"{message}, want names of their own")
+    return found
 
 
 def _label(text: str) -> str:

@@ -15,6 +15,7 @@ __all__ = [
     "fitting",
     "node_allocatable",
     "numa_attributes",
+    "package_attributes",
     "place_attributes",
 ]
 
@@ -87,6 +88,13 @@ def numa_attributes(of: Publication, numa_nodes: Sequence[int]) -> Attributes:
     return _one_or_list(of, f"{STANDARD}/numaNode", "int", values)
 
 
+def package_attributes(of: Publication, localities: Collection[int]) -> Attributes:
+    """Write the Package of localities by its logical index; with lists, several."""
+    own = of.machine.localities
+    found = {package for index in localities for package in own[index].packages}
+    return _one_or_list(of, f"{OURS}/package", "int", sorted(found))
+
+
 def root_attributes(of: Publication, roots: Collection[str]) -> Attributes:
     """Write `pcieRoot`: one, or with lists several."""
     return _one_or_list(of, f"{STANDARD}/pcieRoot", "string", sorted(roots))
@@ -109,6 +117,7 @@ def place_attributes(of: Publication, device: Device) -> Attributes:
     if isinstance(physical, int) and physical in numa:
         numa = (physical, *(node for node in numa if node != physical))
     found = numa_attributes(of, numa)
+    found |= package_attributes(of, device.localities)
     if device.pci_address is not None:
         found[f"{STANDARD}/pciBusID"] = {"string": device.pci_address}
     root = root_of(device)
@@ -126,10 +135,15 @@ def root_of(device: Device) -> str | None:
 
 
 def _beside(machine: Machine, numa_node: int) -> list[int]:
-    """Return NUMANodes of the same Package at the least distance, others than GPUs'."""
+    """Return NUMANodes of its locality, and of those of its Package that are nearest.
+
+    None of them is the memory of a GPU.
+    """
     own = next(
-        locality for locality in machine.localities if numa_node in locality.numa_nodes
+        (each for each in machine.localities if numa_node in each.numa_nodes), None
     )
+    if own is None:
+        return []
     others = [
         locality
         for locality in machine.localities
@@ -142,11 +156,17 @@ def _beside(machine: Machine, numa_node: int) -> list[int]:
         for other in others
     }
     kinds = {node.os_index: node.kind for node in machine.numa_nodes}
-    nearest = min(distance.values(), default=0)
+    with_pus = {node.os_index for node in machine.numa_nodes if node.pus}
+    # 0 is no distance but the want of one: then nobody knows what is near.
+    nearest = min(filter(None, distance.values()), default=-1)
     return [
-        node
-        for other in others
-        if distance[other.logical_index] == nearest
-        for node in other.numa_nodes
-        if kinds[node] != "gpu"
+        # The memory of a GPU has no PUs: those that are attached where it is.
+        *(node for node in own.numa_nodes if node in with_pus),
+        *(
+            node
+            for other in others
+            if distance[other.logical_index] == nearest
+            for node in other.numa_nodes
+            if kinds[node] != "gpu"
+        ),
     ]

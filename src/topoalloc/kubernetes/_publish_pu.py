@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from topoalloc._errors import InvalidRequestError
 from topoalloc._machine import Domain
 from topoalloc.kubernetes._publish_place import (
     OURS,
@@ -14,6 +15,7 @@ from topoalloc.kubernetes._publish_place import (
     amount,
     node_allocatable,
     numa_attributes,
+    package_attributes,
     root_attributes,
     root_of,
 )
@@ -34,6 +36,8 @@ def pu_devices(of: Publication) -> Iterator[dict[str, Any]]:
         yield from _individual(of)
     elif of.group_by == "numanode":
         for locality in machine.localities:
+            if not locality.numa_nodes:
+                continue  # It has no name: these PUs are in no NUMANode.
             os_index = locality.numa_nodes[0]
             numa = [
                 node.os_index
@@ -44,6 +48,11 @@ def pu_devices(of: Publication) -> Iterator[dict[str, Any]]:
             yield from _group(of, f"numa{os_index:03}", locality.pus, numa, packages)
     elif of.group_by == "socket":
         for package in machine.packages:
+            if package.os_index is None:
+                raise InvalidRequestError(
+                    "group_by: 'socket', want another: the machine has no os_index of "
+                    f"package {package.logical_index}"
+                )
             numa = _numa_nodes(of, package.pus)
             yield from _group(
                 of, f"socket{package.os_index:03}", package.pus, numa, [package]
@@ -55,8 +64,9 @@ def pu_devices(of: Publication) -> Iterator[dict[str, Any]]:
 
 def memory_devices(of: Publication) -> Iterator[dict[str, Any]]:
     """Go through the memory of NUMANodes, base pages and each size of huge pages."""
+    allowed = of.machine.allowed_numa_nodes
     for node in of.machine.numa_nodes:
-        if node.kind == "gpu":
+        if node.kind == "gpu" or node.os_index not in allowed:
             continue
         sizes = [(_BASE_PAGE, node.memory, False)]
         sizes += [(page, size, True) for page, size in sorted(node.hugepages.items())]
@@ -72,6 +82,7 @@ def memory_devices(of: Publication) -> Iterator[dict[str, Any]]:
                     "hugeTLB": {"bool": is_huge},
                     "kind": {"string": node.kind},
                     **numa_attributes(of, [node.os_index]),
+                    **package_attributes(of, node.localities),
                 },
                 "allowMultipleAllocations": True,
                 "capacity": {
@@ -98,14 +109,16 @@ def _individual(of: Publication) -> Iterator[dict[str, Any]]:
             continue
         core = machine.cores[pu.core]
         numa = machine.localities[pu.locality].numa_nodes
+        package = machine.packages[pu.package]
         attributes: Attributes = {
             "cpuID": {"int": pu.os_index},
-            "coreID": {"int": core.os_index},
-            "socketID": {"int": machine.packages[pu.package].os_index},
+            **_numbered("coreID", core),
+            **_numbered("socketID", package),
             "cacheL3ID": {"int": pu.l3},
             "smtEnabled": {"bool": len(core.pus) > 1},
             f"{OURS}/core": {"int": pu.core},
             f"{OURS}/l3": {"int": pu.l3},
+            f"{OURS}/package": {"int": pu.package},
             **numa_attributes(of, numa[:1]),
         }
         yield {
@@ -133,7 +146,12 @@ def _group(
         **numa_attributes(of, numa_nodes),
     }
     if len(packages) == 1:
-        attributes["socketID"] = {"int": packages[0].os_index}
+        attributes |= _numbered("socketID", packages[0])
+    near_pus = {machine.pus[pu].locality for pu in pus}
+    attributes |= package_attributes(of, near_pus)
+    l3s = {machine.pus[pu].l3 for pu in pus}
+    if len(l3s) == 1:
+        attributes[f"{OURS}/l3"] = {"int": min(l3s)}
     near = set(numa_nodes)
     roots = {
         root
@@ -162,7 +180,14 @@ def _group(
 
 def _numa_nodes(of: Publication, pus: Sequence[int]) -> list[int]:
     near = {of.machine.pus[pu].locality for pu in pus}
-    return [of.machine.localities[index].numa_nodes[0] for index in sorted(near)]
+    nodes = [of.machine.localities[index].numa_nodes for index in sorted(near)]
+    # Of PUs some of which are in no NUMANode, there is none to name.
+    return [own[0] for own in nodes] if all(nodes) else []
+
+
+def _numbered(name: str, domain: Domain) -> Attributes:
+    """Write the os_index of a domain, which a source need not know."""
+    return {} if domain.os_index is None else {name: {"int": domain.os_index}}
 
 
 def _page_name(size: int) -> str:
