@@ -93,7 +93,7 @@ def test_pus_of_numa_nodes_are_an_amount() -> None:
         },
         "allowMultipleAllocations": True,
         "capacity": {
-            "cpu": {
+            "dra.cpu/cpu": {
                 "value": "108",
                 "requestPolicy": {
                     "default": "1",
@@ -107,7 +107,7 @@ def test_pus_of_numa_nodes_are_an_amount() -> None:
     claim = claim_of("c", request_of("p", "any", capacity=capacity))
     (found,) = inventory.allocate([claim], node="n1")
     (result,) = found["status"]["allocation"]["devices"]["results"]
-    assert result["consumedCapacity"] == {"cpu": "12"}
+    assert result["consumedCapacity"] == {"dra.cpu/cpu": "12"}
 
 
 def test_pus_one_by_one_have_their_siblings_beside_them() -> None:

@@ -107,7 +107,7 @@ def resource_slices(
     ...     machine, driver="cpu.example.com", node_name="n1", kubernetes="1.36")
     >>> [device["name"] for device in slice["spec"]["devices"]]
     ['cpudevnuma000', 'cpudevnuma001']
-    >>> slice["spec"]["devices"][0]["capacity"]["cpu"]["value"]
+    >>> slice["spec"]["devices"][0]["capacity"]["cpu.example.com/cpu"]["value"]
     '112'
     """
     _check_texts(driver, node_name, kubernetes, group_by)

@@ -159,12 +159,15 @@ def _group(
         if near & set(device.numa_nodes) and (root := root_of(device))
     }
     attributes |= root_attributes(of, roots)
+    # With its domain: an allocator finds what a claim asks for by the whole name, and
+    # claims for dra-driver-cpu have it so.
+    capacity = f"{of.driver}/cpu"
     yield {
         "name": f"cpudev{name}",
         "attributes": attributes,
         "allowMultipleAllocations": True,
         "capacity": {
-            "cpu": {
+            capacity: {
                 "value": str(count),
                 "requestPolicy": {
                     "default": "1",
@@ -174,7 +177,7 @@ def _group(
                 },
             }
         },
-        **node_allocatable(of, "cpu", "cpu"),
+        **node_allocatable(of, "cpu", capacity),
     }
 
 
