@@ -15,6 +15,7 @@
 #include "claim/value_tree.hpp"
 
 #include <algorithm>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <unordered_set>
@@ -25,6 +26,8 @@ namespace {
 
 // Beyond it states are searched again: memory stays bounded.
 constexpr std::size_t most_seen = 200'000;
+// Before so many steps a state costs more to write down than to search again.
+constexpr std::uint64_t steps_before_seen = 64;
 
 class BestSearch {
   public:
@@ -37,7 +40,6 @@ class BestSearch {
           state_(problem),
           set_(problem, sites),
           symmetry_(problem),
-          tree_(problem, true),
           starvation_(problem),
           bound_(problem),
           chosen_(problem.requests.size()) {
@@ -195,10 +197,16 @@ class BestSearch {
     }
 
     bool is_seen(std::uint32_t request, const OpenDemand& open) {
+        if (steps_ < steps_before_seen) {
+            return false;
+        }
+        if (!tree_) {
+            tree_.emplace(problem_, true);
+        }
         if (seen_.size() >= most_seen) {
             seen_.clear();
         }
-        return !seen_.insert(tree_.text_of(state_, request, open)).second;
+        return !seen_.insert(tree_->text_of(state_, request, open)).second;
     }
 
     // Can nothing that is still to come make this better than the best so far?
@@ -224,7 +232,7 @@ class BestSearch {
     ClaimState state_;
     DeviceSet set_;
     ClaimSymmetry symmetry_;
-    ValueTree tree_;
+    std::optional<ValueTree> tree_;
     Starvation starvation_;
     ClaimBound bound_;
     Candidates chosen_;
