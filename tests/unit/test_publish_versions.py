@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
@@ -81,7 +82,7 @@ RICH: dict[str, Any] = {
                 "speeds": [10, 25],
                 "none": [],
                 "long": "x" * 65,
-                "what-else": "é" * 32,
+                "what-else": "\u00e9" * 32,
                 "a" * 33: 1,
             },
             "uuid": "N-1",
@@ -259,6 +260,25 @@ def test_neighbours_are_published_as_neighbours() -> None:
     found = devices_of(ta.Machine.preset("aws-p5en"), "nic")
     switches = [value_of(device, "topoalloc.dev/switch") for device in found.values()]
     assert len(list(itertools.groupby(switches))) == len(set(switches)) == 4
+
+
+def test_every_attribute_is_documented(repository: Path) -> None:
+    page = (repository / "docs" / "kubernetes.md").read_text(encoding="utf-8")
+    nic = {"class": "nic", "attributes": {"rdma": True, "sriov_vf": True, "role": "x"}}
+    published: set[str] = set()
+    for machine, kinds in (
+        (ta.Machine.preset("dgx-h100-mig"), ["gpu", "nic"]),
+        (rich(devices=[{**nic, "uuid": "u"}]), ["pu", "memory", "nic"]),
+        (ta.Machine.preset("aws-p5en"), ["nic"]),
+    ):
+        for group_by in GROUPINGS:
+            for device in devices_of(machine, *kinds, group_by=group_by).values():
+                published |= device["attributes"].keys()
+                published |= device.get("capacity", {}).keys()
+    published -= {"memory"}  # a capacity that the Machine has
+    assert {"topoalloc.dev/switch", "sriov_vf", "profile", "size"} <= published
+    names = {name.replace("x.example.com", "DRIVER") for name in published}
+    assert [name for name in sorted(names) if f"`{name}`" not in page] == []
 
 
 # --- machines of which little is known ---
