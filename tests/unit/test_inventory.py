@@ -744,3 +744,12 @@ def test_explanations_name_holders_and_taints() -> None:
         "ml/e: all requests differ in a.io/none",
         "ml/e: g, all devices of class gpu",
     ]
+
+
+def test_a_claim_is_allocated_or_not() -> None:
+    inventory = inventory_of(*node_of(), PAIR)
+    assert not inventory.is_allocated("ml/pair")
+    inventory.allocate(["ml/pair"], node="n1")
+    assert inventory.is_allocated("ml/pair")
+    with pytest.raises(tk.ObjectError, match="name: 'ml/none', want namespace/name"):
+        inventory.is_allocated("ml/none")

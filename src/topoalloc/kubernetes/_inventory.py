@@ -204,6 +204,31 @@ class Inventory:
                 return rule is not None
         raise fail("kind", f"{shown(kind)}, want a kind that update() takes")
 
+    def is_allocated(self, name: str) -> bool:
+        """Tell whether a claim holds devices.
+
+        Parameters
+        ----------
+        name : str
+            ``namespace/name`` of a claim that is in the inventory.
+
+        Returns
+        -------
+        bool
+            It has `status.allocation`.
+
+        Raises
+        ------
+        ObjectError
+            There is no such claim.
+        """
+        with self._lock:
+            found = self._claims.get(name)
+        if found is None:
+            wants = "want namespace/name of a claim that is here"
+            raise fail("name", f"{shown(name)}, {wants}")
+        return found.claim.allocated is not None
+
     def check(
         self,
         claims: Sequence[object],
