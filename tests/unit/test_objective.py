@@ -131,6 +131,7 @@ def test_reference_lists_every_public_name(repository: Path) -> None:
     public = {
         "topoalloc": sorted(set(ta.__all__) - {"__version__"}),
         "topoalloc.kubernetes": sorted(kubernetes.__all__),
+        "topoalloc.kubernetes.conformance": sorted(conformance.__all__),
     }
     assert {module: sorted(names) for module, names in listed.items()} == public
     assert "`topoalloc.__version__`" in page
