@@ -11,6 +11,7 @@ import pytest
 
 import topoalloc as ta
 from topoalloc import _core, kubernetes
+from topoalloc.kubernetes import conformance
 
 CONSTRAINTS = (ta.Align, ta.Pair, ta.Link, ta.Same, ta.Distinct, ta.Near)
 
