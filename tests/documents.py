@@ -45,6 +45,7 @@ SLICE: dict[str, Any] = {
                 ],
                 "taints": [{"key": "example.com/ecc", "effect": "NoSchedule"}],
                 "bindingConditions": ["ready"],
+                "bindingFailureConditions": ["failed"],
                 "bindsToNode": True,
             },
             {"name": "gpu-1"},

@@ -179,6 +179,16 @@ def test_nothing_of_a_list_with_a_bad_item_is_taken() -> None:
     assert not inventory.nodes
 
 
+def test_a_selector_that_is_none_is_refused_with_its_whole_path() -> None:
+    inventory = inventory_of(*node_of())
+    bad = claim_of("a", request_of("g", selectors=[{"cel": {"expression": "1 +"}}]))
+    path = r"spec\.devices\.requests\[0\]\.exactly\.selectors\[0\]\.cel\.expression: "
+    with pytest.raises(tk.SelectorError, match=rf"^claims\[1\]\.{path}"):
+        inventory.check([PAIR, bad], node="n1")
+    with pytest.raises(tk.SelectorError, match=rf"^items\[0\]\.{path}"):
+        inventory.update({"apiVersion": "v1", "kind": "List", "items": [bad]})
+
+
 def test_slices_come_and_go() -> None:
     inventory = inventory_of(*node_of())
     assert inventory.remove(slice_of("nics", []))

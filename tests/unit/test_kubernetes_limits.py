@@ -99,6 +99,12 @@ LIMITS = [
     ),
     (
         SLICE,
+        f"{DEVICE}.consumesCounters[0].compatibilityGroups",
+        ["a", "b"],
+        ["a", "b", "c"],
+    ),
+    (
+        SLICE,
         f"{DEVICE}.consumesCounters",
         [{"counterSet": f"s{i}", "counters": counters(32)} for i in range(2)],
         [{"counterSet": f"s{i}", "counters": counters(32)} for i in range(3)],
@@ -298,8 +304,32 @@ FAULTS = [
     (
         CLAIM,
         f"{EXACT}.tolerations[0].tolerationSeconds",
-        1,
-        f"{EXACT}.tolerations[0].tolerationSeconds: there",
+        "1",
+        f"{EXACT}.tolerations[0].tolerationSeconds: '1', want an integer",
+    ),
+    (
+        SLICE,
+        f"{DEVICE}.bindingConditions",
+        [],
+        f"{DEVICE}.bindingConditions: none, want some with bindingFailureConditions",
+    ),
+    (
+        SLICE,
+        f"{DEVICE}.bindingFailureConditions",
+        [],
+        f"{DEVICE}.bindingFailureConditions: none, want some with bindingConditions",
+    ),
+    (
+        SLICE,
+        f"{DEVICE}.bindingFailureConditions",
+        ["failed", "ready"],
+        f"{DEVICE}.bindingFailureConditions[1]: 'ready', want none of bindingCond",
+    ),
+    (
+        SLICE,
+        f"{DEVICE}.consumesCounters[0].compatibilityGroups",
+        ["a", "a"],
+        f"{DEVICE}.consumesCounters[0].compatibilityGroups[1]: 'a' is given twice",
     ),
     (
         CLAIM,

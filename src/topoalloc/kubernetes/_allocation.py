@@ -141,7 +141,7 @@ class AllocationWriter:
                 if consumed:
                     result["shareID"] = share_id()
                     result["consumedCapacity"] = _consumed(of, device, consumed)
-                if device.binding_conditions or device.draws:
+                if device.binding_conditions:
                     result |= _conditions(device)
                 results.append(result)
         devices_written: dict[str, Any] = {"results": results} if results else {}
@@ -207,20 +207,11 @@ def _consumed(
     }
 
 
-def _conditions(device: SliceDevice) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    if device.binding_conditions:
-        found["bindingConditions"] = list(device.binding_conditions)
-    if device.binding_failure_conditions:
-        found["bindingFailureConditions"] = list(device.binding_failure_conditions)
-    groups = {
-        draw.counter_set: list(draw.compatibility_groups)
-        for draw in device.draws
-        if draw.compatibility_groups
+def _conditions(device: SliceDevice) -> dict[str, list[str]]:
+    return {
+        "bindingConditions": list(device.binding_conditions),
+        "bindingFailureConditions": list(device.binding_failure_conditions),
     }
-    if groups:
-        found["compatibilityGroups"] = groups
-    return found
 
 
 def _config(

@@ -21,7 +21,7 @@ _FEATURES: Final[FeatureTable] = {
     "counters": (_OLD, ("1.36", "1.37")),
     "consumable_capacity": (_OLD, ("1.36", "1.37")),
     "binding_conditions": (_OLD, ("1.36", "1.37")),
-    "lists": (("1.35", "1.36", "1.37"), ()),
+    "lists": (("1.36", "1.37"), ()),
     "compatibility_groups": (("1.37",), ()),
 }
 

@@ -20,7 +20,11 @@ from topoalloc._errors import (
     UndecidedError,
 )
 from topoalloc._records import Status
-from topoalloc.kubernetes._cel import SEMANTICS, SelectorRuntimeError
+from topoalloc.kubernetes._cel import (
+    SEMANTICS,
+    SelectorError,
+    SelectorRuntimeError,
+)
 from topoalloc.kubernetes._claim_question import (
     AskedClaim,
     ClaimQuestion,
@@ -66,7 +70,7 @@ class Inventory:
     features : collection of str, optional
         Options of that version that are on: ``taints``, ``counters``,
         ``consumable_capacity`` and ``binding_conditions`` before 1.36, ``lists`` since
-        1.35, ``compatibility_groups`` since 1.37.
+        1.36, ``compatibility_groups`` since 1.37.
 
     Raises
     ------
@@ -262,6 +266,8 @@ class Inventory:
         ObjectError
             A claim breaks a rule, names a class that is not there, or the answer
             depends on a pool that is invalid.
+        SelectorError
+            A selector of a claim is none.
         SelectorRuntimeError
             A selector fails on a device that the answer depends on.
         StateError
@@ -399,7 +405,7 @@ class Inventory:
     def _read(self, document: Mapping[str, Any], path: str) -> KubernetesObject:
         try:
             return read_document(document, self._semantics)
-        except ObjectError as error:
+        except (ObjectError, SelectorError) as error:
             if not path:
                 raise
             message = f"{path}.{error}"

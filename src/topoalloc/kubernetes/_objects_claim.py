@@ -260,9 +260,8 @@ def _toleration(value: object, path: str) -> DeviceToleration:
         if effect == DeviceTaintEffect.NONE:
             raise fail(f"{path}.effect", "'None', want NoSchedule or NoExecute")
     if "tolerationSeconds" in found:
+        # Of effects other than NoExecute it says nothing, and is allowed.
         integer(found["tolerationSeconds"], f"{path}.tolerationSeconds")
-        if effect != DeviceTaintEffect.NO_EXECUTE:
-            raise fail(f"{path}.tolerationSeconds", "there, want it with NoExecute")
     return DeviceToleration(key or None, given if operator == "Equal" else None, effect)
 
 

@@ -55,7 +55,7 @@ _MAX_DEVICES, _MAX_ADVANCED_DEVICES = 128, 64
 _MAX_ENTRIES, _MAX_VALUES, _MAX_TEXT = 32, 48, 64
 _MAX_COUNTER_SETS, _MAX_COUNTERS, _MAX_DRAWS = 8, 32, 2
 _MAX_TAINTS, _MAX_CONDITIONS, _MAX_OPTIONS = 16, 4, 10
-_MAX_POOL, _MAX_GROUPS = 253, 32
+_MAX_POOL, _MAX_GROUPS = 253, 2
 # Of a selector of nodes: no limit of the API, which bounds the size of an object.
 _MAX_REQUIREMENTS = 1000
 
@@ -260,6 +260,7 @@ def _device(value: object, path: str, version: str, *, by_device: bool) -> Slice
     )
     sets = [draw.counter_set for draw in draws]
     once(sets, f"{path}.consumesCounters", ".counterSet")
+    conditions, failures = _binding(found, path)
     return SliceDevice(
         name,
         values,
@@ -275,11 +276,27 @@ def _device(value: object, path: str, version: str, *, by_device: bool) -> Slice
                 found.get("taints"), f"{path}.taints", _MAX_TAINTS
             )
         ),
-        _conditions(found, "bindingConditions", path),
-        _conditions(found, "bindingFailureConditions", path),
+        conditions,
+        failures,
         boolean(found.get("bindsToNode", False), f"{path}.bindsToNode"),
         target,
     )
+
+
+def _binding(
+    found: Mapping[str, Any], path: str
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Read both kinds of conditions, of which there is none or some of each."""
+    names = ("bindingConditions", "bindingFailureConditions")
+    conditions, failures = (_conditions(found, name, path) for name in names)
+    if bool(conditions) != bool(failures):
+        missing, there = names if failures else reversed(names)
+        raise fail(f"{path}.{missing}", f"none, want some with {there}")
+    for index, condition in enumerate(failures):
+        if condition in conditions:
+            where = f"{path}.{names[1]}[{index}]"
+            raise fail(where, f"{shown(condition)}, want none of {names[0]}")
+    return conditions, failures
 
 
 def _conditions(found: Mapping[str, Any], name: str, path: str) -> tuple[str, ...]:
@@ -400,10 +417,12 @@ def _draw(value: object, path: str) -> CounterDraw:
     groups = listed(
         found.get("compatibilityGroups"), f"{path}.compatibilityGroups", _MAX_GROUPS
     )
+    names = tuple(text(item, where) for item, where in groups)
+    once(names, f"{path}.compatibilityGroups")
     return CounterDraw(
         text(required(found, "counterSet", path), f"{path}.counterSet", dns_label),
         _counters(required(found, "counters", path), f"{path}.counters"),
-        tuple(text(item, where) for item, where in groups),
+        names,
     )
 
 
