@@ -15,6 +15,8 @@ __all__ = ["disagreement"]
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _SHARE = "a share"
+# What may follow a path: the text, or more of the path.
+_PATH_ENDS = (": ", ".", "[")
 
 
 def disagreement(
@@ -44,7 +46,9 @@ def disagreement(
     if "error" in expected:
         got, wanted = answer.get("error"), expected["error"]
         agrees = isinstance(got, str) and (
-            not error_paths or got == wanted or got.startswith(f"{wanted}: ")
+            not error_paths
+            or got == wanted
+            or got.startswith(tuple(wanted + end for end in _PATH_ENDS))
         )
         return "" if agrees else f"{_written(answer)}, want an error at {wanted}"
     if "infeasible" in expected:
