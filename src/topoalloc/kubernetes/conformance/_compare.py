@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from topoalloc.kubernetes._objects_values import ObjectError, quantity
@@ -25,7 +25,8 @@ def disagreement(
     """Say in what an answer is not the one expected.
 
     Ids of shares may be any UUIDs that are different, quantities may be spelled in any
-    way, and `allocationTimestamp` is not looked at.
+    way, configuration for all requests may name them or not, and `allocationTimestamp`
+    is not looked at.
 
     Parameters
     ----------
@@ -107,7 +108,23 @@ def _plain(allocation: Mapping[str, Any]) -> dict[str, Any]:
             }
     if results:
         devices["results"] = results
+    names = [{result["request"], result["request"].split("/")[0]} for result in results]
+    if "config" in devices:
+        devices["config"] = [_for_all(config, names) for config in devices["config"]]
     return found | {"devices": devices}
+
+
+def _for_all(
+    config: Mapping[str, Any], names: Sequence[Collection[str]]
+) -> dict[str, Any]:
+    """Leave requests out where they are all: that none means all is said either way."""
+    requests = config.get("requests") or []
+    is_for_all = all(not own.isdisjoint(requests) for own in map(set, names))
+    return {
+        key: item
+        for key, item in config.items()
+        if key != "requests" or not (is_for_all or not requests)
+    }
 
 
 def _written(value: object) -> str:
