@@ -25,8 +25,15 @@ from topoalloc.kubernetes._claim_explanation import (
 )
 from topoalloc.kubernetes._claim_verdict import ClaimCost, ClaimVerdict
 from topoalloc.kubernetes._inventory import Inventory
+from topoalloc.kubernetes._node_cluster import cluster
 from topoalloc.kubernetes._node_verdicts import NodeVerdicts
 from topoalloc.kubernetes._objects_values import ObjectError
+from topoalloc.kubernetes._podgroup_gang import (
+    RESOURCES,
+    bindings,
+    gang,
+    pod_group_condition,
+)
 from topoalloc.kubernetes._prepare import (
     Prepared,
     PreparedDevice,
@@ -38,6 +45,7 @@ from topoalloc.kubernetes._validate import validate
 from topoalloc.kubernetes._violation import Violation, ViolationRule
 
 __all__ = [
+    "RESOURCES",
     "ClaimConflictItem",
     "ClaimCost",
     "ClaimCounts",
@@ -58,6 +66,10 @@ __all__ = [
     "Version",
     "Violation",
     "ViolationRule",
+    "bindings",
+    "cluster",
+    "gang",
+    "pod_group_condition",
     "prepare",
     "resource_slices",
     "unprepare",
