@@ -21,7 +21,7 @@ SHARES = ("consumable_capacity",)
 CLUSTERS = (
     ("1.34", SHARES),
     ("1.34", (*SHARES, "counters")),
-    ("1.35", (*SHARES, "counters", "lists")),
+    ("1.35", (*SHARES, "counters")),
     ("1.36", ()),
     ("1.36", ("lists",)),
     ("1.37", ()),

@@ -33,7 +33,7 @@ _PUBLISHED: Final[FeatureTable] = {
 
 # By feature: versions that have it as an option, but not the fields as they are now.
 # 1.34 wants counter sets in the slice of the devices that draw on them.
-_OTHER_FIELDS: Final = {"counters": ("1.34",), "lists": ("1.35",)}
+_OTHER_FIELDS: Final = {"counters": ("1.34",)}
 
 FEATURES: Final = tuple(_FEATURES)
 """Names of features that a version may have, or have as an option."""
