@@ -8,10 +8,9 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from topoalloc._cluster import Cluster
-from topoalloc._errors import InvalidRequestError, TopoallocError
+from topoalloc._errors import TopoallocError
 from topoalloc._gang import Taint
 from topoalloc._machine import Machine
-from topoalloc.kubernetes._objects_read import plain
 from topoalloc.kubernetes._objects_values import (
     ObjectError,
     dns_subdomain,
@@ -23,14 +22,16 @@ from topoalloc.kubernetes._objects_values import (
     shown,
     text,
 )
-from topoalloc.kubernetes._pod_request import read_pod
+from topoalloc.kubernetes._pod_request import NANO, Amounts, pod_amounts, request_of
+from topoalloc.kubernetes._podgroup import document_of
 from topoalloc.kubernetes._podgroup_gang import RESOURCES
 
 __all__ = ["cluster"]
 
 ZONE: Final = "topology.kubernetes.io/zone"
-_NANO = 10**9
 _MAX_TAINTS = 1000
+# No limits of the API; what a Machine is made of must not be what a number says.
+_MAX_PUS, _MAX_DEVICES = 65_536, 4_096
 _FINISHED = {"Succeeded", "Failed"}
 _EFFECTS = {"NoSchedule", "NoExecute"}
 
@@ -56,7 +57,8 @@ def cluster(
         ``["topology.kubernetes.io/zone", "example.com/rack"]``; zones by default.
     pods : iterable of mapping, str, bytes or object, optional
         Pods; those that are bound and have not finished take what they request, by the
-        owner ``namespace/name``.
+        owner ``namespace/name``. Those that request part of a PU share PUs on a node:
+        as many as they request together, rounded up.
     machines : mapping of str to Machine or callable, optional
         The Machine of each node: by its name or its label
         ``node.kubernetes.io/instance-type``; or a function of the Node. Of a node
@@ -107,6 +109,7 @@ def cluster(
             )
         if spec.get("unschedulable"):
             found.cordon(name)
+    shared: dict[str, list[int]] = {}
     for number, item in enumerate(pods):
         path = f"pods[{number}]"
         document = _object(item, path, "Pod")
@@ -116,10 +119,27 @@ def cluster(
             continue
         metadata = document["metadata"]
         owner = f"{metadata.get('namespace', 'default')}/{metadata['name']}"
-        request = read_pod(document, path, resources).request
+        # It has its node: what it wants of other nodes and pods is no question now.
+        amounts = pod_amounts(document["spec"], f"{path}.spec")
+        parts = shared.setdefault(str(node), [0])
+        request = request_of(_with_parts(amounts, parts), f"{path}.spec", resources)
         with _at(f"{path} on {node}"):
-            found.node(str(node)).allocate(request, owner=owner)
+            allocator = found.node(str(node))
+            if request is not None:
+                allocator.allocate(request, owner=owner)
     return found
+
+
+def _with_parts(amounts: Amounts, parts: list[int]) -> Amounts:
+    """Let pods that want part of a PU share PUs: each takes those that it newly fills.
+
+    `parts` is the sum of the parts so far on its node, in billionths.
+    """
+    part = amounts.get("cpu", 0) % NANO
+    before = -(-parts[0] // NANO)
+    parts[0] += part
+    filled = -(-parts[0] // NANO) - before
+    return amounts | {"cpu": amounts.get("cpu", 0) - part + filled * NANO}
 
 
 @contextmanager
@@ -135,7 +155,7 @@ def _at(path: str) -> Iterator[None]:
 
 
 def _object(item: object, path: str, kind: str) -> dict[str, Any]:
-    document = mapping(plain(item), path)
+    document = document_of(item, path)
     if document.get("kind") != kind:
         raise fail(f"{path}.kind", f"{shown(document.get('kind'))}, want {kind}")
     metadata = mapping(required(document, "metadata", path), f"{path}.metadata")
@@ -188,14 +208,21 @@ def _flat_machine(
     status = mapping(document.get("status") or {}, f"{path}.status")
     given = mapping(status.get("allocatable") or {}, where)
     amounts = {
-        key: quantity(value, f"{where}[{key}]") // _NANO for key, value in given.items()
+        key: quantity(value, f"{where}[{key}]") // NANO for key, value in given.items()
     }
     pus, memory = amounts.get("cpu", 0), amounts.get("memory", 0)
+    for name, amount in amounts.items():
+        if amount < 0:
+            raise fail(f"{where}[{name}]", f"{shown(amount)}, want 0 or more")
     if pus < 1:
         raise fail(f"{where}[cpu]", "less than 1, want a node that has PUs")
+    if pus > _MAX_PUS:
+        raise fail(f"{where}[cpu]", f"{shown(pus)}, want at most {_MAX_PUS} PUs")
     devices = sorted(
         (resources[key], count) for key, count in amounts.items() if key in resources
     )
+    if sum(count for _, count in devices) > _MAX_DEVICES:
+        raise fail(where, f"over {_MAX_DEVICES} devices, want fewer")
     pages = sorted(
         (key.removeprefix("hugepages-"), amount)
         for key, amount in amounts.items()
@@ -203,7 +230,7 @@ def _flat_machine(
     )
     key = (pus, memory, tuple(devices), tuple(pages))
     if key not in made:
-        made[key] = _made_machine(pus, memory, devices, pages)
+        made[key] = _made_machine(pus, memory, devices, pages, path)
     return made[key]
 
 
@@ -212,6 +239,7 @@ def _made_machine(
     memory: int,
     devices: Sequence[tuple[str, int]],
     pages: Sequence[tuple[str, int]],
+    path: str,
 ) -> Machine:
     every = f"0-{pus - 1}" if pus > 1 else "0"
     try:
@@ -236,6 +264,6 @@ def _made_machine(
                 ],
             }
         )
-    except InvalidRequestError as error:
-        message = f"status.allocatable: {error}"
+    except TopoallocError as error:
+        message = f"{path}.status.allocatable: {error}"
         raise ObjectError(message) from None

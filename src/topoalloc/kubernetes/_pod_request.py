@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from topoalloc._constraints import Not, OneOf
+from topoalloc._errors import InvalidRequestError
 from topoalloc._gang import LabelCondition, Toleration
 from topoalloc._request import Request
 from topoalloc.kubernetes._cel_types import parse_quantity, quantity_nanos
@@ -19,10 +20,12 @@ from topoalloc.kubernetes._objects_values import (
     shown,
     text,
 )
+from topoalloc.kubernetes._pod_unsaid import refuse_unsaid
 
-__all__ = ["PodShape", "read_pod"]
+__all__ = ["NANO", "Amounts", "PodShape", "pod_amounts", "read_pod", "request_of"]
 
-_NANO = 10**9
+NANO = 10**9
+"""Billionths in one: amounts are counted in them."""
 _MAX = 10_000  # no limit of the API, which bounds the size of an object
 _HUGE: Final = "hugepages-"
 # Of a node, and not of a machine: nothing to place.
@@ -53,9 +56,12 @@ class PodShape:
 
 
 def read_pod(
-    pod: Mapping[str, Any], path: str, resources: Mapping[str, str]
+    pod: Mapping[str, Any],
+    path: str,
+    resources: Mapping[str, str],
+    ignore: Collection[str],
 ) -> PodShape:
-    """Read what a pod wants.
+    """Read what a pod wants that has no node yet.
 
     Raises
     ------
@@ -63,44 +69,59 @@ def read_pod(
         It breaks a rule, or wants what a Request or a PodSet can not say.
     """
     spec = mapping(pod.get("spec", {}), f"{path}.spec")
+    refuse_unsaid(spec, f"{path}.spec", ignore)
+    request = request_of(pod_amounts(spec, f"{path}.spec"), f"{path}.spec", resources)
+    if request is None:
+        raise fail(f"{path}.spec.containers", "no requests, want some")
     return PodShape(
-        _request(_amounts(spec, f"{path}.spec"), f"{path}.spec", resources),
+        request,
         tuple(sorted(_where(spec, f"{path}.spec").items())),
         tuple(
-            _toleration(item, where)
+            _toleration(mapping(item, where), where)
             for item, where in listed(
                 spec.get("tolerations"), f"{path}.spec.tolerations", _MAX
             )
+            # Such a taint keeps nothing away.
+            if mapping(item, where).get("effect") != "PreferNoSchedule"
         ),
     )
 
 
-def _amounts(spec: Mapping[str, Any], path: str) -> Amounts:
+def pod_amounts(spec: Mapping[str, Any], path: str) -> Amounts:
     """Return what a pod requests: the rule of Kubernetes' PodRequests.
 
     Containers add up; a container of before them counts while it runs, together with
-    those of before them that stay; the overhead comes on top.
+    those of before them that stay. What the pod as a whole requests of CPU, memory and
+    huge pages stands in place of that; the overhead comes on top.
     """
+    total = _of_containers(spec, path)
     given = mapping(spec.get("resources") or {}, f"{path}.resources")
-    if given:
-        total = _requests(given, f"{path}.resources")
-        most: Amounts = {}
-    else:
-        total = {}
-        for item, where in listed(spec.get("containers"), f"{path}.containers", _MAX):
-            total = _sum(total, _of_container(item, where))
-        stay: Amounts = {}
-        most = {}
-        name = "initContainers"
-        for item, where in listed(spec.get(name), f"{path}.{name}", _MAX):
-            own = _of_container(item, where)
-            if mapping(item, where).get("restartPolicy") == "Always":
-                stay = _sum(stay, own)
-                most = _largest(most, stay)
-            else:
-                most = _largest(most, _sum(stay, own))
-        total = _largest(_sum(total, stay), most)
+    requests = mapping(given.get("requests") or {}, f"{path}.resources.requests")
+    for name, amount in _requests(given, f"{path}.resources").items():
+        if name not in {"cpu", "memory"} and not name.startswith(_HUGE):
+            want = "want cpu, memory and hugepages of a pod as a whole"
+            raise fail(f"{path}.resources", f"{shown(name)}, {want}")
+        # A limit alone is a request only where no container has one.
+        if name in requests or name not in total:
+            total[name] = amount
     return _sum(total, _quantities(spec.get("overhead"), f"{path}.overhead"))
+
+
+def _of_containers(spec: Mapping[str, Any], path: str) -> Amounts:
+    total: Amounts = {}
+    for item, where in listed(spec.get("containers"), f"{path}.containers", _MAX):
+        total = _sum(total, _of_container(item, where))
+    stay: Amounts = {}
+    most: Amounts = {}
+    name = "initContainers"
+    for item, where in listed(spec.get(name), f"{path}.{name}", _MAX):
+        own = _of_container(item, where)
+        if mapping(item, where).get("restartPolicy") == "Always":
+            stay = _sum(stay, own)
+            most = _largest(most, stay)
+        else:
+            most = _largest(most, _sum(stay, own))
+    return _largest(_sum(total, stay), most)
 
 
 def _of_container(item: object, path: str) -> Amounts:
@@ -137,9 +158,12 @@ def _largest(one: Amounts, other: Amounts) -> Amounts:
     return {name: max(one.get(name, 0), other.get(name, 0)) for name in one | other}
 
 
-def _request(amounts: Amounts, path: str, resources: Mapping[str, str]) -> Request:
+def request_of(
+    amounts: Amounts, path: str, resources: Mapping[str, str]
+) -> Request | None:
+    """Return the Request for amounts; None where they ask for nothing."""
     # Parts of a PU or a byte are none: the pod gets the whole.
-    whole = {name: -(-amount // _NANO) for name, amount in amounts.items() if amount}
+    whole = {name: -(-amount // NANO) for name, amount in amounts.items() if amount}
     devices: dict[str, int] = {}
     hugepages: dict[int | str, int | str] = {}
     for name, amount in whole.items():
@@ -152,12 +176,17 @@ def _request(amounts: Amounts, path: str, resources: Mapping[str, str]) -> Reque
             known = ", ".join(sorted(resources)) or "none"
             message = f"{amount}, want it among resources, which has {known}"
             raise fail(f"{path}.containers: {name}", message)
-    return Request(
-        pus=whole.get("cpu", 0),
-        memory=whole.get("memory", 0),
-        hugepages=hugepages,
-        devices=devices,
-    )
+    if not (whole.keys() - _IGNORED):
+        return None
+    try:
+        return Request(
+            pus=whole.get("cpu", 0),
+            memory=whole.get("memory", 0),
+            hugepages=hugepages,
+            devices=devices,
+        )
+    except InvalidRequestError as error:
+        raise fail(path, str(error)) from None
 
 
 def _where(spec: Mapping[str, Any], path: str) -> dict[str, LabelCondition]:
@@ -165,10 +194,6 @@ def _where(spec: Mapping[str, Any], path: str) -> dict[str, LabelCondition]:
     for key, value in mapping(spec.get("nodeSelector") or {}, path).items():
         found[key] = text(value, f"{path}.nodeSelector[{key}]")
     affinity = mapping(spec.get("affinity") or {}, f"{path}.affinity")
-    for name in ("podAffinity", "podAntiAffinity"):
-        if name in affinity:
-            message = "there, want none: no Request says where other pods are"
-            raise fail(f"{path}.affinity.{name}", message)
     path += ".affinity.nodeAffinity"
     own = mapping(affinity.get("nodeAffinity") or {}, path)
     path += ".requiredDuringSchedulingIgnoredDuringExecution"
@@ -205,14 +230,18 @@ def _expression(entry: Mapping[str, Any], path: str) -> tuple[str, LabelConditio
     raise fail(f"{path}.operator", message)
 
 
-def _toleration(item: object, path: str) -> Toleration:
-    found = mapping(item, path)
+def _toleration(found: Mapping[str, Any], path: str) -> Toleration:
     operator = found.get("operator") or "Equal"
-    if operator not in {"Equal", "Exists"}:
+    if operator not in ("Equal", "Exists"):
         raise fail(f"{path}.operator", f"{shown(operator)}, want Equal or Exists")
     value = text(found.get("value", ""), f"{path}.value")
+    key = text(found.get("key", ""), f"{path}.key")
+    if not key and operator != "Exists":
+        raise fail(f"{path}.operator", "'Equal' without a key, want Exists")
+    effect = text(found.get("effect", ""), f"{path}.effect")
+    if effect not in {"", "NoSchedule", "NoExecute"}:
+        want = "want NoSchedule, PreferNoSchedule or NoExecute"
+        raise fail(f"{path}.effect", f"{shown(effect)}, {want}")
     return Toleration(
-        text(found.get("key", ""), f"{path}.key") or None,
-        None if operator == "Exists" else value,
-        text(found.get("effect", ""), f"{path}.effect") or None,
+        key or None, None if operator == "Exists" else value, effect or None
     )

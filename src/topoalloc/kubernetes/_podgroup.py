@@ -12,6 +12,7 @@ from typing import Any
 
 from topoalloc.kubernetes._objects_read import plain
 from topoalloc.kubernetes._objects_values import (
+    ObjectError,
     dns_subdomain,
     fail,
     integer,
@@ -23,7 +24,7 @@ from topoalloc.kubernetes._objects_values import (
     text,
 )
 
-__all__ = ["PodGroupSpec", "PodGroups", "read_groups"]
+__all__ = ["PodGroupSpec", "PodGroups", "document_of", "read_groups"]
 
 _GROUP = "scheduling.k8s.io/"
 _VERSIONS = tuple(_GROUP + version for version in ("v1beta1", "v1alpha3"))
@@ -50,6 +51,8 @@ class PodGroupSpec:
         Name of the CompositePodGroup that it belongs to.
     priority : int or None
         Given, or of its class.
+    has_claims : bool
+        It has claims that its pods share.
     """
 
     key: tuple[str, str, str]
@@ -58,6 +61,7 @@ class PodGroupSpec:
     topology: str | None
     parent: str | None
     priority: int | None
+    has_claims: bool
 
 
 @dataclass
@@ -106,17 +110,15 @@ def read_groups(objects: Iterable[object]) -> PodGroups:
         One of them breaks a rule of its API.
     """
     documents = [
-        (mapping(plain(item), f"objects[{number}]"), f"objects[{number}]")
+        (document_of(item, f"objects[{number}]"), f"objects[{number}]")
         for number, item in enumerate(objects)
     ]
     priorities = {
-        document["metadata"]["name"]: integer(
+        _names(document, path)[1]: integer(
             required(document, "value", path), f"{path}.value", _LEAST_PRIORITY
         )
         for document, path in documents
         if document.get("kind") == "PriorityClass"
-        and isinstance(document.get("metadata"), Mapping)
-        and "name" in document["metadata"]
     }
     found = PodGroups()
     for document, path in documents:
@@ -143,6 +145,16 @@ def read_groups(objects: Iterable[object]) -> PodGroups:
     return found
 
 
+def document_of(item: object, path: str) -> dict[str, Any]:
+    """Return the object as the API has it; errors begin with its path."""
+    try:
+        document = plain(item)
+    except ObjectError as error:
+        message = f"{path}: {str(error).removeprefix('object: ')}"
+        raise ObjectError(message) from None
+    return mapping(document, path)
+
+
 def _names(document: Mapping[str, Any], path: str) -> tuple[str, str]:
     metadata = mapping(required(document, "metadata", path), f"{path}.metadata")
     where = f"{path}.metadata"
@@ -155,9 +167,9 @@ def _add_pod(document: Mapping[str, Any], path: str, found: PodGroups) -> None:
     spec = mapping(required(document, "spec", path), f"{path}.spec")
     where = f"{path}.spec.schedulingGroup"
     group = mapping(spec.get("schedulingGroup") or {}, where)
-    name = group.get("podGroupName")
-    if name is None:
+    if "podGroupName" not in group:
         raise fail(where, "no podGroupName, want pods of a PodGroup")
+    name = text(group["podGroupName"], f"{where}.podGroupName", dns_subdomain)
     found.pods.setdefault((namespace, name), []).append((document, path))
 
 
@@ -168,10 +180,9 @@ def _group(
     spec = mapping(required(document, "spec", path), f"{path}.spec")
     where = f"{path}.spec"
     minimum = _policy(spec, where, is_composite=kind != "PodGroup")
-    # Shared by the pods: nothing that a node must have for each of them.
-    listed(spec.get("resourceClaims"), f"{where}.resourceClaims", _MAX_CLAIMS)
+    claims = listed(spec.get("resourceClaims"), f"{where}.resourceClaims", _MAX_CLAIMS)
     priority = spec.get("priority")
-    name = spec.get("priorityClassName")
+    name = text(spec.get("priorityClassName") or "", f"{where}.priorityClassName")
     if priority is not None:
         priority = integer(priority, f"{where}.priority", _LEAST_PRIORITY)
     elif name:
@@ -189,6 +200,7 @@ def _group(
         if parent is None
         else text(parent, f"{where}.parentCompositePodGroupName"),
         priority,
+        bool(claims),
     )
 
 

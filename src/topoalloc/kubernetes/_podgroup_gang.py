@@ -3,17 +3,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from topoalloc._errors import InvalidRequestError
 from topoalloc._gang import Gang, Group, PodSet, Within
 from topoalloc._gang_answer import GangPlan
 from topoalloc._records import Status
-from topoalloc.kubernetes._objects_values import ObjectError, fail
+from topoalloc.kubernetes._objects_values import ObjectError, fail, mapping, shown
 from topoalloc.kubernetes._pod_request import PodShape, read_pod
+from topoalloc.kubernetes._pod_unsaid import unsaid
 from topoalloc.kubernetes._podgroup import PodGroups, PodGroupSpec, read_groups
 
 __all__ = ["RESOURCES", "bindings", "gang", "pod_group_condition"]
@@ -21,7 +22,12 @@ __all__ = ["RESOURCES", "bindings", "gang", "pod_group_condition"]
 RESOURCES: Final = {"nvidia.com/gpu": "gpu", "amd.com/gpu": "gpu"}
 """Extended resources, and the class of devices that each is."""
 
-_FINISHED = {"Succeeded", "Failed"}
+
+class _Reading(NamedTuple):
+    """How pods are read."""
+
+    resources: Mapping[str, str]
+    ignore: Collection[str]
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,7 @@ def gang(
     *,
     name: str | None = None,
     resources: Mapping[str, str] = RESOURCES,
+    ignore: Collection[str] = (),
 ) -> Gang:
     """Read a PodGroup, or a CompositePodGroup with its groups, as a Gang.
 
@@ -55,6 +62,11 @@ def gang(
         root.
     resources : mapping of str to str, optional
         Extended resource to class of devices; `RESOURCES` by default.
+    ignore : collection of str, optional
+        What no Gang can say and is passed over all the same: ``"resourceClaims"``,
+        ``"schedulingGates"``, ``"podAffinity"``, ``"podAntiAffinity"``,
+        ``"topologySpreadConstraints"``, ``"persistentVolumeClaim"``, ``"ephemeral"``,
+        ``"hostPort"``.
 
     Returns
     -------
@@ -66,7 +78,7 @@ def gang(
     ObjectError
         An object breaks a rule of its API, or says what a Gang can not: fewer than all
         groups, alternatives of nodes, a least count over pods that want different
-        things.
+        things, what `ignore` lists; or pods that are bound to a topology already.
 
     Examples
     --------
@@ -89,7 +101,7 @@ def gang(
     found = read_groups(objects)
     root = found.root(name)
     groups: list[Group] = []
-    members = _members_below(found, root, resources, groups)
+    members = _members_below(found, root, _Reading(resources, ignore), groups)
     if not members:
         raise fail(f"{root.path}", "no pods that wait, want some")
     with _at(root):
@@ -107,6 +119,7 @@ def bindings(
     *,
     name: str | None = None,
     resources: Mapping[str, str] = RESOURCES,
+    ignore: Collection[str] = (),
 ) -> list[dict[str, Any]]:
     """Write the plan of a Gang as Bindings, a pod each.
 
@@ -114,7 +127,7 @@ def bindings(
     ----------
     plan : GangPlan
         Of the Gang that `gang` has made of the same objects.
-    objects, name, resources
+    objects, name, resources, ignore
         As for `gang`.
 
     Returns
@@ -132,7 +145,9 @@ def bindings(
     found = read_groups(objects)
     members = {
         member.podset.name: member.pods
-        for member in _members_below(found, found.root(name), resources, [])
+        for member in _members_below(
+            found, found.root(name), _Reading(resources, ignore), []
+        )
     }
     written = []
     for place in plan.pods:
@@ -192,12 +207,12 @@ def pod_group_condition(plan: GangPlan, *, time: str | None = None) -> dict[str,
 def _members_below(
     found: PodGroups,
     group: PodGroupSpec,
-    resources: Mapping[str, str],
+    reading: _Reading,
     groups: list[Group],
 ) -> list[_Member]:
     """Return the PodSets of a group, and add the Groups that they are in."""
     if group.key[0] == "PodGroup":
-        return _members(found, group, resources, groups)
+        return _members(found, group, reading, groups)
     children = found.children(group)
     if group.minimum is None:
         path = f"{group.path}.spec.schedulingPolicy.basic"
@@ -209,7 +224,7 @@ def _members_below(
     names: list[str] = []
     for child in children:
         first = len(groups)
-        own = _members_below(found, child, resources, groups)
+        own = _members_below(found, child, reading, groups)
         inner += own
         # A Group that was made for the child stands for its PodSets.
         made = groups[-1].name if len(groups) > first else ""
@@ -224,17 +239,22 @@ def _members_below(
 def _members(
     found: PodGroups,
     group: PodGroupSpec,
-    resources: Mapping[str, str],
+    reading: _Reading,
     groups: list[Group],
 ) -> list[_Member]:
+    if group.has_claims and "resourceClaims" not in reading.ignore:
+        raise unsaid(f"{group.path}.spec.resourceClaims", "resourceClaims")
     shapes: dict[PodShape, list[Mapping[str, Any]]] = {}
     bound = 0
     for pod, path in found.pods.get(group.key[1:], ()):
         spec = pod["spec"]
-        if spec.get("nodeName") or (pod.get("status") or {}).get("phase") in _FINISHED:
+        status = mapping(pod.get("status") or {}, f"{path}.status")
+        if spec.get("nodeName") or status.get("phase") in ("Succeeded", "Failed"):
+            if status.get("phase") not in ("Succeeded", "Failed"):
+                _refuse_bound(found, group, path)
             bound += 1
             continue
-        shapes.setdefault(read_pod(pod, path, resources), []).append(pod)
+        shapes.setdefault(read_pod(pod, path, *reading), []).append(pod)
     count = sum(map(len, shapes.values()))
     least = _least(group, bound, count, is_alike=len(shapes) == 1)
     name = group.key[2]
@@ -258,6 +278,17 @@ def _members(
         names = [member.podset.name for member in members]
         groups.append(Group(_group_name(group), names, require=require))
     return members
+
+
+def _refuse_bound(found: PodGroups, group: PodGroupSpec, path: str) -> None:
+    """Refuse a pod that has a node where the rest of it must be in the same Domain."""
+    at: PodGroupSpec | None = group
+    while at is not None:
+        if at.topology is not None:
+            message = f"there, want none: no Gang says which {shown(at.topology)} it is"
+            raise fail(f"{path}.spec.nodeName", message)
+        above = ("CompositePodGroup", at.key[1], at.parent or "")
+        at = found.groups.get(above)
 
 
 def _least(
