@@ -409,6 +409,7 @@ ClaimSemantics semantics_from(const py::dict& features) {
     out.binding_conditions = read("binding_conditions");
     out.lists = read("lists");
     out.compatibility_groups = read("compatibility_groups");
+    out.skips_invalid_pools = read("skips_invalid_pools");
     return out;
 }
 

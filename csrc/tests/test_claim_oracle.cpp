@@ -187,12 +187,24 @@ TEST(ClaimOracle, StopsAtAnInvalidPoolThatItComesTo) {
     ClaimInstance instance = with(devices(2));
     add_slice(instance, "t", {named("x"), named("x")}, "b.io");
     add_slice(instance, "u", {named("y")}, "c.io");
+    instance.world.semantics.skips_invalid_pools = false;
     ask(instance, 2);
     EXPECT_EQ(answer(instance), "0,1");
     instance.question.claims[0].requests[0].demands[0].count = 3;
     EXPECT_EQ(answer(instance), "invalid_pool b.io/p");
     EXPECT_EQ(optimal_answer(instance), "0,1,2");
     instance.question.claims[0].requests[0].demands[0].count = 4;
+    EXPECT_EQ(optimal_answer(instance), "invalid_pool b.io/p");
+}
+
+TEST(ClaimOracle, GoesPastInvalidPoolsSince135) {
+    ClaimInstance instance = with(devices(2));
+    add_slice(instance, "t", {named("x"), named("x")}, "b.io");
+    add_slice(instance, "u", {named("y")}, "c.io");
+    ask(instance, 3);
+    EXPECT_EQ(answer(instance), "0,1,2");
+    instance.question.claims[0].requests[0].demands[0].count = 4;
+    EXPECT_EQ(answer(instance), "invalid_pool b.io/p");
     EXPECT_EQ(optimal_answer(instance), "invalid_pool b.io/p");
 }
 

@@ -26,10 +26,7 @@ CASES = conformance.load_cases()
 ASKED = [(case, version) for case in CASES for version in case.semantics]
 IDS = [f"{case.id}/{version}" for case, version in ASKED]
 # Cases that docs/conformance.md lists as those where topoalloc differs.
-DIFFERENT = {
-    "pools/invalid-pool-is-passed-over",
-    "shared-counters/incomplete-elsewhere",
-}
+DIFFERENT = {"shared-counters/incomplete-elsewhere"}
 NO = "import sys; sys.stdin.read(); print('{\"infeasible\": true}')"
 
 

@@ -373,3 +373,12 @@ def test_a_selector_that_fails_is_a_violation() -> None:
     assert violation.path == f"{FIRST}.device"
     assert violation.rule == tk.ViolationRule.SELECTOR
     assert "a selector fails on it" in violation.text
+
+
+def test_a_selector_that_is_none_is_a_violation() -> None:
+    inventory = inventory_of(slice_of("gpus", gpus(1)))
+    (claim,) = allocated(inventory, claim_of("c", request_of("g")))
+    selector = {"cel": {"expression": "device.driver =="}}
+    claim["spec"]["devices"]["requests"][0]["exactly"]["selectors"] = [selector]
+    path = "spec.devices.requests[0].exactly.selectors[0].cel.expression"
+    assert found([claim], inventory) == [(f"claims[0].{path}", "object")]

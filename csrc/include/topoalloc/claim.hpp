@@ -160,6 +160,9 @@ struct ClaimSemantics {
     bool binding_conditions = true;
     bool lists = true;
     bool compatibility_groups = true;
+    /// first_fit goes past invalid pools; one is an error where nothing is found. Since
+    /// 1.35: before, the search ends at the first that it comes to.
+    bool skips_invalid_pools = true;
 };
 
 struct ClaimNode {

@@ -21,11 +21,7 @@ std::optional<ClaimFault> first_left_out(const ClaimProblem& problem) {
     const auto& pools = problem.node->pools;
     const auto pool = std::ranges::find(pools, PoolState::invalid, &NodePool::state);
     if (pool != pools.end()) {
-        fault.kind = ClaimFault::Kind::invalid_pool;
-        fault.driver = pool->any->driver;
-        fault.pool = pool->any->pool;
-        fault.detail = pool->fault;
-        return fault;
+        return fault_of_pool(*pool);
     }
     for (const ProblemDemand& demand : problem.demands) {
         if (demand.first_failing != no_index) {

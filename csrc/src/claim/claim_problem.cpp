@@ -92,9 +92,11 @@ class ClaimCompiler {
             problem.is_shared.push_back(semantics.consumable_capacity &&
                                         device.device->is_shared);
         }
-        problem.has_faults = std::ranges::any_of(node.pools, [](const NodePool& pool) {
-            return pool.state == PoolState::invalid;
-        });
+        problem.skips_invalid_pools = semantics.skips_invalid_pools;
+        problem.has_faults = !semantics.skips_invalid_pools &&
+                             std::ranges::any_of(node.pools, [](const NodePool& pool) {
+                                 return pool.state == PoolState::invalid;
+                             });
     }
 
     CompiledClaims run() {
@@ -394,6 +396,15 @@ CompiledClaims compile_claims(const NodeDevices& node,
                               const SelectorOutcomes& outcomes,
                               const ClaimSemantics& semantics) {
     return ClaimCompiler(node, claims, outcomes, semantics).run();
+}
+
+ClaimFault fault_of_pool(const NodePool& pool) {
+    ClaimFault fault;
+    fault.kind = ClaimFault::Kind::invalid_pool;
+    fault.driver = pool.any->driver;
+    fault.pool = pool.any->pool;
+    fault.detail = pool.fault;
+    return fault;
 }
 
 ClaimAllocation allocation_of(const ClaimProblem& problem,

@@ -68,7 +68,9 @@ struct ClaimProblem {
     std::vector<ProblemConstraint> constraints;
     std::vector<ProblemAttribute> attributes;
     std::vector<bool> is_shared;  ///< by position
-    bool has_faults = false;      ///< a selector fails somewhere, or a pool is invalid
+    /// A selector fails somewhere, or a pool is invalid at which a search ends.
+    bool has_faults = false;
+    bool skips_invalid_pools = true;
 };
 
 struct CompiledClaims {
@@ -91,6 +93,9 @@ using SelectorOutcomes = std::vector<std::vector<SelectorOutcome>>;
     const ClaimProblem& problem,
     const std::vector<std::uint32_t>& demands,
     const std::vector<std::vector<std::size_t>>& chosen);
+
+/// Of a pool that is invalid.
+[[nodiscard]] ClaimFault fault_of_pool(const NodePool& pool);
 
 /// Results of one claim at most.
 inline constexpr std::uint64_t most_results = 32;

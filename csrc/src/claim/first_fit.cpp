@@ -203,6 +203,9 @@ class FirstFit {
     }
 
     bool comes_to_pool(std::uint32_t from, std::uint32_t end) {
+        if (problem_.skips_invalid_pools) {
+            return false;
+        }
         const auto& pools = problem_.node->pools;
         const auto it = std::ranges::find_if(pools, [&](const NodePool& pool) {
             return pool.state == PoolState::invalid && pool.first >= from &&
@@ -211,11 +214,7 @@ class FirstFit {
         if (it == pools.end()) {
             return false;
         }
-        fault_.emplace();
-        fault_->kind = ClaimFault::Kind::invalid_pool;
-        fault_->driver = it->any->driver;
-        fault_->pool = it->any->pool;
-        fault_->detail = it->fault;
+        fault_ = fault_of_pool(*it);
         return true;
     }
 
@@ -259,7 +258,16 @@ ClaimAnswer first_fit_of(CompiledClaims compiled, SearchLimits limits) {
         answer.fault = std::move(compiled.fault);
         return answer;
     }
-    return search_first_fit(compiled.problem, limits);
+    ClaimAnswer answer = search_first_fit(compiled.problem, limits);
+    if (compiled.problem.skips_invalid_pools && !answer.fault &&
+        answer.status == Status::infeasible) {
+        const auto& pools = compiled.problem.node->pools;
+        const auto it = std::ranges::find(pools, PoolState::invalid, &NodePool::state);
+        if (it != pools.end()) {
+            answer.fault = fault_of_pool(*it);
+        }
+    }
+    return answer;
 }
 
 ClaimAnswer first_fit(const ClaimWorld& world,

@@ -117,6 +117,7 @@ class ClaimBrute {
         : question_(question),
           rules_(world, question),
           is_first_fit_(is_first_fit),
+          skips_pools_(world.semantics.skips_invalid_pools),
           most_(most) {}
 
     BruteClaims run() {
@@ -130,6 +131,8 @@ class ClaimBrute {
             result_.allocation.reset();
         } else if (!is_first_fit_ && !result_.allocation) {
             result_.fault = first_left_out();
+        } else if (skips_pools_ && !result_.allocation && !result_.fault) {
+            result_.fault = first_invalid();
         }
         return std::move(result_);
     }
@@ -207,7 +210,8 @@ class ClaimBrute {
         }
         const auto& pools = rules_.inventory().pools;
         for (std::size_t p = first_pool; p < pools.size() && !is_over(); ++p) {
-            if (pools[p].state == PoolState::invalid && is_first_fit_) {
+            if (pools[p].state == PoolState::invalid && is_first_fit_ &&
+                !skips_pools_) {
                 result_.fault = fault_of(pools[p]);
             }
             if (pools[p].state != PoolState::usable) {
@@ -271,12 +275,19 @@ class ClaimBrute {
         return result;
     }
 
-    // Of the pools and devices that `optimal` leaves out.
-    [[nodiscard]] std::optional<BruteFault> first_left_out() const {
+    [[nodiscard]] std::optional<BruteFault> first_invalid() const {
         for (const NodePool& pool : rules_.inventory().pools) {
             if (pool.state == PoolState::invalid) {
                 return fault_of(pool);
             }
+        }
+        return std::nullopt;
+    }
+
+    // Of the pools and devices that `optimal` leaves out.
+    [[nodiscard]] std::optional<BruteFault> first_left_out() const {
+        if (auto fault = first_invalid()) {
+            return fault;
         }
         ClaimChoice at;
         for (at.claim = 0; at.claim < question_.claims.size(); ++at.claim) {
@@ -307,6 +318,7 @@ class ClaimBrute {
     const ClaimQuestion& question_;
     ClaimRules rules_;
     bool is_first_fit_;
+    bool skips_pools_;
     std::uint64_t most_;
     std::vector<std::size_t> entries_;  // of the requests so far
     std::vector<ClaimChoice> choices_;

@@ -149,10 +149,11 @@ class Dumper {
                                    has.counters,
                                    has.consumable_capacity,
                                    has.binding_conditions,
-                                   has.lists}) {
+                                   has.lists,
+                                   has.compatibility_groups}) {
             out_ << text_of(feature) << ", ";
         }
-        out_ << text_of(has.compatibility_groups) << "};\n";
+        out_ << text_of(has.skips_invalid_pools) << "};\n";
     }
 
     void dump_target(const char* owner, const NodeTarget& target) {

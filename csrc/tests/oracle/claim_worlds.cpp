@@ -54,6 +54,8 @@ class WorldMaker {
                               &has.compatibility_groups}) {
             *feature = rng_.percent(70);
         }
+        // Versions before 1.35 had no lists, either.
+        has.skips_invalid_pools = has.lists;
     }
 
     NodeRequirement make_requirement(bool is_met) {

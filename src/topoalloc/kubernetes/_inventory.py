@@ -52,6 +52,8 @@ __all__ = ["DEFAULT_MAX_STEPS", "Inventory"]
 DEFAULT_MAX_STEPS: Final = 2_000_000
 """Search nodes that a question may cost; work, not seconds, so answers repeat."""
 
+# Since then invalid pools are passed over, and are an error where nothing is found.
+_STOPS_AT_INVALID: Final = "1.34"
 _CHOICES = ("optimal", "first_fit")
 _LIST = "List"
 
@@ -112,7 +114,9 @@ class Inventory:
             raise InvalidRequestError(message)
         self._semantics = semantics
         self._features = features_of(semantics, features)
-        self._core = _core.DeviceInventory(self._features)
+        self._core = _core.DeviceInventory(
+            {**self._features, "skips_invalid_pools": semantics != _STOPS_AT_INVALID}
+        )
         self._lock = threading.RLock()
         self._slices: dict[str, DeviceSlice] = {}
         self._are_slices_lent = False

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from topoalloc._errors import InvalidRequestError
+from topoalloc.kubernetes._cel import SelectorError
 from topoalloc.kubernetes._claim_question import AskedClaim
 from topoalloc.kubernetes._inventory import Inventory
 from topoalloc.kubernetes._objects import ResourceClaim
@@ -110,7 +111,7 @@ def _read(
     try:
         document = mapping(plain(source), "")
         read = read_document(document, semantics)
-    except ObjectError as error:
+    except (ObjectError, SelectorError) as error:
         text = str(error).removeprefix("object")
         raise ObjectError(
             f"{path}{text if text.startswith(':') else '.' + text}"
