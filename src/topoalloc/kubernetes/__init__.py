@@ -24,16 +24,11 @@ from topoalloc.kubernetes._claim_explanation import (
     ClaimRelaxation,
 )
 from topoalloc.kubernetes._claim_verdict import ClaimCost, ClaimVerdict
+from topoalloc.kubernetes._cluster_objects import cluster
+from topoalloc.kubernetes._gang_objects import GangObjects, gang
 from topoalloc.kubernetes._inventory import Inventory
-from topoalloc.kubernetes._node_cluster import cluster
 from topoalloc.kubernetes._node_verdicts import NodeVerdicts
 from topoalloc.kubernetes._objects_values import ObjectError
-from topoalloc.kubernetes._podgroup_gang import (
-    RESOURCES,
-    bindings,
-    gang,
-    pod_group_condition,
-)
 from topoalloc.kubernetes._prepare import (
     Prepared,
     PreparedDevice,
@@ -45,7 +40,6 @@ from topoalloc.kubernetes._validate import validate
 from topoalloc.kubernetes._violation import Violation, ViolationRule
 
 __all__ = [
-    "RESOURCES",
     "ClaimConflictItem",
     "ClaimCost",
     "ClaimCounts",
@@ -53,6 +47,7 @@ __all__ = [
     "ClaimRelaxation",
     "ClaimVerdict",
     "Device",
+    "GangObjects",
     "Inventory",
     "MissingExtraError",
     "NodeVerdicts",
@@ -66,10 +61,8 @@ __all__ = [
     "Version",
     "Violation",
     "ViolationRule",
-    "bindings",
     "cluster",
     "gang",
-    "pod_group_condition",
     "prepare",
     "resource_slices",
     "unprepare",
