@@ -355,7 +355,7 @@ def bench(session: nox.Session) -> None:
         "-DTOPOALLOC_BUILD_BENCHMARKS=ON",
         targets=["benchmarks"],
     )
-    install_wheel(session, "[hwloc,cli]")
+    install_wheel(session, "[hwloc,cli,kubernetes]")
     # Arguments are hwloc XML files to read besides.
     session.run(
         "python",

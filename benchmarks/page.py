@@ -191,6 +191,34 @@ GOALS = (
         128,
         "bytes",
     ),
+    *(
+        Goal(
+            f"a pod's claims on a node of 8 GPUs to `status.allocation`, {words}",
+            f"test_allocation_of_a_pod[by_name-{choose}]",
+            20e3,
+            elsewhere=elsewhere,
+        )
+        for choose, words, elsewhere in (
+            (
+                "first_fit",
+                "first fit",
+                "21 to 25 us without CEL (Kubernetes DRA allocator)",
+            ),
+            ("optimal", "the best", "none"),
+        )
+    ),
+    *(
+        Goal(
+            f"the same asked of 1,000 nodes, {words}",
+            f"test_sweep_of_1000_nodes[{choose}]",
+            2e6,
+            elsewhere=elsewhere,
+        )
+        for choose, words, elsewhere in (
+            ("first_fit", "first fit", "24 ms and more (Kubernetes DRA allocator)"),
+            ("optimal", "the best", "none"),
+        )
+    ),
     Goal(
         "discover this host",
         "test_discover",

@@ -26,7 +26,6 @@ from typing import Any
 from benchmarks.page import differences, measured, rows_table
 
 HERE = Path(__file__).resolve().parent
-CALLS = "test_bench_calls"
 # What google-benchmark adds to a name.
 SUFFIX = re.compile(r"(/iterations:\d+|/manual_time)+$")
 KEPT = ("p99_ns", "steps", "heap_blocks", "answered", "bytes")
@@ -54,7 +53,7 @@ def row_of(program: str, run: dict[str, Any]) -> Row:
 
 def run_python(output: Path, files: list[str]) -> list[Row]:
     """Run the calls from Python; return their rows."""
-    report = output / f"{CALLS}.json"
+    report = output / "python.json"
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider"]
     subprocess.run(
         [*command, "--benchmark-only", f"--benchmark-json={report}", str(HERE)],
@@ -64,15 +63,18 @@ def run_python(output: Path, files: list[str]) -> list[Row]:
         env=os.environ | {"TOPOALLOC_BENCH_XML": ":".join(files)},
     )
     runs = json.loads(report.read_text(encoding="utf-8"))["benchmarks"]
-    return [
-        {
-            "program": CALLS,
-            "row": run["name"],
-            "median_ns": run["stats"]["median"] * 1e9 / run["extra_info"]["calls"],
-            "floor_ns": run["extra_info"]["floor_ns"],
-        }
-        for run in runs
-    ]
+    return [row_of_call(run) for run in runs]
+
+
+def row_of_call(run: dict[str, Any]) -> Row:
+    info = run["extra_info"]
+    row: Row = {
+        "program": Path(run["fullname"].partition("::")[0]).stem,
+        "row": run["name"],
+        "median_ns": run["stats"]["median"] * 1e9 / info["calls"],
+        "floor_ns": info["floor_ns"],
+    }
+    return row | {name: info[name] for name in KEPT if name in info}
 
 
 def rounded(row: Row) -> Row:

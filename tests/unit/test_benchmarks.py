@@ -15,6 +15,7 @@ from benchmarks import page
 RESULTS = json.loads(page.KEPT.read_text(encoding="utf-8"))
 TEXT = page.PAGE.read_text(encoding="utf-8")
 SOURCES = sorted((page.HERE / "cpp").glob("bench_*.cpp"))
+CALLS = sorted(page.HERE.glob("test_bench_*.py"))
 
 
 def rows_of(program: str) -> set[str]:
@@ -26,7 +27,7 @@ def test_tables_are_those_of_the_kept_results() -> None:
 
 
 def test_each_program_has_its_section() -> None:
-    programs = {source.stem for source in SOURCES} | {"test_bench_calls"}
+    programs = {source.stem for source in (*SOURCES, *CALLS)}
     assert {row["program"] for row in RESULTS["rows"]} == programs
     assert set(re.findall(r"^## ((?:bench|test)_\w+)$", TEXT, re.MULTILINE)) == programs
 
@@ -39,14 +40,14 @@ def test_each_family_of_a_program_has_rows(source: Path) -> None:
     assert families == {row.partition("/")[0] for row in rows_of(source.stem)}
 
 
-def test_each_call_from_python_has_a_row() -> None:
-    text = (page.HERE / "test_bench_calls.py").read_text(encoding="utf-8")
+@pytest.mark.parametrize("source", CALLS, ids=lambda path: path.stem)
+def test_each_call_from_python_has_a_row(source: Path) -> None:
     functions = {
         node.name
-        for node in ast.parse(text).body
+        for node in ast.parse(source.read_text(encoding="utf-8")).body
         if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
     }
-    assert {row.partition("[")[0] for row in rows_of("test_bench_calls")} == functions
+    assert {row.partition("[")[0] for row in rows_of(source.stem)} == functions
 
 
 def test_every_row_was_verified() -> None:
